@@ -1,0 +1,95 @@
+# Holdfast: build, run, test. `make help` lists the targets.
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+BUILD ?= build
+BIN ?= bin
+CXX := g++
+CCACHE := $(shell command -v ccache 2>/dev/null)
+OPT ?= -O2 -g
+WARN := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror
+CXXFLAGS := -std=c++20 $(OPT) $(WARN) -fno-omit-frame-pointer -Isrc $(EXTRA)
+COMPILE = $(CCACHE) $(CXX) $(CXXFLAGS) -MMD -MP
+LDFLAGS ?=
+CORE_LIBS := -lxxhash -llz4
+EDGE_LIBS := -luv -lpthread -ldl
+ALLOCATOR ?= -ljemalloc
+
+# Floors 0-3 make libcore.a, which links without libuv (the simulator is the proof); see src/README.md.
+CORE_ROOMS := base resp store task log snapshot replication sentinel config command node
+EDGE_ROOMS := edge
+CLI_ROOMS := cli
+
+sources = $(foreach r,$(1),$(wildcard src/$(r)/*.cc))
+objects = $(patsubst src/%.cc,$(BUILD)/%.o,$(call sources,$(1)))
+room_lib = $(foreach r,$(1),$(BUILD)/lib/$(r).a)
+
+PROGRAMS := holdfast-server holdfast-cli holdfast-check
+all: $(addprefix $(BIN)/,$(PROGRAMS))
+.DEFAULT_GOAL := all
+
+# ---- objects and libraries ---------------------------------------------------------------------------------------
+$(BUILD)/%.o: src/%.cc | $(BUILD)/.ready
+	@mkdir -p $(@D)
+	@echo "  compile  $<"
+	@$(COMPILE) -c $< -o $@
+
+$(BUILD)/tests/%.o: tests/%.cc | $(BUILD)/.ready
+	@mkdir -p $(@D)
+	@echo "  compile  $<"
+	@$(COMPILE) -Itests -c $< -o $@
+
+$(BUILD)/libcore.a: $(call objects,$(CORE_ROOMS))
+	@rm -f $@; ar rcs $@ $^
+$(BUILD)/libedge.a: $(call objects,$(EDGE_ROOMS))
+	@rm -f $@; ar rcs $@ $^
+$(BUILD)/libcli.a: $(call objects,$(CLI_ROOMS))
+	@rm -f $@; ar rcs $@ $^
+define ROOM_LIB
+$(BUILD)/lib/$(1).a: $(call objects,$(1))
+	@mkdir -p $$(@D); rm -f $$@; ar rcs $$@ $$^
+endef
+$(foreach r,$(CORE_ROOMS) $(EDGE_ROOMS) $(CLI_ROOMS),$(eval $(call ROOM_LIB,$(r))))
+
+# ---- programs ----------------------------------------------------------------------------------------------------
+$(BIN)/holdfast-server: $(BUILD)/main/server.o $(BUILD)/libedge.a $(BUILD)/libcore.a
+	@mkdir -p $(BIN); echo "  link     $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(EDGE_LIBS) $(CORE_LIBS) $(ALLOCATOR)
+$(BIN)/holdfast-cli: $(BUILD)/main/cli.o $(BUILD)/libcli.a $(BUILD)/libcore.a
+	@mkdir -p $(BIN); echo "  link     $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ -ledit -lpthread $(CORE_LIBS)
+$(BIN)/holdfast-check: $(BUILD)/main/check.o $(BUILD)/libedge.a $(BUILD)/libcore.a
+	@mkdir -p $(BIN); echo "  link     $@"
+	@$(CXX) $(LDFLAGS) -o $@ $^ $(EDGE_LIBS) $(CORE_LIBS)
+
+# ---- unit tests: tests/<room>/*_test.cc make build/tests/<room>-test, linked with that room and the floors below ----
+UNIT_ROOMS := $(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/*_test.cc))))
+LIBS_base := base
+LIBS_resp := resp base
+LIBS_store := store resp base
+LIBS_task := task store resp base
+LIBS_log := log resp base
+LIBS_snapshot := snapshot store resp base
+LIBS_config := config resp base
+LIBS_command := command task store resp base
+LIBS_node := node command task log snapshot replication sentinel config store resp base
+LIBS_cli := cli config resp base
+LIBS_edge := edge $(LIBS_node)
+define UNIT_TEST
+$(BUILD)/tests/$(1)-test: $$(patsubst tests/%.cc,$(BUILD)/tests/%.o,$$(wildcard tests/$(1)/*.cc)) $(BUILD)/tests/main.o $$(call room_lib,$$(LIBS_$(1)))
+	@echo "  link     $$@"
+	@$$(CXX) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(if $$(filter edge,$(1)),$$(EDGE_LIBS)) $$(if $$(filter cli,$(1)),-ledit -lpthread) $$(CORE_LIBS)
+endef
+$(foreach r,$(UNIT_ROOMS),$(eval $(call UNIT_TEST,$(r))))
+UNIT_TESTS := $(foreach r,$(UNIT_ROOMS),$(BUILD)/tests/$(r)-test)
+unit: $(UNIT_TESTS)
+	@set -e; for t in $^; do echo "== $$t"; $$t; done
+
+$(BUILD)/.ready:
+	@mkdir -p $(BUILD)
+	@touch $@
+
+clean:
+	rm -rf build bin
+
+.PHONY: all unit clean
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

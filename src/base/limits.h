@@ -1,0 +1,41 @@
+// Every bound that is not an option, in one place.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace hf::limits {
+
+// Protocol (Redis 7.2's)
+constexpr size_t inline_request_bytes_max = 64 * 1024;
+constexpr int64_t request_args_max = 1024 * 1024;  // INT_MAX once authenticated in Redis; ours is bounded by the query buffer
+constexpr int64_t unauthenticated_args_max = 10;
+constexpr int64_t unauthenticated_bulk_bytes_max = 16 * 1024;
+constexpr int64_t bulk_bytes_max_default = 512ll * 1024 * 1024;
+constexpr size_t query_buffer_bytes_max_default = 1024ull * 1024 * 1024;
+
+// Turn of the loop
+constexpr size_t commands_per_session_turn_max = 1024;
+constexpr size_t read_chunk_bytes = 16 * 1024;
+
+// Log
+constexpr size_t frame_content_bytes_max = 64ull * 1024 * 1024;
+constexpr size_t segment_bytes_default = 64ull * 1024 * 1024;
+
+// Snapshot
+constexpr size_t snapshot_block_bytes = 256 * 1024;
+constexpr size_t snapshot_block_raw_bytes_max = 1024ull * 1024 * 1024;
+
+// Tasks
+constexpr size_t task_name_bytes_max = 512;
+constexpr size_t task_note_bytes_max = 256;
+constexpr size_t task_tags_max = 32;
+constexpr size_t task_tag_bytes_max = 256;
+constexpr size_t task_payload_bytes_max = 1024 * 1024;
+constexpr size_t task_events_max = 1000;
+constexpr size_t task_reason_bytes_max = 1024;
+constexpr size_t worker_id_bytes_max = 256;
+constexpr size_t queue_name_bytes_max = 256;
+constexpr int64_t lease_ms_min = 10;
+constexpr int64_t lease_ms_max = 7ll * 24 * 3600 * 1000;
+
+}  // namespace hf::limits

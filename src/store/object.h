@@ -1,0 +1,34 @@
+// A value that is too structured for the entry itself (a task, later streams and the like). The store owns it, hands it
+// to walks, dumps it and frees it without knowing what it is; its own room gives it meaning.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace hf::store {
+
+/// Numbers are part of the snapshot format: never renumber.
+enum class Type : uint8_t { String = 0, List = 1, Set = 2, ZSet = 3, Hash = 4, Stream = 5, Task = 6 };
+/// As TYPE prints it.
+const char* type_name(Type type);
+
+class Object {
+ public:
+  virtual ~Object() = default;
+  virtual Type type() const = 0;
+  /// As OBJECT ENCODING prints it.
+  virtual const char* encoding() const = 0;
+  /// Appends the whole value in its stable format; equal values give equal bytes (digests compare them).
+  virtual void save(std::string& out) const = 0;
+  virtual std::unique_ptr<Object> clone() const = 0;
+  /// Bytes of heap held, about.
+  virtual size_t memory_bytes() const = 0;
+};
+
+/// Builds an object from what `save` wrote; the error says what is wrong with the bytes.
+using ObjectLoader = Result<std::unique_ptr<Object>> (*)(Bytes saved);
+
+}  // namespace hf::store

@@ -1,0 +1,177 @@
+// The keyspace: databases of entries, and the only door to a change. Every change - a client's, the log's, expiry's,
+// FLUSHALL's - is one of the calls below; inside each of them the walks (snapshots, digests) are handed the old value
+// first, and the observer is told. That is why nothing can pass a snapshot by.
+//
+// Times: absolute wall-clock ms; `no_expiry` where there is none. The store never asks what time it is: an expired
+// entry stays until somebody removes it through the door.
+// Lifetimes: a `const Entry*`, and any Bytes out of it, dies with the next change to that key.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "base/prng.h"
+#include "base/result.h"
+#include "base/types.h"
+#include "store/entry.h"
+#include "store/object.h"
+
+namespace hf::store {
+
+class Database;  // internal: a table and its counts
+struct Walk;     // internal
+
+/// A key and its hash, computed once a command.
+struct Key {
+  Bytes bytes;
+  uint64_t hash = 0;
+};
+
+struct Options {
+  uint32_t databases = 16;
+  uint64_t hash_seed = 0;
+  /// Up to these a hash is one packed block (Redis's hash-max-listpack-entries, hash-max-listpack-value).
+  size_t hash_packed_entries_max = 128;
+  size_t hash_packed_value_bytes_max = 64;
+};
+
+/// Told of every change, after it is made. One per store.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  /// A key was created, changed or removed (once for each key a call touched). WATCH and reply gating hang on this.
+  virtual void key_changed(DbIndex, const Key&) {}
+  /// Everything in the database is gone, or another database stands in its place.
+  virtual void database_changed(DbIndex) {}
+  /// An Object came or went (insert, load, remove, overwrite, rename, move; for flush and swap see below).
+  virtual void object_inserted(DbIndex, Bytes /*key*/, Object&) {}
+  virtual void object_removed(DbIndex, Bytes /*key*/, Object&) {}
+  /// FLUSHDB / FLUSHALL: all objects of that database went at once (object_removed is not called for them).
+  virtual void objects_flushed(DbIndex) {}
+  virtual void objects_swapped(DbIndex, DbIndex) {}
+};
+
+/// Takes entries as they stood at the cut of a walk: each exactly once, in any order.
+class WalkConsumer {
+ public:
+  virtual ~WalkConsumer() = default;
+  virtual void take(DbIndex db, const Entry& entry) = 0;
+};
+using WalkId = uint64_t;
+
+/// A hash being changed: made by Store::edit_hash, ended by its destructor, which removes a hash left empty.
+class HashEdit {
+ public:
+  ~HashEdit();
+  HashEdit(const HashEdit&) = delete;
+  HashEdit& operator=(const HashEdit&) = delete;
+  size_t size() const;
+  std::optional<Bytes> get(Bytes field) const;
+  /// True: the field is new.
+  bool set(Bytes field, Bytes value);
+  bool erase(Bytes field);
+
+ private:
+  friend class Store;
+  HashEdit(class Store& store, DbIndex db, Key key) : store_(store), db_(db), key_(key) {}
+  class Store& store_;
+  DbIndex db_;
+  Key key_;
+  void* slot_ = nullptr;  // internal
+  bool changed_ = false;
+};
+
+class Store {
+ public:
+  explicit Store(Options options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  void set_observer(Observer* observer) { observer_ = observer; }
+  void set_loader(Type type, ObjectLoader loader);
+  uint32_t databases() const;
+  Options& options() { return options_; }
+
+  // ---- reading -------------------------------------------------------------------------------------------------
+  Key key(Bytes bytes) const { return {bytes, hash_(bytes)}; }
+  /// Starts fetching the bucket / the entry that a coming look-up will need.
+  void prefetch_bucket(DbIndex db, uint64_t hash) const;
+  void prefetch_entry(DbIndex db, uint64_t hash) const;
+  /// Null when absent. An entry past its time is still returned: see Entry::expired.
+  const Entry* find(DbIndex db, const Key& key) const;
+  size_t size(DbIndex db) const;
+  size_t size_with_expiry(DbIndex db) const;
+  /// Redis's SCAN guarantee: what is there from the first call to the last is returned at least once. Start and end
+  /// with cursor 0. Visits at least one bucket and stops after about `count` entries. `each` must not change the store.
+  uint64_t scan(DbIndex db, uint64_t cursor, size_t count, const std::function<void(const Entry&)>& each) const;
+  void for_each(DbIndex db, const std::function<void(const Entry&)>& each) const;
+  /// Null in an empty database.
+  const Entry* random(DbIndex db, Prng& prng) const;
+  /// The keys found past `now` in the next `buckets` buckets of a circular sweep, which this call moves on. At most
+  /// `max` keys. For active expiry: remove them through the door.
+  void collect_expired(DbIndex db, WallMs now, size_t buckets, size_t max, std::vector<std::string>& keys);
+  /// Order-free sum over every entry of every database, expiry included. Equal states give equal digests.
+  Sum128 digest() const;
+  Sum128 digest_of(const Entry& entry) const;
+  /// Bytes held by entries, tables and objects, about (INFO's used_memory_dataset).
+  size_t memory_bytes() const;
+
+  // ---- the door ------------------------------------------------------------------------------------------------
+  /// Creates or overwrites, whatever type was there. Text that is a canonical integer is kept as one.
+  void set_string(DbIndex db, const Key& key, Bytes value, WallMs expire_at = no_expiry);
+  /// Sets an integer, keeping the expiry that is there. CHECK: absent or a string.
+  void set_integer(DbIndex db, const Key& key, int64_t value);
+  /// Makes the string (created when absent) `size` bytes long, keeping what fits and zeroing what is new, keeping the
+  /// expiry; returns its bytes, writable until the next call. CHECK: absent or a string.
+  char* resize_string(DbIndex db, const Key& key, size_t size);
+  /// CHECK: absent or a hash. `key.bytes` must live as long as the edit.
+  HashEdit edit_hash(DbIndex db, const Key& key);
+  /// Null when absent or not an Object. The walks have had the old value when this returns.
+  Object* edit_object(DbIndex db, const Key& key);
+  /// Overwrites what was there; keeps no expiry.
+  Object& insert_object(DbIndex db, const Key& key, std::unique_ptr<Object> object);
+  bool remove(DbIndex db, const Key& key);
+  /// `at == no_expiry` removes the expiry. False when absent.
+  bool set_expiry(DbIndex db, const Key& key, WallMs at);
+  /// `to` is overwritten and takes over the expiry of `from`. CHECK: `from` is there and is another key.
+  void rename(DbIndex db, const Key& from, const Key& to);
+  /// CHECK: the key is in `from`, and not in `to`.
+  void move(DbIndex from, const Key& key, DbIndex to);
+  /// Overwrites `to_key`, expiry copied. CHECK: `key` is there.
+  void copy(DbIndex from, const Key& key, DbIndex to, const Key& to_key);
+  void flush(DbIndex db);
+  void flush_all();
+  void swap(DbIndex a, DbIndex b);
+  /// Inserts what `encode_entry` wrote (snapshot load). CHECK-free: the bytes may be anything.
+  Status load_entry(DbIndex db, Bytes encoded);
+
+  // ---- walks ---------------------------------------------------------------------------------------------------
+  /// The cut is now: `consumer` will be given every entry as it is at this moment, some when the walk reaches them,
+  /// some earlier because they are about to change. `consumer` must live until the walk ends.
+  WalkId begin_walk(WalkConsumer& consumer);
+  /// Visits about `entries` entries. True when the walk is complete (it has then ended).
+  bool walk_some(WalkId walk, size_t entries);
+  void abort_walk(WalkId walk);
+  size_t walks_active() const;
+
+  // ---- housekeeping --------------------------------------------------------------------------------------------
+  /// Frees about `entries` entries of what FLUSHALL or DEL left behind; false when nothing is left.
+  bool free_some(size_t entries);
+
+  static constexpr WallMs no_expiry = hf::store::no_expiry;
+
+ private:
+  friend class HashEdit;
+  Options options_;
+  KeyHash hash_;
+  Observer* observer_ = nullptr;
+  struct Inside;  // databases, walks, garbage
+  std::unique_ptr<Inside> in_;
+};
+
+}  // namespace hf::store
