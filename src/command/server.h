@@ -1,0 +1,71 @@
+// What commands may ask of the node they run in. node/ implements it; command/ does not know how.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/types.h"
+#include "command/client_state.h"
+
+namespace hf::command {
+
+struct Context;
+
+enum class SaveMode : uint8_t { Default, Save, NoSave };
+
+class Server {
+ public:
+  virtual ~Server() = default;
+
+  // Introspection
+  /// INFO's text for the named sections (lower case; empty: the default ones; "all", "everything", "default" too).
+  virtual std::string info(const std::vector<std::string>& sections) = 0;
+  virtual bool loading() const = 0;
+
+  // CONFIG
+  virtual void config_get(Bytes pattern, const std::function<void(Bytes name, Bytes value)>& each) = 0;
+  /// All or nothing. The error is a whole Redis error text without "ERR ".
+  virtual Status config_set(const std::vector<std::pair<std::string, std::string>>& pairs) = 0;
+  virtual Status config_rewrite() = 0;
+  virtual void config_reset_statistics() = 0;
+  /// Value of an option by name, as CONFIG GET shows it ("" when unknown).
+  virtual std::string option(Bytes name) const = 0;
+  /// True when `password` is the one required (compared in constant time); `required` says whether one is set at all.
+  virtual bool password_required() const = 0;
+  virtual bool password_matches(Bytes user, Bytes password) const = 0;
+
+  // Persistence
+  /// Begins a snapshot. Error: one is running already, or what stands in the way (without "ERR ").
+  virtual Status begin_snapshot() = 0;
+  virtual bool snapshot_running() const = 0;
+  /// Null error: the last snapshot succeeded. The key blocked on while SAVE waits is `save_key`.
+  virtual Status last_snapshot_status() const = 0;
+  virtual int64_t last_save_seconds() const = 0;  ///< Unix time
+  static constexpr const char* save_key = "__save__";
+  /// Ends the process in an orderly way after the replies of this turn; no reply to the caller when it works.
+  virtual Status shutdown(SaveMode save, bool now, bool force, bool abort) = 0;
+
+  // Connections
+  virtual void for_each_client(const std::function<void(const ClientState&)>& each) = 0;
+  /// "id=3 addr=... " as CLIENT LIST prints it, without a line end.
+  virtual std::string describe_client(const ClientState& client) = 0;
+  virtual void kill_client(uint64_t id) = 0;
+
+  // Transactions
+  virtual void watch(Context& ctx, Bytes key) = 0;
+  virtual void unwatch_all(ClientState& client) = 0;
+  /// Runs one queued command of EXEC within `ctx`'s client; the reply goes to ctx.reply.
+  virtual void run_queued(Context& ctx, std::span<const Bytes> args) = 0;
+
+  // Waiting
+  /// Whoever is blocked on this key (or pseudo key) in `db` is run again, the longest-waiting first.
+  virtual void key_ready(DbIndex db, Bytes key) = 0;
+  /// Ends a blocked client's wait as if its time was up (CLIENT UNBLOCK) or with -UNBLOCKED. False: not blocked.
+  virtual bool unblock_client(uint64_t id, bool with_error) = 0;
+};
+
+}  // namespace hf::command

@@ -1,0 +1,94 @@
+// A command as data: one row says its name, arity, flags, keys, categories and documentation, and names its handler.
+// Help, COMMAND DOCS, the client's hints, key extraction and the checks before a call all come from the row.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace hf::command {
+
+struct Context;
+using Handler = void (*)(Context&);
+
+/// Redis's command flags (COMMAND INFO prints them), and at the end a few of our own.
+enum Flag : uint32_t {
+  Write = 1u << 0,
+  Readonly = 1u << 1,
+  DenyOom = 1u << 2,
+  Admin = 1u << 3,
+  PubSub = 1u << 4,
+  NoScript = 1u << 5,
+  Blocking = 1u << 6,
+  Loading = 1u << 7,  ///< allowed while the data set loads
+  Stale = 1u << 8,
+  SkipMonitor = 1u << 9,
+  SkipSlowlog = 1u << 10,
+  Fast = 1u << 11,
+  NoAuth = 1u << 12,    ///< allowed before AUTH
+  NoMulti = 1u << 13,   ///< refused inside MULTI
+  AllowBusy = 1u << 14,
+  MovableKeys = 1u << 15,
+  // ours, not printed
+  WaitsForSync = 1u << 24,  ///< the reply waits for the sync whatever the policy (TASK.*)
+  WholeKeyspace = 1u << 25, ///< reads more than its key arguments: its reply waits for the end of the log
+  Internal = 1u << 26,      ///< only in the log, never from a client; not listed
+};
+
+/// ACL categories, as COMMAND INFO prints them with an '@'.
+enum Category : uint32_t {
+  CatKeyspace = 1u << 0,
+  CatRead = 1u << 1,
+  CatWrite = 1u << 2,
+  CatString = 1u << 3,
+  CatHash = 1u << 4,
+  CatConnection = 1u << 5,
+  CatAdmin = 1u << 6,
+  CatDangerous = 1u << 7,
+  CatFast = 1u << 8,
+  CatSlow = 1u << 9,
+  CatBlocking = 1u << 10,
+  CatTransaction = 1u << 11,
+  CatTask = 1u << 12,
+  CatSet = 1u << 13,
+  CatSortedSet = 1u << 14,
+  CatList = 1u << 15,
+  CatStream = 1u << 16,
+  CatPubSub = 1u << 17,
+  CatScripting = 1u << 18,
+  CatBitmap = 1u << 19,
+  CatHyperLogLog = 1u << 20,
+  CatGeo = 1u << 21,
+};
+
+/// Positions of keys among the arguments, as COMMAND prints them: first, last (negative: from the end), step. All 0: none.
+struct KeyRange {
+  int first = 0, last = 0, step = 0;
+};
+
+struct Spec {
+  const char* name;  ///< lower case; a subcommand's row carries the subcommand's name alone ("id" of CLIENT ID)
+  int arity;         ///< with the name (and the container's); negative: at least
+  uint32_t flags;
+  KeyRange keys;
+  uint32_t categories;
+  const char* group;       ///< "string", "hash", "generic", "connection", "server", "transactions", "task"
+  const char* since;       ///< the Redis version whose behaviour this is, or ours
+  const char* complexity;  ///< "O(1)"
+  const char* summary;     ///< one sentence
+  const char* syntax;      ///< arguments as the docs write them: "key value [NX | XX] [GET] [EX seconds | KEEPTTL]"
+  Handler handler;         ///< null for a container
+  std::span<const Spec> subcommands = {};
+};
+
+/// Calls `each(key)` for every key among `args` (which satisfy the arity).
+template <class Each>
+void for_each_key(const Spec& spec, std::span<const Bytes> args, Each&& each) {
+  if (spec.keys.step == 0) return;
+  const int count = static_cast<int>(args.size());
+  const int last = spec.keys.last < 0 ? count + spec.keys.last : spec.keys.last;
+  for (int i = spec.keys.first; i <= last && i < count; i += spec.keys.step) each(args[static_cast<size_t>(i)]);
+}
+
+}  // namespace hf::command
