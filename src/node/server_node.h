@@ -1,0 +1,69 @@
+// One Holdfast node: floors 0 to 2 joined into a state machine without I/O. Events come in by the calls below; `turn`
+// executes all that has arrived as one batch and returns effects. Who drives it (libuv, the simulator) is not its
+// business; it never asks the clock, the disk or the network for anything by itself.
+//
+// Order of a driver's loop: any number of connected / received / disconnected / sent / job_done, then one turn(now),
+// then its effects carried out; wait for events, or until `wake_at`, or not at all when `again`.
+#pragma once
+#include <memory>
+
+#include "base/buffer.h"
+#include "base/files.h"
+#include "config/options.h"
+#include "node/effects.h"
+
+namespace hf::node {
+
+struct Setup {
+  config::Options options;
+  /// Random; everything random in the node grows from it (hash secret, reign ids, backoff). The same seed and the same
+  /// events give the same node.
+  uint64_t seed = 0;
+  /// Must outlive the node.
+  Files* files = nullptr;
+  Host* host = nullptr;
+};
+
+class ServerNode {
+ public:
+  explicit ServerNode(Setup setup);
+  ~ServerNode();
+  ServerNode(const ServerNode&) = delete;
+  ServerNode& operator=(const ServerNode&) = delete;
+
+  // ---- events ----------------------------------------------------------------------------------------------------
+  /// A connection was accepted. (Refusals - maxclients, protected mode - are a reply and a close in the next turn.)
+  ConnId connected(const Peer& peer);
+  /// Where to put bytes that arrive: at least 16 KiB at the returned place, `room` says how many. Null when the
+  /// connection is gone or must not be read now (its query buffer is full, or it is closing): ask again later.
+  /// Valid until the next call for this connection or the next turn.
+  char* read_space(ConnId conn, size_t& room);
+  void received(ConnId conn, size_t bytes);
+  void disconnected(ConnId conn);
+  void job_done(const FileJobDone& done);
+  /// SIGTERM, SIGINT: finish what is acknowledged, sync, exit 0.
+  void request_shutdown();
+
+  /// Executes everything that has arrived. Times must not run backwards (mono) between turns.
+  void turn(Now now, Effects& effects);
+
+  // ---- output ----------------------------------------------------------------------------------------------------
+  /// The bytes that may leave now; empty when there are none. The caller writes them all, in order.
+  Buffer take_output(ConnId conn);
+  enum class AfterSend : uint8_t { KeepOpen, Close };
+  /// `bytes` of what was taken have left; `spare` is an emptied buffer to reuse (or an empty one). Close: everything
+  /// has been sent and the connection was to end after it: close it, then call disconnected.
+  AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
+
+  // ---- for the driver and for tests ------------------------------------------------------------------------------
+  const config::Options& options() const;
+  bool serving() const;  ///< recovery is over
+  /// Order-free digest of the whole data set.
+  std::string digest() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hf::node
