@@ -20,10 +20,15 @@ constexpr size_t read_chunk_bytes = 16 * 1024;
 // Log
 constexpr size_t frame_content_bytes_max = 64ull * 1024 * 1024;
 constexpr size_t segment_bytes_default = 64ull * 1024 * 1024;
+constexpr size_t log_group_bytes_max = 4ull * 1024 * 1024 * 1024;  // a transaction of several frames
+constexpr size_t manifest_bytes_max = 64ull * 1024 * 1024;
+constexpr size_t history_reigns_max = 1024;
 
 // Snapshot
 constexpr size_t snapshot_block_bytes = 256 * 1024;
 constexpr size_t snapshot_block_raw_bytes_max = 1024ull * 1024 * 1024;
+constexpr size_t snapshot_header_bytes_max = 256 * 1024;
+constexpr size_t snapshot_text_bytes_max = 256;  // reason, tag
 
 // Tasks
 constexpr size_t task_name_bytes_max = 512;

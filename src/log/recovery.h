@@ -1,0 +1,177 @@
+// Brings a data folder back: picks a snapshot, replays the log behind it, and tells a torn tail (cut, saved, go on) from
+// damage (refuse, naming the byte). Stepwise, so that a loading server can answer -LOADING meanwhile.
+//
+//   open() -> LoadSnapshot? the caller loads snapshot() with its own loader, then snapshot_loaded() or snapshot_damaged()
+//          -> Replay        step() until it says Done
+//          -> Done          outcome()
+//
+// The rule: let x be the offset behind the last good frame (behind the last complete group). When x lies below what any
+// valid frame, MANIFEST, a successor segment, a clean shutdown or the loaded snapshot says was durable, this is damage.
+// Otherwise it is what a power cut leaves.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/files.h"
+#include "base/history.h"
+#include "base/result.h"
+#include "base/types.h"
+#include "log/frame.h"
+#include "log/manifest.h"
+#include "log/reader.h"
+#include "log/segment.h"
+#include "log/writer.h"
+
+namespace hf::log {
+
+/// Takes what is replayed, in order, each group whole.
+class ReplaySink {
+ public:
+  virtual ~ReplaySink() = default;
+  /// `header` is that of the group's last frame, `content` the whole group's commands from offset `begin` on; both die
+  /// with the call. An error ends recovery as Refused.
+  virtual Status replay(const FrameHeader& header, LogOffset begin, Bytes content) = 0;
+};
+
+/// What the loaded snapshot's header says: where the log has to join.
+struct SnapshotPoint {
+  LogOffset offset;
+  uint64_t previous_sum = 0;
+  uint64_t visible_offset = 0;
+  WallMs wall_ms = 0;
+  std::string cluster_id;
+  History history;
+};
+
+/// The folder holds no data: start with fresh_start(a new cluster id).
+struct Fresh {};
+
+/// A tail that a power cut (or kill) left behind the last good frame.
+struct TornTail {
+  std::string segment;
+  uint64_t byte = 0;     ///< where the log is cut
+  uint64_t bytes = 0;    ///< how much goes to rescue/
+  LogOffset offset;      ///< the log's new end
+  std::string why;       ///< verdict on the first bad frame
+};
+
+struct Recovered {
+  ResumePoint resume;
+  std::optional<TornTail> torn;
+  /// To be done as one job on Lane::Log before a Writer is made: saves the tail under rescue/ and cuts the log. May be
+  /// empty. Fails? Then the server can't start.
+  std::vector<FileStep> repair;
+};
+
+/// Do not start: `why` names segment, byte, offset and what holdfast-check can do.
+struct Refused {
+  std::string why;
+};
+
+using Outcome = std::variant<Fresh, Recovered, Refused>;
+
+struct RecoveryOptions {
+  WallMs wall_ms = 0;                       ///< names the files under rescue/
+  size_t read_bytes = 4 * 1024 * 1024;      ///< of one read
+};
+
+class Recovery {
+ public:
+  enum class Phase : uint8_t { LoadSnapshot, Replay, Done };
+
+  /// `files` must outlive the recovery.
+  Recovery(Files& files, RecoveryOptions options);
+
+  /// Reads MANIFEST and the names; call once, first.
+  Phase open();
+
+  /// In phase LoadSnapshot: the file to load now. Start each attempt with an empty store.
+  struct SnapshotFile {
+    std::string name;
+    LogOffset offset;
+  };
+  const SnapshotFile& snapshot() const { return candidates_.back(); }
+  Phase snapshot_loaded(const SnapshotPoint& point);
+  /// The next phase: an older snapshot, the log alone, or Done (Refused) when the log no longer reaches back.
+  Phase snapshot_damaged(const std::string& why);
+
+  /// In phase Replay: reads about `budget_bytes` of the log, at least one frame.
+  Phase step(size_t budget_bytes, ReplaySink& sink);
+
+  Phase phase() const { return phase_; }
+  /// CHECK: phase() is Done. May be moved from.
+  Outcome& outcome() { return *outcome_; }
+  /// Bytes of log read, of those to read (the log's part of the progress).
+  uint64_t bytes_done() const;
+  uint64_t bytes_total() const { return bytes_total_; }
+  uint64_t frames() const { return frames_; }
+  /// Where the replay is.
+  LogOffset offset() const { return group_begin_; }
+  /// Sentences for the server's log, in order: damaged snapshots, leftovers, a torn tail.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  struct File {
+    SegmentRef ref;
+    std::string name;
+    uint64_t size = 0;
+    bool listed = true;   ///< in MANIFEST
+  };
+  /// Where the last complete group ended.
+  struct GoodEnd {
+    size_t file = 0;
+    uint64_t byte = 0;
+    LogOffset offset;
+    uint64_t sum = 0, visible = 0;
+    Epoch epoch;
+    WallMs wall_ms = 0;
+    History history;
+  };
+
+  Phase refuse(std::string why);
+  Phase read_manifest();
+  Phase collect(const std::vector<std::string>& names);
+  Phase without_manifest(const std::vector<std::string>& names);
+  Phase choose_snapshot();
+  Phase start_replay();
+  Phase enter_file(size_t index);
+  Phase take_frame(const SegmentReader::Frame& frame, ReplaySink& sink);
+  Phase end_of_file();
+  Phase bad_frame(Verdict verdict);
+  Phase judge_tail(const std::string& why, uint64_t byte);
+  Phase finish_clean();
+  Phase cut(const std::string& why);
+  void raise_floor(LogOffset durable, const std::string& source);
+  ResumePoint resume_point();
+
+  Files& files_;
+  RecoveryOptions options_;
+  Phase phase_ = Phase::LoadSnapshot;
+  std::optional<Outcome> outcome_;
+  std::vector<std::string> notes_;
+
+  bool have_manifest_ = false;
+  Manifest manifest_;
+  std::vector<File> files_list_;           ///< segments, ascending
+  std::vector<SnapshotFile> candidates_;   ///< ascending: the newest is tried first
+  std::optional<SnapshotPoint> snapshot_;
+  bool snapshot_joined_ = false;
+
+  size_t file_ = 0;
+  std::unique_ptr<SegmentReader> reader_;
+  ChainPoint chain_;
+  GoodEnd good_;
+  bool in_group_ = false;
+  Buffer group_;                           ///< contents of an unfinished group
+  LogOffset group_begin_;
+  LogOffset floor_;                        ///< surely durable: ending below is damage
+  std::string floor_source_;
+  Epoch epoch_max_;
+  uint64_t bytes_total_ = 0, bytes_before_ = 0, frames_ = 0;
+};
+
+}  // namespace hf::log

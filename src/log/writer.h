@@ -1,0 +1,179 @@
+// The log's write side: seals frames, gathers batches, plans the disk's jobs and knows how far the log is written and
+// synced. A state machine without I/O: the caller hands jobs to their lanes and brings the answers back.
+//
+//   append() ... append()  ->  next_job(want_sync)  ->  Lane::Log  ->  job_done()  ->  written(), synced() moved
+//
+// Invariants
+//   1. At most one job on Lane::Log and one on Lane::Sync; frames appended meanwhile make the next batch.
+//   2. synced() <= written() <= end(). synced() only claims what was written before that sync was asked for.
+//   3. A segment is synced before its successor is begun, and a segment is in MANIFEST before its first frame is written.
+//   4. A batch whose write failed is kept, and is written again only after what it left behind was cut and synced.
+//   5. After a failed sync nothing is written, synced or claimed ever again (Dead).
+#pragma once
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/history.h"
+#include "base/limits.h"
+#include "base/prng.h"
+#include "base/types.h"
+#include "log/frame.h"
+#include "log/manifest.h"
+#include "log/segment.h"
+
+namespace hf::log {
+
+/// Where writing goes on: made by Recovery, or by `fresh_start` for an empty folder.
+struct ResumePoint {
+  Manifest manifest;           ///< cluster id, segments, history as recovered; the writer keeps it up to date
+  LogOffset end;               ///< offset behind the last frame
+  uint64_t visible_end = 0;    ///< Redis-visible offset there
+  uint64_t last_sum = 0;       ///< sum of the last frame (0: none)
+  uint64_t segment_bytes = 0;  ///< length of the last segment up to `end`; 0: there is none, the first append opens one
+  Epoch epoch_max;             ///< highest epoch seen anywhere: the next reign takes a higher one
+  WallMs wall_ms = 0;          ///< the last frame's time: the clock of records does not run backwards
+  bool manifest_stale = false;  ///< the file MANIFEST does not say what `manifest` says: written before the first frame
+};
+/// CHECK: is_id(cluster_id).
+ResumePoint fresh_start(std::string cluster_id);
+
+struct WriterOptions {
+  uint64_t segment_bytes = limits::segment_bytes_default;  ///< a segment that has reached this is closed
+  bool compress = true;
+  uint64_t salt_seed = 0;  ///< salts are drawn from it: random in production, chosen in the simulator
+};
+
+/// One turn's content. Contents over limits::frame_content_bytes_max are cut into frames with `more` by the writer.
+struct FrameInput {
+  FrameType type = FrameType::Data;
+  Epoch epoch;
+  WallMs wall_ms = 0;
+  uint64_t visible_bytes = 0;  ///< of the content, what a stock Redis replica is sent
+  LogOffset commit;
+  Bytes content;  ///< not empty; copied
+};
+
+enum class Health : uint8_t {
+  Good,
+  Failing,  ///< a write failed: refuse new writes with `reason()`, call retry() each second
+  Dead,     ///< a sync failed: acknowledge nothing any more, exit non-zero
+};
+
+/// What an answer changed. Look at written(), synced() and health() after any of them.
+enum class WriterEvent : uint8_t {
+  Advanced,   ///< written() or synced() moved
+  Repaired,   ///< the torn batch is cut; it will be written again after retry()
+  Failed,     ///< health() is now (or still) Failing
+  Recovered,  ///< a write went through again: health() is Good
+  Died,       ///< health() is now Dead
+  ShutDown,   ///< the clean shutdown's job is done
+};
+
+class Writer {
+ public:
+  Writer(WriterOptions options, ResumePoint from);
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // ---- appending -----------------------------------------------------------------------------------------------
+  /// Seals `input` behind the last frame: one copy and one sum, no I/O. Returns the log's new end. A snapshot's cut must
+  /// be taken at such an end (cut_point()), never while content of the turn is still waiting to be appended.
+  LogOffset append(const FrameInput& input);
+  /// Appends the record that opens `reign` and adds it to the history (MANIFEST is rewritten with the next batch). Sync
+  /// it before serving. CHECK: reign.first == end(), and it follows the last reign.
+  LogOffset begin_reign(const Reign& reign, WallMs wall_ms);
+
+  // ---- jobs ----------------------------------------------------------------------------------------------------
+  /// The next job for Lane::Log, if one is due and none is in flight: a batch (with its segment, MANIFEST and sync where
+  /// needed), a cut after a failed write, or a rewritten MANIFEST. `want_sync`: what is appended so far must end up synced
+  /// (policy `always`, or a reply that waits for the sync): then also when nothing new is to be written.
+  std::optional<FileJob> next_job(bool want_sync);
+  /// For `everysec`: a job for Lane::Sync that covers what is written now; none when one is in flight or all is synced.
+  std::optional<FileJob> sync_job();
+  /// The last job: everything synced, MANIFEST with the clean end. CHECK: idle(), health() is Good. Append nothing after.
+  FileJob shutdown_job();
+  /// Every answer from Lane::Log and Lane::Sync, in any order between the two.
+  WriterEvent job_done(const FileJobDone& done);
+  /// Let the kept batch (or its cut) be tried again; no effect unless Failing.
+  void retry();
+
+  // ---- what holds ------------------------------------------------------------------------------------------------
+  LogOffset end() const { return end_; }          ///< of what is appended
+  LogOffset written() const { return written_; }  ///< handed to the system: survives kill -9
+  LogOffset synced() const { return synced_; }    ///< survives a power cut
+  uint64_t visible_end() const { return visible_end_; }
+  WallMs wall_ms() const { return wall_ms_; }     ///< of the last frame
+  bool sync_in_flight() const { return sync_id_ != 0; }
+  /// Nothing appended that is not written, and no job in flight.
+  bool idle() const;
+  /// Bytes of frames not yet known to be written: bounds what the node lets in.
+  size_t unwritten_bytes() const { return unwritten_; }
+  Health health() const { return health_; }
+  /// A sentence for the log and for -MISCONF: file, byte, what the system said.
+  const std::string& reason() const { return reason_; }
+  const Manifest& manifest() const { return manifest_; }
+  const History& history() const { return manifest_.history; }
+  /// Bytes of all frames sealed by this writer (INFO).
+  uint64_t bytes_sealed() const { return bytes_sealed_; }
+
+  /// What a snapshot taken now has to store to be joined to this log again.
+  struct CutPoint {
+    LogOffset offset;
+    uint64_t previous_sum;
+    uint64_t visible_offset;
+    WallMs wall_ms;
+  };
+  CutPoint cut_point() const { return {end_, last_sum_, visible_end_, wall_ms_}; }
+
+  /// Snapshots for MANIFEST (whole list); written with the next job.
+  void set_snapshots(std::vector<SnapshotNote> snapshots);
+
+ private:
+  /// Sealed frames that go to one place of one segment.
+  struct Batch {
+    SegmentRef segment;
+    bool opens = false;   ///< the segment has to be created first
+    std::string header;   ///< then its header
+    uint64_t at = 0;      ///< byte of the segment where `frames` go
+    std::string frames;
+    LogOffset end;
+  };
+  enum class InFlight : uint8_t { Nothing, Batch, Sync, Manifest, Cut, Shutdown };
+
+  void open_segment(const FrameInput& input);
+  void seal(const FrameInput& input, Bytes content, bool more, uint64_t visible_end);
+  void add_batch_steps(const Batch& batch, std::vector<FileStep>& steps);
+  FileJob cut_job();
+  WriterEvent log_job_done(const FileJobDone& done);
+  WriterEvent log_job_failed(const FileJobDone& done);
+  WriterEvent die(const FileJobDone& done);
+
+  WriterOptions options_;
+  Prng salts_;
+  Manifest manifest_;            ///< segments_on_disk_ of its segments are in the file MANIFEST, or about to be
+  LogOffset end_, written_, synced_;
+  uint64_t visible_end_, last_sum_;
+  WallMs wall_ms_;
+  SegmentRef sealing_;           ///< segment that the last frame was sealed for
+  uint64_t sealing_bytes_ = 0;   ///< its length with everything sealed; 0: none yet
+  SegmentRef current_;           ///< segment that the last written batch went to
+  bool manifest_dirty_ = false;
+  std::deque<Batch> batches_;    ///< front: in flight, or kept after a failure
+  std::string spare_;            ///< a written batch's memory, used again
+  size_t unwritten_ = 0;
+  uint64_t bytes_sealed_ = 0;
+  unsigned compress_skips_ = 0, compress_misses_ = 0;
+
+  InFlight in_flight_ = InFlight::Nothing;
+  uint64_t log_id_ = 0, sync_id_ = 0, next_id_ = 1;
+  bool job_syncs_ = false;       ///< the job on Lane::Log ends with a sync
+  LogOffset sync_covers_;        ///< what the job on Lane::Sync covers
+  bool cut_due_ = false, may_retry_ = false;
+  Health health_ = Health::Good;
+  std::string reason_;
+};
+
+}  // namespace hf::log

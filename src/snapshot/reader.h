@@ -1,0 +1,79 @@
+// Loads (or merely verifies) a snapshot file stepwise. Every block is verified before anything in it is used, and every
+// length is held against a limit and the file before it is trusted.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/result.h"
+#include "base/types.h"
+#include "snapshot/format.h"
+
+namespace hf::store {
+class Store;
+}
+
+namespace hf::snapshot {
+
+/// Takes the entries of a verified block.
+class EntrySink {
+ public:
+  virtual ~EntrySink() = default;
+  virtual Status entry(DbIndex db, Bytes encoded) = 0;
+};
+
+/// Puts them into a store. `store` must outlive the sink.
+class StoreSink final : public EntrySink {
+ public:
+  explicit StoreSink(store::Store& store) : store_(store) {}
+  Status entry(DbIndex db, Bytes encoded) override;
+
+ private:
+  store::Store& store_;
+};
+
+class Reader {
+ public:
+  enum class Phase : uint8_t { Loading, Done, Damaged };
+
+  /// `files` must outlive the reader.
+  Reader(Files& files, std::string name);
+
+  /// Header, footer and index. Damaged: see reason().
+  Phase open();
+  /// In phase Loading: about `budget_bytes` of raw entries, at least one block. After Damaged the sink's state is
+  /// incomplete: throw it away.
+  Phase step(size_t budget_bytes, EntrySink& sink);
+
+  Phase phase() const { return phase_; }
+  /// Valid once open() did not say Damaged.
+  const Header& header() const { return header_; }
+  const Footer& footer() const { return footer_; }
+  /// Names file, block and byte.
+  const std::string& reason() const { return reason_; }
+  /// The file was written by a newer version of the format.
+  bool newer() const { return newer_; }
+  uint64_t bytes_done() const { return at_; }
+  uint64_t bytes_total() const { return size_; }
+  uint64_t keys() const { return keys_; }
+
+ private:
+  Phase damaged(uint64_t byte, const std::string& what);
+  Status load_block(EntrySink& sink);
+  Status read_index();
+
+  Files& files_;
+  std::string name_;
+  Phase phase_ = Phase::Loading;
+  std::string reason_;
+  bool newer_ = false;
+  uint64_t size_ = 0, at_ = 0;
+  uint64_t salt_ = 0;
+  Header header_;
+  Footer footer_;
+  std::vector<IndexEntry> index_;
+  size_t block_ = 0;
+  uint64_t keys_ = 0, raw_bytes_ = 0;
+};
+
+}  // namespace hf::snapshot

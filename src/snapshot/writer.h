@@ -1,0 +1,97 @@
+// Writes the state at one offset into a file while the server goes on: takes entries from a walk, packs them into blocks
+// of about 256 KiB, and plans jobs whose steps compress and sum on the lane's thread. No I/O here.
+//
+//   Writer w(...); store.begin_walk(w)
+//   each slice: store.walk_some(...); next_job(synced) -> Lane::Snapshot; answers -> job_done()
+//   walk complete: finish(); go on with next_job()/job_done() until state() is Done or Failed
+//   Failed, or no longer wanted: store.abort_walk(), then abort_job() once no job is in flight
+#pragma once
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/files.h"
+#include "base/types.h"
+#include "snapshot/format.h"
+#include "store/store.h"
+
+namespace hf::snapshot {
+
+struct WriterOptions {
+  size_t block_bytes = limits::snapshot_block_bytes;
+  /// Entries handed over and not yet on disk. Past it the snapshot fails, never the server.
+  size_t waiting_bytes_max = 256 * 1024 * 1024;
+  /// Ids of jobs rise along a lane: give the next free one, take next_job_id() back for the following snapshot.
+  uint64_t first_job_id = 1;
+};
+
+enum class State : uint8_t {
+  Taking,     ///< the walk goes on
+  Finishing,  ///< everything is handed over, not everything is on disk
+  Done,       ///< the file is there under its final name
+  Failed,     ///< see reason(); abort the walk and run abort_job()
+};
+
+class Writer final : public store::WalkConsumer {
+ public:
+  Writer(Header header, WriterOptions options);
+  ~Writer() override;
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  /// From the walk. Ignored once Failed.
+  void take(DbIndex db, const store::Entry& entry) override;
+  /// The same for an entry that is encoded already (FORMAT.md of store/).
+  void take_encoded(DbIndex db, Bytes encoded);
+  /// The walk is complete. No effect once Failed.
+  void finish();
+
+  /// What can go to Lane::Snapshot now, one job at a time. The last job, which gives the file its final name, is held back
+  /// until `synced`, the log's synced offset, has reached the cut: a snapshot ahead of its log would look like damage.
+  std::optional<FileJob> next_job(LogOffset synced);
+  /// The answer; state() tells what it meant.
+  void job_done(const FileJobDone& done);
+  bool job_in_flight() const { return in_flight_id_ != 0; }
+  /// Gives up and removes the temporary file. State becomes Failed. CHECK: no job in flight, not Done.
+  FileJob abort_job();
+  void fail(std::string why);
+
+  State state() const { return state_; }
+  const std::string& reason() const { return reason_; }
+  const Header& header() const { return header_; }
+  std::string name() const { return file_name(header_.offset); }
+  /// Bytes handed over and not yet on disk. Above `pause_bytes()` the caller should stop walking until it falls (what
+  /// changing entries hand over comes all the same).
+  size_t waiting_bytes() const { return waiting_; }
+  size_t pause_bytes() const { return options_.waiting_bytes_max / 8; }
+  bool should_pause() const { return waiting_ > pause_bytes(); }
+  uint64_t keys() const { return keys_; }
+  uint64_t raw_bytes() const { return raw_bytes_; }
+  uint64_t file_bytes() const;  ///< produced so far
+  uint64_t next_job_id() const { return next_id_; }
+
+ private:
+  struct OnLane;  ///< what the lane's thread counts: file bytes, index
+  struct Block {
+    std::string raw;
+    uint32_t entries = 0;
+  };
+  void close_block();
+  void add_block_step(Block block, std::vector<FileStep>& steps);
+
+  Header header_;
+  WriterOptions options_;
+  State state_ = State::Taking;
+  std::string reason_;
+  std::shared_ptr<OnLane> lane_;
+  Block open_;
+  std::deque<Block> ready_;
+  uint32_t blocks_ = 0;          ///< handed to the lane
+  size_t waiting_ = 0, in_flight_bytes_ = 0;
+  uint64_t keys_ = 0, raw_bytes_ = 0;
+  uint64_t next_id_, in_flight_id_ = 0;
+  bool begun_ = false, last_in_flight_ = false, complete_ = false;
+};
+
+}  // namespace hf::snapshot
