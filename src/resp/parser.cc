@@ -13,7 +13,6 @@ void RequestParser::reset() {
   args_left_ = 0;
   in_array_ = false;
   bulk_size_ = -1;
-  missing_ = 0;
   spans_.clear();
 }
 
@@ -23,6 +22,7 @@ RequestParser::Outcome RequestParser::fail(std::string error) {
 }
 
 RequestParser::Outcome RequestParser::next(Bytes in, std::vector<Bytes>& args, const RequestLimits& limits) {
+  missing_ = 0;  // known only while a bulk string is under way: a stale size would make the reader wait for nothing
   if (in.empty()) return Outcome::Incomplete;
   if (!in_array_ && in[0] != '*') return next_inline(in, args);
   return next_array(in, args, limits);

@@ -58,7 +58,8 @@ class RequestParser {
 };
 
 /// Splits canonical command text (a concatenation of RESP arrays of bulk strings) as the log holds it. Returns false
-/// at the first byte that is not such a command; `at` then says where. Calls `each(args, raw bytes)` per command.
+/// at the first command that is not such text, down to the line ends behind its strings (which requests of clients may
+/// get wrong, as with Redis); `at` then says where it begins. Calls `each(args, raw bytes)` per command.
 template <class Each>
 bool for_each_command(Bytes text, size_t& at, Each&& each) {
   RequestParser parser;
@@ -67,6 +68,8 @@ bool for_each_command(Bytes text, size_t& at, Each&& each) {
   while (at < text.size()) {
     const Bytes rest = text.substr(at);
     if (rest[0] != '*' || parser.next(rest, args, RequestLimits{}) != RequestParser::Outcome::Request) return false;
+    for (const Bytes arg : args)
+      if (arg.data()[arg.size()] != '\r' || arg.data()[arg.size() + 1] != '\n') return false;
     each(args, rest.substr(0, parser.used()));
     at += parser.used();
   }

@@ -21,15 +21,12 @@ void Writer::header(char kind, int64_t n) {
   out_->commit(len);
 }
 
-void Writer::simple(Bytes text) {
-  out_->append('+');
-  out_->append(text);
-  out_->append("\r\n");
-}
+void Writer::simple(Bytes text) { line('+', text); }
+void Writer::error(Bytes text) { line('-', text); }
 
-void Writer::error(Bytes text) {
+void Writer::line(char kind, Bytes text) {
   char* p = out_->reserve(text.size() + 3);
-  *p++ = '-';
+  *p++ = kind;
   for (char c : text) *p++ = c == '\r' || c == '\n' ? ' ' : c;
   *p++ = '\r';
   *p = '\n';
@@ -44,7 +41,7 @@ void Writer::bulk(Bytes bytes) {
   size_t len = 1 + write_int(p + 1, static_cast<int64_t>(bytes.size()));
   p[len++] = '\r';
   p[len++] = '\n';
-  std::memcpy(p + len, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(p + len, bytes.data(), bytes.size());
   len += bytes.size();
   p[len++] = '\r';
   p[len++] = '\n';

@@ -20,7 +20,7 @@ class Writer {
   Buffer& buffer() { return *out_; }
 
   void ok() { out_->append("+OK\r\n"); }
-  void simple(Bytes text);
+  void simple(Bytes text);  ///< line breaks in it become blanks
   /// `text` starts with its code ("ERR ...", "WRONGTYPE ..."); line breaks in it become blanks.
   void error(Bytes text);
   void integer(int64_t value);
@@ -52,6 +52,7 @@ class Writer {
  private:
   Deferred begin(char kind);
   void header(char kind, int64_t n);
+  void line(char kind, Bytes text);
   Buffer* out_;
   int protocol_;
 };
