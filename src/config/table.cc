@@ -1,0 +1,407 @@
+// The rows. A new option is a member in options.h and a row here.
+#include "config/table.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/limits.h"
+#include "base/number.h"
+#include "config/parse.h"
+
+namespace hf::config {
+namespace {
+
+constexpr int64_t int_max = std::numeric_limits<int32_t>::max();
+constexpr int64_t no_max = std::numeric_limits<int64_t>::max();
+constexpr int64_t year_ms = 366ll * 24 * 3600 * 1000;
+
+// Names in the order of their enums.
+constexpr Bytes fsync_names[] = {"always", "everysec", "no"};
+constexpr Bytes task_sync_names[] = {"always", "policy"};
+constexpr Bytes level_names[] = {"debug", "verbose", "notice", "warning"};
+constexpr Bytes format_names[] = {"text", "json"};
+constexpr Bytes debug_names[] = {"no", "local", "yes"};
+constexpr Bytes backoff_names[] = {"exponential", "fixed", "none"};
+constexpr Bytes eviction_names[] = {"noeviction"};
+
+/// The part of a row that every shape has.
+struct About {
+  Bytes name;
+  Section section;
+  When when;
+  Bytes help;
+  Bytes alias = {};
+  bool hidden = false;
+};
+
+Row base_row(const About& about, Shape shape) {
+  Row row;
+  row.name = about.name, row.alias = about.alias, row.section = about.section, row.when = about.when;
+  row.help = about.help, row.hidden = about.hidden, row.shape = shape;
+  return row;
+}
+
+template <auto Member>
+void store(Options& options, auto&& value) {
+  options.*Member = std::forward<decltype(value)>(value);
+}
+
+template <bool Options::*Member>
+Row yes_no(const About& about) {
+  Row row = base_row(about, Shape::YesNo);
+  row.parse = [](const Row&, Bytes text, Options& options) -> Status {
+    auto value = parse_yes_no(text);
+    if (!value) return value.error();
+    store<Member>(options, *value);
+    return ok();
+  };
+  row.print = [](const Row&, const Options& o) -> std::string { return o.*Member ? "yes" : "no"; };
+  return row;
+}
+
+Result<int64_t> parse_integral(const Row& row, Bytes text) {
+  switch (row.shape) {
+    case Shape::Memory: return parse_bytes(text, row.min, row.max);
+    case Shape::Millis: return parse_millis(text, row.min, row.max);
+    case Shape::Octal: return parse_octal(text, row.min, row.max);
+    default: return parse_number(text, row.min, row.max);
+  }
+}
+
+template <int64_t Options::*Member>
+Row integral(const About& about, Shape shape, int64_t min, int64_t max) {
+  Row row = base_row(about, shape);
+  row.min = min, row.max = max;
+  row.parse = [](const Row& self, Bytes text, Options& options) -> Status {
+    auto value = parse_integral(self, text);
+    if (!value) return value.error();
+    store<Member>(options, *value);
+    return ok();
+  };
+  row.print = [](const Row& self, const Options& o) {
+    return self.shape == Shape::Octal ? print_octal(o.*Member) : to_text(o.*Member);
+  };
+  return row;
+}
+template <int64_t Options::*Member>
+Row number(const About& about, int64_t min, int64_t max) {
+  return integral<Member>(about, Shape::Number, min, max);
+}
+template <int64_t Options::*Member>
+Row memory(const About& about, int64_t min, int64_t max = no_max) {
+  return integral<Member>(about, Shape::Memory, min, max);
+}
+template <int64_t Options::*Member>
+Row millis(const About& about, int64_t min, int64_t max) {
+  return integral<Member>(about, Shape::Millis, min, max);
+}
+
+template <std::string Options::*Member>
+Row text(const About& about, Shape shape = Shape::Text) {
+  Row row = base_row(about, shape);
+  row.parse = [](const Row& self, Bytes value, Options& options) -> Status {
+    // A path with a NUL in it would be cut short without a word by the system.
+    if (self.shape == Shape::Text && value.find('\0') != Bytes::npos)
+      return Error{"argument must not contain a NUL byte"};
+    store<Member>(options, std::string(value));
+    return ok();
+  };
+  row.print = [](const Row&, const Options& o) { return o.*Member; };
+  return row;
+}
+
+template <auto Member>
+Row choice(const About& about, std::span<const Bytes> names) {
+  Row row = base_row(about, Shape::Choice);
+  row.choices = names;
+  row.parse = [](const Row& self, Bytes value, Options& options) -> Status {
+    std::string list;
+    for (size_t i = 0; i < self.choices.size(); ++i) {
+      if (equal_nocase(value, self.choices[i])) {
+        using Enum = std::remove_reference_t<decltype(options.*Member)>;
+        options.*Member = static_cast<Enum>(i);
+        return ok();
+      }
+      list += (i > 0 ? ", " : "") + std::string(self.choices[i]);
+    }
+    return Error{"argument(s) must be one of the following: " + list};
+  };
+  row.print = [](const Row& self, const Options& o) {
+    return std::string(self.choices[static_cast<size_t>(o.*Member)]);
+  };
+  return row;
+}
+
+Row bind_row(const About& about) {
+  Row row = base_row(about, Shape::Words);
+  row.parse = [](const Row&, Bytes value, Options& options) -> Status {
+    auto words = parse_words(value);
+    if (words->size() > 16) return Error{"argument must name 16 addresses at most"};
+    options.bind = std::move(*words);
+    return ok();
+  };
+  row.print = [](const Row&, const Options& o) { return print_words(o.bind); };
+  return row;
+}
+
+Row save_row(const About& about) {
+  Row row = base_row(about, Shape::SavePoints);
+  row.parse = [](const Row&, Bytes value, Options& options) -> Status {
+    auto points = parse_save(value);
+    if (!points) return points.error();
+    options.save = std::move(*points);
+    return ok();
+  };
+  row.print = [](const Row&, const Options& o) { return print_save(o.save); };
+  return row;
+}
+
+Row limits_row(const About& about) {
+  Row row = base_row(about, Shape::Limits);
+  row.parse = [](const Row&, Bytes value, Options& options) -> Status {
+    auto limits = parse_limits(value, options.client_output_buffer_limit);
+    if (!limits) return limits.error();
+    options.client_output_buffer_limit = *limits;
+    return ok();
+  };
+  row.print = [](const Row&, const Options& o) { return print_limits(o.client_output_buffer_limit); };
+  return row;
+}
+
+void add_network(std::vector<Row>& rows) {
+  const auto s = Section::Network;
+  rows.insert(
+      rows.end(),
+      {number<&Options::port>({"port", s, When::Start, "TCP port; 0 for none"}, 0, 65535),
+       bind_row({"bind", s, When::Start, "addresses to listen on; '*' is all of IPv4, '::*' all of IPv6; one with a "
+                                         "leading '-' may be missing on this machine"}),
+       text<&Options::unixsocket>({"unixsocket", s, When::Start, "path of a unix socket; empty for none"}),
+       integral<&Options::unixsocketperm>({"unixsocketperm", s, When::Start, "permissions of the unix socket"},
+                                          Shape::Octal, 0, 0777),
+       number<&Options::tcp_backlog>({"tcp-backlog", s, When::Start, "connections the system may hold for us"}, 1,
+                                     int_max),
+       number<&Options::tcp_keepalive>(
+           {"tcp-keepalive", s, When::Anytime, "seconds between probes of a silent connection; 0 for none"}, 0,
+           int_max),
+       number<&Options::maxclients>({"maxclients", s, When::Anytime, "clients connected at the same time"}, 1,
+                                    1'000'000),
+       number<&Options::timeout>(
+           {"timeout", s, When::Anytime, "seconds after which an idle client is closed; 0 for never"}, 0, int_max),
+       limits_row({"client-output-buffer-limit", s, When::Anytime,
+                   "for each class (normal, replica, pubsub): unsent bytes that close a client at once, and unsent "
+                   "bytes that close it after so many seconds; 0 is no limit"}),
+       memory<&Options::client_query_buffer_limit>(
+           {"client-query-buffer-limit", s, When::Anytime, "unexecuted input that a client may pile up"}, 1 << 20),
+       memory<&Options::proto_max_bulk_len>({"proto-max-bulk-len", s, When::Anytime, "size of one argument"},
+                                            1 << 20)});
+}
+
+void add_security(std::vector<Row>& rows) {
+  const auto s = Section::Security;
+  rows.insert(rows.end(),
+              {yes_no<&Options::protected_mode>(
+                   {"protected-mode", s, When::Anytime,
+                    "without a password, refuse clients that come from another machine"}),
+               text<&Options::requirepass>(
+                   {"requirepass", s, When::Anytime, "password that AUTH asks for; empty for none"}, Shape::Secret),
+               choice<&Options::enable_debug_command>(
+                   {"enable-debug-command", s, When::Protected, "who may send DEBUG"}, debug_names)});
+}
+
+void add_keyspace(std::vector<Row>& rows) {
+  const auto s = Section::Keyspace;
+  rows.insert(
+      rows.end(),
+      {number<&Options::databases>({"databases", s, When::Start, "databases that SELECT may choose from"}, 1,
+                                   1'000'000),
+       memory<&Options::maxmemory>({"maxmemory", s, When::Anytime, "bytes of memory after which writes get -OOM; 0 "
+                                                                   "for no limit"},
+                                   0),
+       choice<&Options::maxmemory_policy>(
+           {"maxmemory-policy", s, When::Anytime, "what happens when maxmemory is reached"}, eviction_names),
+       number<&Options::hash_max_listpack_entries>(
+           {"hash-max-listpack-entries", s, When::Anytime, "fields up to which a hash is one packed block",
+            "hash-max-ziplist-entries"},
+           0, 65536),
+       number<&Options::hash_max_listpack_value>(
+           {"hash-max-listpack-value", s, When::Anytime, "bytes of a field or value up to which a hash stays packed",
+            "hash-max-ziplist-value"},
+           0, 65536),
+       number<&Options::hz>({"hz", s, When::Anytime, "rounds of upkeep a second"}, 1, 500),
+       number<&Options::active_expire_effort>(
+           {"active-expire-effort", s, When::Anytime, "how much time goes into finding expired keys"}, 1, 10),
+       number<&Options::hash_seed>({"hash-seed", s, When::Start,
+                                    "seed of the keyspace's hash, for tests that must repeat; 0 draws one", "",
+                                    true},
+                                   0, no_max)});
+}
+
+void add_durability(std::vector<Row>& rows) {
+  const auto s = Section::Durability;
+  rows.insert(
+      rows.end(),
+      {text<&Options::dir>({"dir", s, When::Protected, "folder of the data; made when missing"}),
+       yes_no<&Options::appendonly>({"appendonly", s, When::Start, "keep a log of every change; without it a crash "
+                                                                   "loses what came after the last snapshot"}),
+       choice<&Options::appendfsync>(
+           {"appendfsync", s, When::Anytime,
+            "when a reply leaves: always = its change is synced to disk; everysec = it is written, and synced within "
+            "two seconds; no = it is written, and synced when the system likes"},
+           fsync_names),
+       choice<&Options::task_sync>({"task-sync", s, When::Anytime,
+                                    "replies to task commands wait for the sync always, or follow the policy of "
+                                    "appendfsync"},
+                                   task_sync_names),
+       memory<&Options::log_segment_bytes>({"log-segment-bytes", s, When::Start, "size of one file of the log"},
+                                           64 << 10, 16ll << 30),
+       memory<&Options::log_keep_bytes>(
+           {"log-keep-bytes", s, When::Anytime, "log that is kept even when a snapshot has made it superfluous"}, 0),
+       save_row({"save", s, When::Anytime,
+                 "take a snapshot when so many seconds have passed and so many changes were made (pairs); empty for "
+                 "no snapshots"}),
+       number<&Options::snapshot_interval>(
+           {"snapshot-interval", s, When::Anytime,
+            "also take a snapshot every so many seconds, if anything changed; 0 leaves it to save"},
+           0, int_max),
+       number<&Options::snapshot_keep>({"snapshot-keep", s, When::Anytime, "snapshots that are kept"}, 1, 1000)});
+}
+
+void add_tasks(std::vector<Row>& rows) {
+  const auto s = Section::Tasks;
+  rows.insert(
+      rows.end(),
+      {millis<&Options::task_lease_ms_default>(
+           {"task-lease-ms-default", s, When::Anytime, "lease of a claim that names none"}, limits::lease_ms_min,
+           limits::lease_ms_max),
+       number<&Options::task_retries_default>(
+           {"task-retries-default", s, When::Anytime, "retries of a run that names none"}, 0, int_max),
+       choice<&Options::task_backoff>({"task-backoff", s, When::Anytime, "how the wait before a retry grows"},
+                                      backoff_names),
+       millis<&Options::task_backoff_base_ms>(
+           {"task-backoff-base-ms", s, When::Anytime, "wait before the first retry"}, 0, year_ms),
+       millis<&Options::task_backoff_cap_ms>({"task-backoff-cap-ms", s, When::Anytime, "longest wait before a retry"},
+                                             0, year_ms),
+       millis<&Options::task_timeout_ms>(
+           {"task-timeout-ms", s, When::Anytime, "longest time of one attempt, where SUBMIT names none; 0 for none"},
+           0, year_ms),
+       number<&Options::task_runs_keep>({"task-runs-keep", s, When::Anytime, "runs that are kept of one task"}, 1,
+                                        1'000'000),
+       millis<&Options::task_final_keep_ms>(
+           {"task-final-keep-ms", s, When::Anytime, "how long a finished run is kept"}, 0, 100 * year_ms),
+       number<&Options::checkpoint_keep>(
+           {"checkpoint-keep", s, When::Anytime, "full checkpoints, with their deltas, that are kept of one run"}, 1,
+           1000),
+       number<&Options::checkpoint_full_every>(
+           {"checkpoint-full-every", s, When::Anytime, "deltas after which a worker is asked for a full checkpoint"},
+           1, 1'000'000),
+       memory<&Options::checkpoint_max_bytes>(
+           {"checkpoint-max-bytes", s, When::Anytime, "size of a checkpoint's payload in the store"}, 1024,
+           512ll << 20)});
+}
+
+void add_logging(std::vector<Row>& rows) {
+  const auto s = Section::Logging;
+  rows.insert(
+      rows.end(),
+      {choice<&Options::loglevel>({"loglevel", s, When::Anytime, "how much the server says"}, level_names),
+       text<&Options::logfile>(
+           {"logfile", s, When::Start, "file of the server's messages; empty for standard output; SIGHUP reopens it"}),
+       choice<&Options::log_format>({"log-format", s, When::Start, "messages as text, or one JSON object a line"},
+                                    format_names),
+       number<&Options::slowlog_log_slower_than>(
+           {"slowlog-log-slower-than", s, When::Anytime,
+            "microseconds after which a command counts as slow; -1 for never"},
+           -1, no_max),
+       number<&Options::slowlog_max_len>({"slowlog-max-len", s, When::Anytime, "slow commands that are remembered"},
+                                         0, 1'000'000)});
+}
+
+char fold(char c) { return c == '_' ? '-' : lower(c); }
+
+bool same_name(Bytes a, Bytes b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return fold(x) == fold(y); });
+}
+
+size_t edit_distance(Bytes a, Bytes b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (fold(a[i - 1]) == fold(b[j - 1]) ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+Bytes title(Section section) {
+  switch (section) {
+    case Section::Network: return "Network";
+    case Section::Security: return "Security";
+    case Section::Keyspace: return "Keyspace";
+    case Section::Durability: return "Durability";
+    case Section::Tasks: return "Tasks";
+    case Section::Logging: return "Logging";
+  }
+  return "";
+}
+
+std::span<const Row> table() {
+  static const std::vector<Row> rows = [] {
+    std::vector<Row> all;
+    add_network(all);
+    add_security(all);
+    add_keyspace(all);
+    add_durability(all);
+    add_tasks(all);
+    add_logging(all);
+    return all;
+  }();
+  return rows;
+}
+
+const Row* find(Bytes name) {
+  for (const Row& row : table())
+    if (same_name(name, row.name) || (!row.alias.empty() && same_name(name, row.alias))) return &row;
+  return nullptr;
+}
+
+Bytes nearest(Bytes name) {
+  if (name.empty() || name.size() > 64) return {};
+  Bytes best;
+  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
+  for (const Row& row : table()) {
+    if (row.hidden) continue;
+    const size_t distance = edit_distance(name, row.name);
+    if (distance < best_distance) best_distance = distance, best = row.name;
+  }
+  return best;
+}
+
+std::string allowed(const Row& row) {
+  const std::string range =
+      row.max == no_max ? to_text(row.min) + " or more" : to_text(row.min) + " to " + to_text(row.max);
+  switch (row.shape) {
+    case Shape::YesNo: return "yes or no";
+    case Shape::Number: return range;
+    case Shape::Memory: return "bytes, 64mb, 1gb";
+    case Shape::Millis: return "milliseconds, 15s, 10m, 7d";
+    case Shape::Octal: return "octal, up to " + print_octal(row.max);
+    case Shape::Text:
+    case Shape::Secret: return "text";
+    case Shape::Words: return "words";
+    case Shape::SavePoints: return "seconds changes ...";
+    case Shape::Limits: return "class hard soft seconds ...";
+    case Shape::Choice: break;
+  }
+  std::string list;
+  for (const Bytes name : row.choices) list += (list.empty() ? "" : ", ") + std::string(name);
+  return list;
+}
+
+}  // namespace hf::config
