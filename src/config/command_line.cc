@@ -25,7 +25,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     if (mode_of(word, out.mode)) continue;
     if (!word.starts_with("--")) {
       if (!out.file.empty())
-        return Error{"command line: '" + word + "' is neither an option nor the file, which is '" + out.file + "'"};
+        return Error{"command line: '" + word + "' is neither an option nor the file, which is '" + out.file +
+                     "'"};
       if (word.empty() || word[0] == '-')
         return Error{"command line: " + quoted(word) + " is not understood; options begin with '--'"};
       out.file = word;

@@ -15,8 +15,10 @@ struct CommandLine {
   std::vector<Setting> settings;
 };
 
-/// `holdfast-server [FILE] [--name value ...]`, Redis's way: a flag's values reach to the next word that begins with
-/// "--" (`--save 60 1 300 10`, `--save ''`); `--name=value` takes anything. `arguments` lacks the program's name.
+/// `holdfast-server [FILE] [--name value ...]`, Redis's way: a flag's values reach to the next word that
+/// begins with
+/// "--" (`--save 60 1 300 10`, `--save ''`); `--name=value` takes anything. `arguments` lacks the program's
+/// name.
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);
 
 }  // namespace hf::config

@@ -1,5 +1,6 @@
-// The values of every option, as the node reads them. What an option is called, may be set to and means is in the
-// table (config/table.h); the defaults are the initialisers here, so that a plain `Options{}` is a default server.
+// The values of every option, as the node reads them. What an option is called, may be set to and means is in
+// the table (config/table.h); the defaults are the initialisers here, so that a plain `Options{}` is a
+// default server.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -23,8 +24,8 @@ struct SavePoint {
   bool operator==(const SavePoint&) const = default;
 };
 
-/// A client is closed when its unsent output passes `hard_bytes`, or stays above `soft_bytes` for `soft_seconds`.
-/// 0 is no limit.
+/// A client is closed when its unsent output passes `hard_bytes`, or stays above `soft_bytes` for
+/// `soft_seconds`. 0 is no limit.
 struct BufferLimit {
   int64_t hard_bytes = 0;
   int64_t soft_bytes = 0;
@@ -36,9 +37,9 @@ constexpr size_t client_classes = 3;
 
 struct Options {
   // Network
-  int64_t port = 6379;  ///< 0: no TCP
+  int64_t port = 6379;                            ///< 0: no TCP
   std::vector<std::string> bind = {"127.0.0.1"};  ///< a leading '-' marks an address that may be missing
-  std::string unixsocket;  ///< empty: none
+  std::string unixsocket;                         ///< empty: none
   int64_t unixsocketperm = 0600;
   int64_t tcp_backlog = 511;
   int64_t tcp_keepalive = 300;  ///< seconds; 0: off

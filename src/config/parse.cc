@@ -58,7 +58,8 @@ Result<int64_t> parse_millis(Bytes text, int64_t min, int64_t max) {
     int64_t ms;
   };
   // "ms" before "s": the longer suffix has to be tried first.
-  static constexpr Unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  static constexpr Unit units[] = {
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
   int64_t factor = 1;
   for (const Unit& unit : units) {
     if (!text.ends_with(unit.suffix)) continue;

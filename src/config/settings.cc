@@ -51,8 +51,7 @@ Status change(Options& options, const Pairs& pairs) {
   std::vector<const Row*> seen;
   for (const auto& [name, value] : pairs) {
     const Row* row = find(name);
-    if (row == nullptr)
-      return Error{"Unknown option or number of arguments for CONFIG SET - '" + name + "'"};
+    if (row == nullptr) return Error{"Unknown option or number of arguments for CONFIG SET - '" + name + "'"};
     const auto fail = [&name = name](const std::string& why) {
       return Error{"CONFIG SET failed (possibly related to argument '" + name + "') - " + why};
     };
@@ -82,7 +81,8 @@ Status apply(Options& options, const std::vector<Setting>& settings) {
     if (row == nullptr) {
       const Bytes near = nearest(dashed(s.name));
       return Error{where(s) + "unknown option '" + shown_name(s) + "'" +
-                   (near.empty() ? "; holdfast-server --help lists all" : "; did you mean '" + std::string(near) + "'?")};
+                   (near.empty() ? "; holdfast-server --help lists all"
+                                 : "; did you mean '" + std::string(near) + "'?")};
     }
     for (const auto& [other_row, other] : in_file)
       if (other_row == row && !s.file.empty() && other->file == s.file)
@@ -91,8 +91,8 @@ Status apply(Options& options, const std::vector<Setting>& settings) {
     in_file.emplace_back(row, &s);
     if (Status done = row->parse(*row, s.value, options); !done) {
       const std::string value = row->shape == Shape::Secret ? "" : " = " + quoted(s.value);
-      return Error{where(s) + shown_name(s) + value + ": " + done.error().message + " (allowed: " + allowed(*row) +
-                   ")"};
+      return Error{where(s) + shown_name(s) + value + ": " + done.error().message +
+                   " (allowed: " + allowed(*row) + ")"};
     }
   }
   return ok();

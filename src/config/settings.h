@@ -1,5 +1,5 @@
-// Options given by name: from the file, the flags and CONFIG SET, all through the same door; and back into text for
-// CONFIG GET and CONFIG REWRITE.
+// Options given by name: from the file, the flags and CONFIG SET, all through the same door; and back into
+// text for CONFIG GET and CONFIG REWRITE.
 #pragma once
 #include <string>
 #include <utility>
@@ -31,16 +31,18 @@ struct Setting {
   int line = 0;
 };
 
-/// The option that a name in the file means: [recovery] max_retries and its like have names of their own there.
+/// The option that a name in the file means: [recovery] max_retries and its like have names of their own
+/// there.
 Bytes option_name(Bytes written);
 
-/// Sets every one in order. The error names file, line, option, what is allowed, and a name that may have been meant.
+/// Sets every one in order. The error names file, line, option, what is allowed, and a name that may have
+/// been meant.
 Status apply(Options& options, const std::vector<Setting>& settings);
 /// What no single option can know: that something is listened on, for one.
 Status check(const Options& options);
 
-/// CONFIG REWRITE: `text`, a TOML file, with the values that differ from `options` replaced, and options that are
-/// missing from it and not at their default added. Everything else, comments too, stays as it is.
+/// CONFIG REWRITE: `text`, a TOML file, with the values that differ from `options` replaced, and options that
+/// are missing from it and not at their default added. Everything else, comments too, stays as it is.
 std::string rewrite(Bytes text, const Options& options);
 
 /// A commented TOML file of every option with its help and default: conf/server.toml is this.

@@ -173,39 +173,44 @@ void add_network(std::vector<Row>& rows) {
   rows.insert(
       rows.end(),
       {number<&Options::port>({"port", s, When::Start, "TCP port; 0 for none"}, 0, 65535),
-       bind_row({"bind", s, When::Start, "addresses to listen on; '*' is all of IPv4, '::*' all of IPv6; one with a "
-                                         "leading '-' may be missing on this machine"}),
+       bind_row({"bind", s, When::Start,
+                 "addresses to listen on; '*' is all of IPv4, '::*' all of IPv6; one with a "
+                 "leading '-' may be missing on this machine"}),
        text<&Options::unixsocket>({"unixsocket", s, When::Start, "path of a unix socket; empty for none"}),
-       integral<&Options::unixsocketperm>({"unixsocketperm", s, When::Start, "permissions of the unix socket"},
-                                          Shape::Octal, 0, 0777),
-       number<&Options::tcp_backlog>({"tcp-backlog", s, When::Start, "connections the system may hold for us"}, 1,
-                                     int_max),
+       integral<&Options::unixsocketperm>(
+           {"unixsocketperm", s, When::Start, "permissions of the unix socket"}, Shape::Octal, 0, 0777),
+       number<&Options::tcp_backlog>(
+           {"tcp-backlog", s, When::Start, "connections the system may hold for us"}, 1, int_max),
        number<&Options::tcp_keepalive>(
-           {"tcp-keepalive", s, When::Anytime, "seconds between probes of a silent connection; 0 for none"}, 0,
-           int_max),
+           {"tcp-keepalive", s, When::Anytime, "seconds between probes of a silent connection; 0 for none"},
+           0, int_max),
        number<&Options::maxclients>({"maxclients", s, When::Anytime, "clients connected at the same time"}, 1,
                                     1'000'000),
        number<&Options::timeout>(
-           {"timeout", s, When::Anytime, "seconds after which an idle client is closed; 0 for never"}, 0, int_max),
-       limits_row({"client-output-buffer-limit", s, When::Anytime,
-                   "for each class (normal, replica, pubsub): unsent bytes that close a client at once, and unsent "
-                   "bytes that close it after so many seconds; 0 is no limit"}),
+           {"timeout", s, When::Anytime, "seconds after which an idle client is closed; 0 for never"}, 0,
+           int_max),
+       limits_row(
+           {"client-output-buffer-limit", s, When::Anytime,
+            "for each class (normal, replica, pubsub): unsent bytes that close a client at once, and unsent "
+            "bytes that close it after so many seconds; 0 is no limit"}),
        memory<&Options::client_query_buffer_limit>(
-           {"client-query-buffer-limit", s, When::Anytime, "unexecuted input that a client may pile up"}, 1 << 20),
+           {"client-query-buffer-limit", s, When::Anytime, "unexecuted input that a client may pile up"},
+           1 << 20),
        memory<&Options::proto_max_bulk_len>({"proto-max-bulk-len", s, When::Anytime, "size of one argument"},
                                             1 << 20)});
 }
 
 void add_security(std::vector<Row>& rows) {
   const auto s = Section::Security;
-  rows.insert(rows.end(),
-              {yes_no<&Options::protected_mode>(
-                   {"protected-mode", s, When::Anytime,
-                    "without a password, refuse clients that come from another machine"}),
-               text<&Options::requirepass>(
-                   {"requirepass", s, When::Anytime, "password that AUTH asks for; empty for none"}, Shape::Secret),
-               choice<&Options::enable_debug_command>(
-                   {"enable-debug-command", s, When::Protected, "who may send DEBUG"}, debug_names)});
+  rows.insert(
+      rows.end(),
+      {yes_no<&Options::protected_mode>(
+           {"protected-mode", s, When::Anytime,
+            "without a password, refuse clients that come from another machine"}),
+       text<&Options::requirepass>(
+           {"requirepass", s, When::Anytime, "password that AUTH asks for; empty for none"}, Shape::Secret),
+       choice<&Options::enable_debug_command>(
+           {"enable-debug-command", s, When::Protected, "who may send DEBUG"}, debug_names)});
 }
 
 void add_keyspace(std::vector<Row>& rows) {
@@ -214,8 +219,9 @@ void add_keyspace(std::vector<Row>& rows) {
       rows.end(),
       {number<&Options::databases>({"databases", s, When::Start, "databases that SELECT may choose from"}, 1,
                                    1'000'000),
-       memory<&Options::maxmemory>({"maxmemory", s, When::Anytime, "bytes of memory after which writes get -OOM; 0 "
-                                                                   "for no limit"},
+       memory<&Options::maxmemory>({"maxmemory", s, When::Anytime,
+                                    "bytes of memory after which writes get -OOM; 0 "
+                                    "for no limit"},
                                    0),
        choice<&Options::maxmemory_policy>(
            {"maxmemory-policy", s, When::Anytime, "what happens when maxmemory is reached"}, eviction_names),
@@ -224,16 +230,16 @@ void add_keyspace(std::vector<Row>& rows) {
             "hash-max-ziplist-entries"},
            0, 65536),
        number<&Options::hash_max_listpack_value>(
-           {"hash-max-listpack-value", s, When::Anytime, "bytes of a field or value up to which a hash stays packed",
-            "hash-max-ziplist-value"},
+           {"hash-max-listpack-value", s, When::Anytime,
+            "bytes of a field or value up to which a hash stays packed", "hash-max-ziplist-value"},
            0, 65536),
        number<&Options::hz>({"hz", s, When::Anytime, "rounds of upkeep a second"}, 1, 500),
        number<&Options::active_expire_effort>(
            {"active-expire-effort", s, When::Anytime, "how much time goes into finding expired keys"}, 1, 10),
-       number<&Options::hash_seed>({"hash-seed", s, When::Start,
-                                    "seed of the keyspace's hash, for tests that must repeat; 0 draws one", "",
-                                    true},
-                                   0, no_max)});
+       number<&Options::hash_seed>(
+           {"hash-seed", s, When::Start,
+            "seed of the keyspace's hash, for tests that must repeat; 0 draws one", "", true},
+           0, no_max)});
 }
 
 void add_durability(std::vector<Row>& rows) {
@@ -241,29 +247,34 @@ void add_durability(std::vector<Row>& rows) {
   rows.insert(
       rows.end(),
       {text<&Options::dir>({"dir", s, When::Protected, "folder of the data; made when missing"}),
-       yes_no<&Options::appendonly>({"appendonly", s, When::Start, "keep a log of every change; without it a crash "
-                                                                   "loses what came after the last snapshot"}),
-       choice<&Options::appendfsync>(
-           {"appendfsync", s, When::Anytime,
-            "when a reply leaves: always = its change is synced to disk; everysec = it is written, and synced within "
-            "two seconds; no = it is written, and synced when the system likes"},
-           fsync_names),
-       choice<&Options::task_sync>({"task-sync", s, When::Anytime,
-                                    "replies to task commands wait for the sync always, or follow the policy of "
-                                    "appendfsync"},
-                                   task_sync_names),
-       memory<&Options::log_segment_bytes>({"log-segment-bytes", s, When::Start, "size of one file of the log"},
-                                           64 << 10, 16ll << 30),
-       memory<&Options::log_keep_bytes>(
-           {"log-keep-bytes", s, When::Anytime, "log that is kept even when a snapshot has made it superfluous"}, 0),
+       yes_no<&Options::appendonly>({"appendonly", s, When::Start,
+                                     "keep a log of every change; without it a crash "
+                                     "loses what came after the last snapshot"}),
+       choice<&Options::appendfsync>({"appendfsync", s, When::Anytime,
+                                      "when a reply leaves: always = its change is synced to disk; everysec "
+                                      "= it is written, and synced within "
+                                      "two seconds; no = it is written, and synced when the system likes"},
+                                     fsync_names),
+       choice<&Options::task_sync>(
+           {"task-sync", s, When::Anytime,
+            "replies to task commands wait for the sync always, or follow the policy of "
+            "appendfsync"},
+           task_sync_names),
+       memory<&Options::log_segment_bytes>(
+           {"log-segment-bytes", s, When::Start, "size of one file of the log"}, 64 << 10, 16ll << 30),
+       memory<&Options::log_keep_bytes>({"log-keep-bytes", s, When::Anytime,
+                                         "log that is kept even when a snapshot has made it superfluous"},
+                                        0),
        save_row({"save", s, When::Anytime,
-                 "take a snapshot when so many seconds have passed and so many changes were made (pairs); empty for "
+                 "take a snapshot when so many seconds have passed and so many changes were made (pairs); "
+                 "empty for "
                  "no snapshots"}),
        number<&Options::snapshot_interval>(
            {"snapshot-interval", s, When::Anytime,
             "also take a snapshot every so many seconds, if anything changed; 0 leaves it to save"},
            0, int_max),
-       number<&Options::snapshot_keep>({"snapshot-keep", s, When::Anytime, "snapshots that are kept"}, 1, 1000)});
+       number<&Options::snapshot_keep>({"snapshot-keep", s, When::Anytime, "snapshots that are kept"}, 1,
+                                       1000)});
 }
 
 void add_tasks(std::vector<Row>& rows) {
@@ -271,29 +282,29 @@ void add_tasks(std::vector<Row>& rows) {
   rows.insert(
       rows.end(),
       {millis<&Options::task_lease_ms_default>(
-           {"task-lease-ms-default", s, When::Anytime, "lease of a claim that names none"}, limits::lease_ms_min,
-           limits::lease_ms_max),
+           {"task-lease-ms-default", s, When::Anytime, "lease of a claim that names none"},
+           limits::lease_ms_min, limits::lease_ms_max),
        number<&Options::task_retries_default>(
            {"task-retries-default", s, When::Anytime, "retries of a run that names none"}, 0, int_max),
        choice<&Options::task_backoff>({"task-backoff", s, When::Anytime, "how the wait before a retry grows"},
                                       backoff_names),
        millis<&Options::task_backoff_base_ms>(
            {"task-backoff-base-ms", s, When::Anytime, "wait before the first retry"}, 0, year_ms),
-       millis<&Options::task_backoff_cap_ms>({"task-backoff-cap-ms", s, When::Anytime, "longest wait before a retry"},
-                                             0, year_ms),
-       millis<&Options::task_timeout_ms>(
-           {"task-timeout-ms", s, When::Anytime, "longest time of one attempt, where SUBMIT names none; 0 for none"},
-           0, year_ms),
-       number<&Options::task_runs_keep>({"task-runs-keep", s, When::Anytime, "runs that are kept of one task"}, 1,
-                                        1'000'000),
+       millis<&Options::task_backoff_cap_ms>(
+           {"task-backoff-cap-ms", s, When::Anytime, "longest wait before a retry"}, 0, year_ms),
+       millis<&Options::task_timeout_ms>({"task-timeout-ms", s, When::Anytime,
+                                          "longest time of one attempt, where SUBMIT names none; 0 for none"},
+                                         0, year_ms),
+       number<&Options::task_runs_keep>(
+           {"task-runs-keep", s, When::Anytime, "runs that are kept of one task"}, 1, 1'000'000),
        millis<&Options::task_final_keep_ms>(
            {"task-final-keep-ms", s, When::Anytime, "how long a finished run is kept"}, 0, 100 * year_ms),
-       number<&Options::checkpoint_keep>(
-           {"checkpoint-keep", s, When::Anytime, "full checkpoints, with their deltas, that are kept of one run"}, 1,
-           1000),
-       number<&Options::checkpoint_full_every>(
-           {"checkpoint-full-every", s, When::Anytime, "deltas after which a worker is asked for a full checkpoint"},
-           1, 1'000'000),
+       number<&Options::checkpoint_keep>({"checkpoint-keep", s, When::Anytime,
+                                          "full checkpoints, with their deltas, that are kept of one run"},
+                                         1, 1000),
+       number<&Options::checkpoint_full_every>({"checkpoint-full-every", s, When::Anytime,
+                                                "deltas after which a worker is asked for a full checkpoint"},
+                                               1, 1'000'000),
        memory<&Options::checkpoint_max_bytes>(
            {"checkpoint-max-bytes", s, When::Anytime, "size of a checkpoint's payload in the store"}, 1024,
            512ll << 20)});
@@ -305,21 +316,23 @@ void add_logging(std::vector<Row>& rows) {
       rows.end(),
       {choice<&Options::loglevel>({"loglevel", s, When::Anytime, "how much the server says"}, level_names),
        text<&Options::logfile>(
-           {"logfile", s, When::Start, "file of the server's messages; empty for standard output; SIGHUP reopens it"}),
-       choice<&Options::log_format>({"log-format", s, When::Start, "messages as text, or one JSON object a line"},
-                                    format_names),
+           {"logfile", s, When::Start,
+            "file of the server's messages; empty for standard output; SIGHUP reopens it"}),
+       choice<&Options::log_format>(
+           {"log-format", s, When::Start, "messages as text, or one JSON object a line"}, format_names),
        number<&Options::slowlog_log_slower_than>(
            {"slowlog-log-slower-than", s, When::Anytime,
             "microseconds after which a command counts as slow; -1 for never"},
            -1, no_max),
-       number<&Options::slowlog_max_len>({"slowlog-max-len", s, When::Anytime, "slow commands that are remembered"},
-                                         0, 1'000'000)});
+       number<&Options::slowlog_max_len>(
+           {"slowlog-max-len", s, When::Anytime, "slow commands that are remembered"}, 0, 1'000'000)});
 }
 
 char fold(char c) { return c == '_' ? '-' : lower(c); }
 
 bool same_name(Bytes a, Bytes b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return fold(x) == fold(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return fold(x) == fold(y); });
 }
 
 size_t edit_distance(Bytes a, Bytes b) {
@@ -395,8 +408,8 @@ std::string allowed(const Row& row) {
     case Shape::Text:
     case Shape::Secret: return "text";
     case Shape::Words: return "words";
-    case Shape::SavePoints: return "seconds changes ...";
-    case Shape::Limits: return "class hard soft seconds ...";
+    case Shape::SavePoints: return "seconds changes, repeated";
+    case Shape::Limits: return "class hard soft seconds, repeated";
     case Shape::Choice: break;
   }
   std::string list;

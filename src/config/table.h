@@ -1,5 +1,6 @@
-// The one table of options: name, shape, bounds, when it may change, and a sentence of help. The file, the flags,
-// CONFIG GET/SET/REWRITE, --help and conf/server.toml all come out of it, so none can drift from the others.
+// The one table of options: name, shape, bounds, when it may change, and a sentence of help. The file, the
+// flags, CONFIG GET/SET/REWRITE, --help and conf/server.toml all come out of it, so none can drift from the
+// others.
 #pragma once
 #include <span>
 #include <string>
@@ -24,20 +25,20 @@ enum class When : uint8_t {
 enum class Shape : uint8_t {
   YesNo,
   Number,
-  Memory,   ///< bytes, also as 64mb or 1gb
-  Millis,   ///< milliseconds, also as 15s, 10m, 2h or 7d
-  Octal,    ///< file permissions, such as 700
+  Memory,  ///< bytes, also as 64mb or 1gb
+  Millis,  ///< milliseconds, also as 15s, 10m, 2h or 7d
+  Octal,   ///< file permissions, such as 700
   Text,
-  Secret,   ///< text that no message repeats
-  Words,    ///< several words (an array in TOML)
+  Secret,  ///< text that no message repeats
+  Words,   ///< several words (an array in TOML)
   Choice,
-  SavePoints, ///< save points: seconds changes ...
-  Limits,   ///< client class, hard limit, soft limit, soft seconds ...
+  SavePoints,  ///< save points: seconds changes ...
+  Limits,      ///< client class, hard limit, soft limit, soft seconds ...
 };
 
 struct Row {
-  Bytes name;     ///< as Redis spells it where the meaning is Redis's
-  Bytes alias;    ///< an older name that CONFIG GET and SET also know; may be empty
+  Bytes name;   ///< as Redis spells it where the meaning is Redis's
+  Bytes alias;  ///< an older name that CONFIG GET and SET also know; may be empty
   Section section = Section::Network;
   When when = When::Anytime;
   bool hidden = false;  ///< for tests: neither in --help nor in CONFIG GET *

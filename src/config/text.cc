@@ -115,9 +115,12 @@ std::string default_file() {
   std::string out =
       "# Holdfast server: every option, with its default.\n"
       "#\n"
-      "# Remove the '#' in front of an option to change it. The same names work as flags, where they win over this\n"
-      "# file (holdfast-server conf/server.toml --port 7000), and most with CONFIG SET while the server runs. Sizes may\n"
-      "# be written as \"64mb\", times as \"15s\". holdfast-server --check-config FILE looks for mistakes.\n";
+      "# Remove the '#' in front of an option to change it. The same names work as flags, where they win "
+      "over\n"
+      "# this file (holdfast-server conf/server.toml --port 7000), and most with CONFIG SET while the server "
+      "runs.\n"
+      "# Sizes may be written as \"64mb\", times as \"15s\". holdfast-server --check-config FILE looks for\n"
+      "# mistakes.\n";
   const Options defaults;
   const Row* before = nullptr;
   for (const Row& row : table()) {
@@ -127,7 +130,9 @@ std::string default_file() {
     before = &row;
     std::string help_text(row.help);
     help_text[0] = upper(help_text[0]);
-    help_text += ". Allowed: " + allowed(row) + ".";
+    help_text += '.';
+    const bool anything = row.shape == Shape::Text || row.shape == Shape::Secret || row.shape == Shape::Words;
+    if (!anything) help_text += " Allowed: " + allowed(row) + ".";
     if (row.when != When::Anytime) help_text += " Takes a restart.";
     out += "\n" + wrapped(help_text, "# ", text_columns);
     out += "#" + std::string(row.name) + " = " + toml_value(row, defaults) + "\n";
@@ -147,11 +152,13 @@ std::string help() {
   const Row* before = nullptr;
   for (const Row& row : table()) {
     if (row.hidden) continue;
-    if (before == nullptr || before->section != row.section) out += "\n" + std::string(title(row.section)) + "\n";
+    if (before == nullptr || before->section != row.section)
+      out += "\n" + std::string(title(row.section)) + "\n";
     before = &row;
     const std::string value = row.print(row, defaults);
-    out += "  --" + std::string(row.name) + "  (" + allowed(row) + "; default: " + (value.empty() ? "none" : value) + ")\n";
-    out += wrapped(row.help, "        ", text_columns);
+    out += "  --" + std::string(row.name) + "\n" + wrapped(row.help, "        ", text_columns);
+    out += wrapped("(" + allowed(row) + "; default: " + (value.empty() ? "none" : value) + ")", "        ",
+                   text_columns);
   }
   return out;
 }

@@ -104,7 +104,8 @@ TEST_CASE("CONFIG SET takes all pairs or none, and answers as Redis does") {
   CHECK(change(o, {{"hz", "50"}, {"maxclients", "5"}}).ok());
   CHECK(o.hz == 50);
   CHECK(error_of(change(o, {{"hz", "20"}, {"maxclients", "0"}})) ==
-        "CONFIG SET failed (possibly related to argument 'maxclients') - argument must be between 1 and 1000000 "
+        "CONFIG SET failed (possibly related to argument 'maxclients') - argument must be between 1 and "
+        "1000000 "
         "inclusive");
   CHECK(o.hz == 50);
   CHECK(error_of(change(o, {{"hz", "20"}, {"HZ", "30"}})) ==
@@ -159,8 +160,8 @@ TEST_CASE("nothing to listen on is an error") {
 }
 
 TEST_CASE("flags are read Redis's way") {
-  const auto line = parse_command_line({"s.toml", "--port", "7000", "--save", "60", "1", "300", "10", "--bind",
-                                        "127.0.0.1", "-::1", "--requirepass=--x", "--save", ""});
+  const auto line = parse_command_line({"s.toml", "--port", "7000", "--save", "60", "1", "300", "10",
+                                        "--bind", "127.0.0.1", "-::1", "--requirepass=--x", "--save", ""});
   REQUIRE(line.ok());
   CHECK(line->file == "s.toml");
   REQUIRE(line->settings.size() == 5);
@@ -228,7 +229,7 @@ TEST_CASE("the scan of a file finds every kind of value") {
 }
 
 TEST_CASE("a scan of nonsense ends") {
-  for (const char* text : {"[", "=", "a=", "a=[", "a=[[[[[[[[[[[[", "a=\"", "a='''", "a=\"\\", "a=\"\\u", "a={b=1}",
-                           "]", "a=[{x=1},]", "\"", "a=[=", "a = ]\nb = 1"})
+  for (const char* text : {"[", "=", "a=", "a=[", "a=[[[[[[[[[[[[", "a=\"", "a='''", "a=\"\\", "a=\"\\u",
+                           "a={b=1}", "]", "a=[{x=1},]", "\"", "a=[=", "a = ]\nb = 1"})
     CHECK(scan(text).values.size() <= 2);
 }
