@@ -144,24 +144,30 @@ class Writer {
   enum class InFlight : uint8_t { Nothing, Batch, Sync, Manifest, Cut, Shutdown };
 
   void open_segment(const FrameInput& input);
+  Batch& gathering();
   void seal(const FrameInput& input, Bytes content, bool more, uint64_t visible_end);
-  void add_batch_steps(const Batch& batch, std::vector<FileStep>& steps);
+  FileJob new_job(InFlight what);
+  void add_opening_steps(const Batch& batch, std::vector<FileStep>& steps);
+  FileJob batch_job(bool want_sync);
   FileJob cut_job();
-  WriterEvent log_job_done(const FileJobDone& done);
+  WriterEvent log_job_succeeded();
   WriterEvent log_job_failed(const FileJobDone& done);
+  WriterEvent batch_written();
   WriterEvent die(const FileJobDone& done);
 
   WriterOptions options_;
   Prng salts_;
-  Manifest manifest_;            ///< segments_on_disk_ of its segments are in the file MANIFEST, or about to be
+  Manifest manifest_;            ///< a segment enters when the job that creates it is planned
+  bool manifest_dirty_ = false;  ///< the file says less than manifest_
   LogOffset end_, written_, synced_;
   uint64_t visible_end_, last_sum_;
   WallMs wall_ms_;
+
   SegmentRef sealing_;           ///< segment that the last frame was sealed for
   uint64_t sealing_bytes_ = 0;   ///< its length with everything sealed; 0: none yet
-  SegmentRef current_;           ///< segment that the last written batch went to
-  bool manifest_dirty_ = false;
-  std::deque<Batch> batches_;    ///< front: in flight, or kept after a failure
+  std::optional<SegmentRef> current_;  ///< segment that written_ lies in
+  std::deque<Batch> batches_;
+  bool front_taken_ = false;     ///< the front batch is in flight, or kept after a failure: nothing is added to it
   std::string spare_;            ///< a written batch's memory, used again
   size_t unwritten_ = 0;
   uint64_t bytes_sealed_ = 0;
@@ -169,9 +175,11 @@ class Writer {
 
   InFlight in_flight_ = InFlight::Nothing;
   uint64_t log_id_ = 0, sync_id_ = 0, next_id_ = 1;
-  bool job_syncs_ = false;       ///< the job on Lane::Log ends with a sync
-  LogOffset sync_covers_;        ///< what the job on Lane::Sync covers
-  bool cut_due_ = false, may_retry_ = false;
+  std::string job_name_;         ///< segment that the job on Lane::Log writes to, for reason()
+  size_t rename_step_ = 0;       ///< of an opening batch's job: from its success on the segment is in MANIFEST
+  std::optional<LogOffset> log_job_covers_;  ///< synced when the job on Lane::Log succeeds
+  LogOffset sync_job_covers_;    ///< the same for Lane::Sync
+  bool cut_due_ = false, cut_removes_ = false, may_try_ = false;
   Health health_ = Health::Good;
   std::string reason_;
 };
