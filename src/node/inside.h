@@ -1,0 +1,144 @@
+// What a server node is made of. Shared by the files of this room that implement it: server_node.cc (the turn),
+// admin.cc (what commands may ask), info.cc (INFO); nobody else includes this.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/context.h"
+#include "command/server.h"
+#include "node/executor.h"
+#include "node/outbox.h"
+#include "node/persistence.h"
+#include "node/server_node.h"
+#include "node/session.h"
+#include "node/waiters.h"
+#include "store/store.h"
+#include "task/tasks.h"
+
+namespace hf::node {
+
+class ServerNode::Impl final : public command::Server, public store::Observer {
+ public:
+  explicit Impl(Setup setup);
+
+  // ---- the turn (server_node.cc) ---------------------------------------------------------------------------------
+  ConnId connected(const Peer& peer);
+  char* read_space(ConnId conn, size_t& room);
+  void received(ConnId conn, size_t bytes);
+  void disconnected(ConnId conn);
+  void job_done(const FileJobDone& done) { persistence_.job_done(done); }
+  void turn(Now now, Effects& effects);
+  Buffer take_output(ConnId conn);
+  AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
+  void request_shutdown();
+
+  // ---- command::Server (admin.cc, info.cc) -----------------------------------------------------------------------
+  std::string info(const std::vector<std::string>& sections) override;
+  bool loading() const override { return !persistence_.serving(); }
+  void config_get(Bytes pattern, const std::function<void(Bytes, Bytes)>& each) override;
+  Status config_set(const std::vector<std::pair<std::string, std::string>>& pairs) override;
+  Status config_rewrite() override;
+  void config_reset_statistics() override;
+  std::string option(Bytes name) const override;
+  bool password_required() const override { return !options_.requirepass.empty(); }
+  bool password_matches(Bytes user, Bytes password) const override;
+  Status begin_snapshot() override;
+  bool snapshot_running() const override { return persistence_.snapshot_running(); }
+  Status last_snapshot_status() const override { return persistence_.last_snapshot_status(); }
+  int64_t last_save_seconds() const override { return persistence_.last_save_ms() / 1000; }
+  Status shutdown(command::SaveMode save, bool now, bool force, bool abort) override;
+  void for_each_client(const std::function<void(const command::ClientState&)>& each) override;
+  std::string describe_client(const command::ClientState& client) override;
+  void kill_client(uint64_t id) override;
+  void watch(command::Context& ctx, Bytes key) override;
+  void unwatch_all(command::ClientState& client) override;
+  void run_queued(command::Context& ctx, std::span<const Bytes> args) override { executor_.run_queued(ctx, args); }
+  void key_ready(DbIndex db, Bytes key) override { waiters_.key_ready(db, key); }
+  bool unblock_client(uint64_t id, bool with_error) override;
+
+  // ---- store::Observer -------------------------------------------------------------------------------------------
+  void key_changed(DbIndex db, const store::Key& key) override;
+  void database_changed(DbIndex db) override;
+  void object_inserted(DbIndex db, Bytes key, store::Object& object) override;
+  void object_removed(DbIndex db, Bytes key, store::Object& object) override;
+  void objects_flushed(DbIndex db) override { tasks_.objects_flushed(db); }
+  void objects_swapped(DbIndex a, DbIndex b) override { tasks_.objects_swapped(a, b); }
+
+  const config::Options& options() const { return options_; }
+  bool serving() const { return persistence_.serving(); }
+  std::string digest() const { return to_hex(store_.digest()); }
+
+ private:
+  static store::Options store_options(const config::Options& options, uint64_t seed);
+  void apply_options();
+
+  // the turn's parts
+  void run_session(Session& session, bool& more);
+  bool parse_ahead(Session& session);
+  void run_one(Session& session, std::span<const Bytes> args, Bytes raw);
+  void gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args);
+  void rerun(Session& session, Executor::Again again);
+  void serve_waiters();
+  void run_timers();
+  void expire_some();
+  void collect_output(Effects& effects);
+  void enforce_output_limit(Session& session, Effects& effects);
+  void once_a_second(Effects& effects);
+  void step_shutdown(Effects& effects);
+  void touch(Session& session);
+  void make_runnable(Session& session);
+  void refuse_connection(Session& session, Bytes why);
+  void drop(Session& session, Effects& effects);
+  void flag_watchers(DbIndex db, Bytes key);
+  Session* session_of(uint64_t client_id);
+  MonoUs next_wake(bool more) const;
+
+  // what it is made of, lower floors first
+  config::Options options_;
+  Host* host_;
+  Prng prng_;
+  std::string run_id_;
+  store::Store store_;
+  task::Tasks tasks_;
+  command::Journal journal_;
+  command::Counters counters_;
+  Executor executor_;
+  Persistence persistence_;
+  Sessions sessions_;
+  Waiters waiters_;
+  DirtyKeys dirty_;
+
+  // the turn under way
+  Now now_;
+  LogOffset turn_need_;  ///< what replies to this turn's writes wait for
+  std::vector<ConnId> runnable_, touched_, held_, kill_;
+  std::vector<std::pair<DbIndex, std::string>> ready_keys_;
+  struct Parsed {
+    std::vector<Bytes> args;
+    Bytes raw;
+    uint64_t hash = 0;
+    bool prefetched = false;
+  };
+  static constexpr size_t ahead_max = 16;
+  std::vector<Parsed> ahead_;
+  size_t ahead_count_ = 0;
+  resp::RequestParser::Outcome ahead_end_{};
+
+  // clients
+  uint64_t next_client_id_ = 1;
+  std::unordered_map<uint64_t, ConnId> by_client_id_;
+  std::unordered_map<std::string, std::vector<uint64_t>> watchers_;  // "<db>:<key>" -> client ids
+  command::ClientState timer_client_;
+  Buffer timer_reply_;
+
+  // time kept
+  MonoUs started_at_ = -1, next_second_ = 0, next_expire_ = 0;
+  DbIndex expire_db_ = 0;
+  uint64_t ops_last_ = 0, ops_per_second_ = 0;
+
+  // shutting down
+  bool shutdown_asked_ = false, shutdown_save_ = false, shutdown_snapshot_begun_ = false;
+};
+
+}  // namespace hf::node

@@ -1,0 +1,325 @@
+// Phases in order of a life: load, repair, open a reign, serve, close. Snapshots stand in snapshots.cc.
+#include "node/persistence.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/number.h"
+
+namespace hf::node {
+
+namespace {
+
+constexpr size_t replay_bytes_a_slice = 4 * 1024 * 1024;
+constexpr size_t unwritten_bytes_max = 512ull * 1024 * 1024;
+constexpr MonoUs second_us = 1'000'000;
+constexpr MonoUs sync_overdue_us = 2 * second_us;
+
+}  // namespace
+
+std::string random_hex40(Prng& prng) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  while (out.size() < 40) out += digits[prng.below(16)];
+  return out;
+}
+
+Persistence::Persistence(Parts parts) : parts_(parts) {}
+
+// ---- loading -------------------------------------------------------------------------------------------------------
+
+void Persistence::start(Now now) {
+  now_ = now;
+  started_us_ = now.mono_us;
+  next_report_us_ = now.mono_us + second_us;
+  last_save_ms_ = last_try_ms_ = now.wall_ms;
+  recovery_ = std::make_unique<log::Recovery>(parts_.files, log::RecoveryOptions{.wall_ms = now.wall_ms});
+  recovery_->open();
+}
+
+bool Persistence::recover_some(Now now) {
+  now_ = now;
+  if (phase_ != Phase::Loading) return false;
+  switch (recovery_->phase()) {
+    case log::Recovery::Phase::LoadSnapshot: load_snapshot(); break;
+    case log::Recovery::Phase::Replay: recovery_->step(replay_bytes_a_slice, *this); break;
+    case log::Recovery::Phase::Done: break;
+  }
+  const auto& notes = recovery_->notes();
+  for (; notes_said_ < notes.size(); ++notes_said_) say(LogLevel::Warning, notes[notes_said_]);
+  report_progress(now);
+  if (recovery_->phase() != log::Recovery::Phase::Done) return true;
+  recovered();
+  return phase_ == Phase::Loading;
+}
+
+bool Persistence::load_snapshot() {
+  if (!reader_) {
+    parts_.store.flush_all();
+    reader_ = std::make_unique<snapshot::Reader>(parts_.files, recovery_->snapshot().name);
+    reader_->open();
+  } else {
+    snapshot::StoreSink sink(parts_.store);
+    reader_->step(replay_bytes_a_slice, sink);
+  }
+  if (reader_->phase() == snapshot::Reader::Phase::Damaged) {
+    parts_.store.flush_all();
+    recovery_->snapshot_damaged(reader_->reason());
+    reader_.reset();
+  } else if (reader_->phase() == snapshot::Reader::Phase::Done) {
+    const snapshot::Header& header = reader_->header();
+    say(LogLevel::Notice, "Loaded " + recovery_->snapshot().name + ": " +
+                              to_text(static_cast<int64_t>(reader_->keys())) + " keys");
+    recovery_->snapshot_loaded({.offset = header.offset,
+                                .previous_sum = header.previous_sum,
+                                .visible_offset = header.visible_offset,
+                                .wall_ms = header.wall_ms,
+                                .cluster_id = header.cluster_id,
+                                .history = header.history});
+    last_save_ms_ = header.wall_ms;
+    reader_.reset();
+  }
+  return true;
+}
+
+Status Persistence::replay(const log::FrameHeader& header, LogOffset, Bytes content) {
+  if (header.type == log::FrameType::Epoch) return ok();
+  return parts_.executor.replay(content, header.wall_ms);
+}
+
+void Persistence::report_progress(Now now) {
+  if (now.mono_us < next_report_us_) return;
+  next_report_us_ = now.mono_us + second_us;
+  const Progress p = progress();
+  const double seconds = static_cast<double>(now.mono_us - started_us_) / 1e6;
+  const double percent = p.total == 0 ? 0 : 100.0 * static_cast<double>(p.done) / static_cast<double>(p.total);
+  const double rate = static_cast<double>(p.done) / 1e6 / std::max(seconds, 0.001);
+  char text[160];
+  std::snprintf(text, sizeof text, "Loading: %.0f %% of %.1f MB, %.0f MB/s, about %.0f s left", percent,
+                static_cast<double>(p.total) / 1e6, rate,
+                rate > 0 ? static_cast<double>(p.total - p.done) / 1e6 / rate : 0.0);
+  say(LogLevel::Notice, text);
+}
+
+Persistence::Progress Persistence::progress() const {
+  if (!recovery_) return {};
+  Progress p{recovery_->bytes_done(), recovery_->bytes_total(), recovery_->frames()};
+  if (reader_) p.done += reader_->bytes_done(), p.total += reader_->bytes_total();
+  return p;
+}
+
+void Persistence::recovered() {
+  log::Outcome& outcome = recovery_->outcome();
+  if (auto* refused = std::get_if<log::Refused>(&outcome)) return die(refused->why);
+  if (std::holds_alternative<log::Fresh>(outcome)) {
+    open_reign(log::fresh_start(random_hex40(parts_.prng)));
+    return;
+  }
+  auto& back = std::get<log::Recovered>(outcome);
+  char text[160];
+  std::snprintf(text, sizeof text, "Recovered up to offset %llu in %.2f s (%llu frames replayed)",
+                static_cast<unsigned long long>(back.resume.end.value),
+                static_cast<double>(now_.mono_us - started_us_) / 1e6,
+                static_cast<unsigned long long>(recovery_->frames()));
+  say(LogLevel::Notice, text);
+  if (back.torn)
+    say(LogLevel::Warning, "The log's tail was torn: " + std::to_string(back.torn->bytes) + " bytes of " +
+                               back.torn->segment + " from byte " + std::to_string(back.torn->byte) +
+                               " on were moved to rescue/ (" + back.torn->why + "); nothing acknowledged was in them");
+  if (back.repair.empty()) {
+    open_reign(std::move(back.resume));
+    return;
+  }
+  resume_ = std::move(back.resume);
+  repair_ = std::move(back.repair);
+  phase_ = Phase::Repairing;
+}
+
+void Persistence::open_reign(log::ResumePoint from) {
+  cluster_id_ = from.manifest.cluster_id;
+  notes_ = from.manifest.snapshots;
+  wall_ms_ = std::max(wall_ms_, from.wall_ms);
+  epoch_ = Epoch{from.epoch_max.value + 1};
+  reign_id_ = random_hex40(parts_.prng);
+  if (!parts_.options.appendonly) {
+    unlogged_end_ = from.end;
+    phase_ = Phase::Serving;
+    say(LogLevel::Warning, "appendonly is no: what comes after the last snapshot is lost in a crash");
+    return;
+  }
+  log::WriterOptions options;
+  options.segment_bytes = static_cast<uint64_t>(parts_.options.log_segment_bytes);
+  options.salt_seed = parts_.prng.next();
+  const LogOffset first = from.end;
+  writer_ = std::make_unique<log::Writer>(options, std::move(from));
+  writer_->begin_reign(Reign{epoch_, reign_id_, first}, std::max(wall_ms_, now_.wall_ms));
+  want_sync(writer_->end());
+  phase_ = Phase::Opening;
+}
+
+void Persistence::die(std::string why) {
+  say(LogLevel::Warning, std::move(why));
+  phase_ = Phase::Dead;
+  update_refusal();
+}
+
+// ---- serving -------------------------------------------------------------------------------------------------------
+
+Now Persistence::never_backwards(Now now) {
+  now_ = now;
+  wall_ms_ = std::max(wall_ms_, now.wall_ms);
+  now_.wall_ms = wall_ms_;
+  if (writer_ && writer_->synced() == writer_->written()) last_sync_us_ = now.mono_us;  // nothing is overdue
+  return now_;
+}
+
+void Persistence::seal(Now now, const command::Journal& journal) {
+  if (!writer_) {
+    unlogged_end_ = unlogged_end_ + journal.size();
+    return;
+  }
+  if (phase_ == Phase::Dead || phase_ == Phase::Closed) return;
+  writer_->append({.type = log::FrameType::Data,
+                   .epoch = epoch_,
+                   .wall_ms = now.wall_ms,
+                   .visible_bytes = journal.visible_bytes(),
+                   .commit = writer_->synced(),
+                   .content = journal.content()});
+}
+
+Safe Persistence::safe() const {
+  if (!writer_) return {{UINT64_MAX}, {UINT64_MAX}};
+  // everysec promises a second, not more: a disk whose syncs hang holds the replies back.
+  const bool overdue = parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
+                       writer_->synced() < writer_->written() && now_.mono_us - last_sync_us_ > sync_overdue_us;
+  return {overdue ? writer_->synced() : writer_->written(), writer_->synced()};
+}
+
+void Persistence::update_refusal() {
+  refusal_.clear();
+  if (phase_ == Phase::Dead) {
+    refusal_ = "MISCONF The log can't be written any more; Holdfast is stopping. See its log for the reason.";
+  } else if (writer_ && writer_->health() == log::Health::Failing) {
+    refusal_ = "MISCONF Writes are refused because the log can't be written: " + writer_->reason() +
+               ". They are accepted again by themselves once it can; reads go on.";
+  } else if (writer_ && writer_->unwritten_bytes() > unwritten_bytes_max) {
+    refusal_ = "MISCONF Writes are refused because the disk is too far behind: " +
+               to_human(writer_->unwritten_bytes()) + " wait to be written. Reads go on.";
+  }
+}
+
+void Persistence::job_done(const FileJobDone& done) {
+  if (done.lane == Lane::Snapshot) return snapshot_job_done(done);
+  log_job_done(done);
+}
+
+void Persistence::log_job_done(const FileJobDone& done) {
+  if (repair_in_flight_ && done.lane == Lane::Log) {
+    repair_in_flight_ = false;
+    if (!done.ok) return die("Can't cut the torn tail off the log: " + done.message + ". Free the disk or mend the folder's permissions, then start again.");
+    open_reign(std::move(*resume_));
+    resume_.reset();
+    return;
+  }
+  if (!writer_) return;
+  const LogOffset synced = writer_->synced();
+  switch (writer_->job_done(done)) {
+    case log::WriterEvent::Failed:
+      if (refusal_.empty())
+        say(LogLevel::Warning, "Can't write the log: " + writer_->reason() +
+                                   ". New writes are refused; trying again each second.");
+      if (phase_ == Phase::Opening) die("Can't begin a reign: " + writer_->reason());
+      break;
+    case log::WriterEvent::Recovered: say(LogLevel::Notice, "The log can be written again: accepting writes"); break;
+    case log::WriterEvent::Died:
+      die("A sync of the log failed and is not tried again, because what it should have saved may be gone from the "
+          "system's memory: " + writer_->reason() + ". Stopping without acknowledging what was not synced.");
+      break;
+    case log::WriterEvent::ShutDown: phase_ = Phase::Closed; break;
+    case log::WriterEvent::Advanced:
+    case log::WriterEvent::Repaired: break;
+  }
+  if (writer_->synced() > synced || writer_->synced() == writer_->written()) last_sync_us_ = now_.mono_us;
+  if (phase_ == Phase::Opening && writer_->synced() == writer_->end()) {
+    phase_ = Phase::Serving;
+    say(LogLevel::Notice, "Epoch " + std::to_string(epoch_.value) + " begins at offset " +
+                              std::to_string(writer_->end().value) + ": ready to accept connections");
+    recovery_.reset();
+  }
+  update_refusal();
+}
+
+void Persistence::pump(Now now, Effects& effects) {
+  if (phase_ == Phase::Repairing && !repair_.empty() && !repair_in_flight_) {
+    effects.jobs.push_back({.id = 0, .lane = Lane::Log, .steps = std::move(repair_)});
+    repair_.clear();
+    repair_in_flight_ = true;
+  }
+  if (writer_ && phase_ != Phase::Dead && phase_ != Phase::Closed) {
+    const bool want = replies_wait_for_sync() || sync_wanted_ > writer_->synced();
+    if (auto job = writer_->next_job(want)) effects.jobs.push_back(std::move(*job));
+    if (parts_.options.appendfsync == config::FsyncPolicy::Everysec && now.mono_us >= next_sync_us_ &&
+        writer_->synced() < writer_->written()) {
+      next_sync_us_ = now.mono_us + second_us;
+      if (auto job = writer_->sync_job()) effects.jobs.push_back(std::move(*job));
+    }
+    update_refusal();
+  }
+  if (snapshot_asked_) cut_snapshot(now);
+  if (snapshot_ && !snapshot_->job_in_flight()) {
+    if (snapshot_->state() == snapshot::State::Failed && !abort_sent_) {
+      abort_sent_ = true;
+      effects.jobs.push_back(snapshot_->abort_job());
+    } else if (auto job = snapshot_->next_job(writer_ ? writer_->synced() : snapshot_->header().offset)) {
+      effects.jobs.push_back(std::move(*job));
+    }
+  }
+  if (!snapshot_ && !housekeeping_.empty() && housekeeping_id_ == 0) {
+    housekeeping_id_ = next_snapshot_job_++;
+    effects.jobs.push_back({.id = housekeeping_id_, .lane = Lane::Snapshot, .steps = std::move(housekeeping_)});
+    housekeeping_.clear();
+  }
+  if (closing_job_) effects.jobs.push_back(std::move(*closing_job_));
+  closing_job_.reset();
+  for (LogLine& line : lines_) effects.lines.push_back(std::move(line));
+  lines_.clear();
+  if (phase_ == Phase::Dead && !exit_said_) {
+    exit_said_ = true;
+    effects.exit = 1;
+  }
+}
+
+void Persistence::once_a_second(Now now) {
+  if (writer_ && writer_->health() == log::Health::Failing) writer_->retry();
+  if (phase_ == Phase::Serving) snapshot_when_due(now);
+}
+
+MonoUs Persistence::next_wake(Now) const {
+  if (writer_ && parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
+      writer_->synced() < writer_->written() && !writer_->sync_in_flight())
+    return next_sync_us_;
+  return INT64_MAX;
+}
+
+// ---- ending --------------------------------------------------------------------------------------------------------
+
+bool Persistence::close_log() {
+  if (phase_ == Phase::Closed || phase_ == Phase::Dead) return true;
+  if (!writer_) {
+    phase_ = Phase::Closed;
+    return true;
+  }
+  phase_ = Phase::Closing;
+  if (writer_->health() == log::Health::Failing) {
+    die("Stopping while the log can't be written (" + writer_->reason() + "): " +
+        std::to_string(writer_->unwritten_bytes()) + " bytes that were never acknowledged are dropped.");
+    return true;
+  }
+  if (!closing_sent_ && writer_->idle()) {
+    closing_sent_ = true;
+    closing_job_ = writer_->shutdown_job();
+  }
+  return false;
+}
+
+}  // namespace hf::node

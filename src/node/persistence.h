@@ -1,0 +1,166 @@
+// The node's hold on the disk: brings the data set back at start, opens the reign, turns each turn's journal into a
+// frame, knows how far the log is safe, takes snapshots, and closes the log. It joins the rooms log/, snapshot/ and
+// store/, which do not know each other.
+//
+//   Loading -> Repairing -> Opening -> Serving -> Closing -> Closed
+//      \__________\____________\___________\________\______-> Dead (says why; exit code 1)
+#pragma once
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/files.h"
+#include "base/prng.h"
+#include "base/types.h"
+#include "command/journal.h"
+#include "config/options.h"
+#include "log/recovery.h"
+#include "log/writer.h"
+#include "node/effects.h"
+#include "node/executor.h"
+#include "node/outbox.h"
+#include "snapshot/reader.h"
+#include "snapshot/writer.h"
+#include "store/store.h"
+
+namespace hf::node {
+
+std::string random_hex40(Prng& prng);
+
+class Persistence final : private log::ReplaySink {
+ public:
+  struct Parts {
+    const config::Options& options;
+    Files& files;
+    store::Store& store;
+    Executor& executor;
+    Prng& prng;
+  };
+  explicit Persistence(Parts parts);
+
+  enum class Phase : uint8_t { Loading, Repairing, Opening, Serving, Closing, Closed, Dead };
+  Phase phase() const { return phase_; }
+  bool serving() const { return phase_ == Phase::Serving || phase_ == Phase::Closing; }
+  bool dead() const { return phase_ == Phase::Dead; }
+
+  // ---- starting ----------------------------------------------------------------------------------------------------
+  void start(Now now);
+  /// One slice of recovery. True: come back at once. Serving when the new reign's record is synced.
+  bool recover_some(Now now);
+  Epoch epoch() const { return epoch_; }
+  const std::string& reign_id() const { return reign_id_; }
+  const std::string& cluster_id() const { return cluster_id_; }
+
+  // ---- the turn ----------------------------------------------------------------------------------------------------
+  /// The time for this turn's records: the wall clock, but never before what the log already holds.
+  Now never_backwards(Now now);
+  /// There is a log to wait for.
+  bool logging() const { return writer_ != nullptr; }
+  /// What replies to this turn's writes wait for: the frame that `seal` will make.
+  LogOffset need_of_this_turn() const { return {end().value + 1}; }
+  void seal(Now now, const command::Journal& journal);
+  Safe safe() const;
+  bool replies_wait_for_sync() const { return parts_.options.appendfsync == config::FsyncPolicy::Always; }
+  bool tasks_wait_for_sync() const { return parts_.options.task_sync == config::TaskSync::Always; }
+  /// A reply waits for the sync of this offset: see to it.
+  void want_sync(LogOffset upto) { sync_wanted_ = std::max(sync_wanted_, upto); }
+  /// Empty, or the error that every write gets at the moment.
+  const std::string& refuse_writes() const { return refusal_; }
+  void job_done(const FileJobDone& done);
+  /// Hands out jobs, lines and the exit.
+  void pump(Now now, Effects& effects);
+  void once_a_second(Now now);
+  MonoUs next_wake(Now now) const;
+  void say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
+  void note_change() { ++changes_; }
+
+  // ---- snapshots ---------------------------------------------------------------------------------------------------
+  /// The cut is taken when this turn's frame is sealed.
+  Status begin_snapshot(Now now, std::string reason);
+  bool snapshot_running() const { return snapshot_asked_ || snapshot_ != nullptr; }
+  Status last_snapshot_status() const;
+  /// A slice of the walk under way. True: there is more to walk at once.
+  bool walk_some(size_t entries);
+  /// True once after a snapshot ended, well or badly.
+  bool take_snapshot_finished() { return std::exchange(snapshot_finished_, false); }
+  int64_t last_save_ms() const { return last_save_ms_; }
+
+  // ---- ending ------------------------------------------------------------------------------------------------------
+  /// Syncs the log and writes the clean end. Call each turn; true when done.
+  bool close_log();
+
+  // ---- INFO --------------------------------------------------------------------------------------------------------
+  LogOffset end() const { return writer_ ? writer_->end() : unlogged_end_; }
+  uint64_t visible_end() const { return writer_ ? writer_->visible_end() : 0; }
+  const log::Writer* writer() const { return writer_.get(); }
+  uint64_t changes_since_save() const { return changes_ - changes_at_save_; }
+  int64_t last_snapshot_seconds() const { return last_snapshot_s_; }
+  int64_t current_snapshot_seconds(Now now) const {
+    return snapshot_running() ? (now.mono_us - snapshot_begun_us_) / 1'000'000 : -1;
+  }
+  uint64_t snapshot_keys() const { return snapshot_ ? snapshot_->keys() : 0; }
+  uint64_t snapshots_taken() const { return snapshots_taken_; }
+  struct Progress {
+    uint64_t done = 0, total = 0, frames = 0;
+  };
+  Progress progress() const;
+
+ private:
+  Status replay(const log::FrameHeader& header, LogOffset begin, Bytes content) override;
+  bool load_snapshot();
+  void recovered();
+  void open_reign(log::ResumePoint from);
+  void die(std::string why);
+  void log_job_done(const FileJobDone& done);
+  void cut_snapshot(Now now);
+  void snapshot_job_done(const FileJobDone& done);
+  void end_snapshot(Now now);
+  void forget_old_snapshots();
+  void snapshot_when_due(Now now);
+  void report_progress(Now now);
+  void update_refusal();
+
+  Parts parts_;
+  Phase phase_ = Phase::Loading;
+  Now now_;
+  std::vector<LogLine> lines_;
+  bool exit_said_ = false;
+
+  // recovery
+  std::unique_ptr<log::Recovery> recovery_;
+  std::unique_ptr<snapshot::Reader> reader_;
+  size_t notes_said_ = 0;
+  MonoUs started_us_ = 0, next_report_us_ = 0;
+  std::optional<log::ResumePoint> resume_;
+  std::vector<FileStep> repair_;
+  bool repair_in_flight_ = false;
+
+  // the log
+  std::unique_ptr<log::Writer> writer_;
+  Epoch epoch_;
+  std::string reign_id_, cluster_id_, refusal_;
+  WallMs wall_ms_ = 0;
+  LogOffset sync_wanted_, unlogged_end_;
+  MonoUs last_sync_us_ = 0, next_sync_us_ = 0;
+  bool closing_sent_ = false;
+  std::optional<FileJob> closing_job_;
+
+  // snapshots
+  std::unique_ptr<snapshot::Writer> snapshot_;
+  store::WalkId walk_ = 0;
+  bool walking_ = false, snapshot_asked_ = false, snapshot_finished_ = false, abort_sent_ = false;
+  std::string snapshot_reason_, snapshot_failure_;
+  std::vector<log::SnapshotNote> notes_;
+  uint64_t next_snapshot_job_ = 1, snapshots_taken_ = 0;
+  MonoUs snapshot_begun_us_ = 0;
+  WallMs last_save_ms_ = 0, last_try_ms_ = 0;
+  int64_t last_snapshot_s_ = -1;
+  uint64_t changes_ = 0, changes_at_save_ = 0, changes_at_cut_ = 0;
+  std::vector<FileStep> housekeeping_;  ///< removals, done on the snapshot lane
+  uint64_t housekeeping_id_ = 0;
+};
+
+}  // namespace hf::node

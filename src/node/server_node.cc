@@ -1,0 +1,600 @@
+// The turn: run what has arrived, wake who waits, let timers act, seal the log's frame, and release the replies whose
+// offset is safe. Everything that happens to a node happens in this order.
+#include "node/server_node.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "command/table.h"
+#include "command/task.h"
+#include "node/inside.h"
+
+namespace hf::node {
+
+namespace {
+
+constexpr MonoUs second_us = 1'000'000;
+constexpr size_t walk_entries_a_turn = 256;
+constexpr size_t freed_entries_a_turn = 512;
+constexpr size_t due_tasks_a_turn = 512;
+constexpr size_t expired_keys_a_turn = 256;
+
+}  // namespace
+
+store::Options ServerNode::Impl::store_options(const config::Options& options, uint64_t seed) {
+  store::Options out;
+  out.databases = static_cast<uint32_t>(options.databases);
+  out.hash_seed = options.hash_seed != 0 ? static_cast<uint64_t>(options.hash_seed) : seed;
+  out.hash_packed_entries_max = static_cast<size_t>(options.hash_max_listpack_entries);
+  out.hash_packed_value_bytes_max = static_cast<size_t>(options.hash_max_listpack_value);
+  return out;
+}
+
+ServerNode::Impl::Impl(Setup setup)
+    : options_(std::move(setup.options)),
+      host_(setup.host),
+      prng_(setup.seed),
+      run_id_(random_hex40(prng_)),
+      store_(store_options(options_, prng_.next())),
+      tasks_(static_cast<uint32_t>(options_.databases)),
+      executor_({store_, tasks_, *this, journal_, prng_, counters_}),
+      persistence_({options_, *setup.files, store_, executor_, prng_}),
+      ahead_(ahead_max) {
+  store_.set_observer(this);
+  store_.set_loader(store::Type::Task, task::load_task);
+  timer_client_.internal = timer_client_.authenticated = true;
+  executor_.gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
+  apply_options();
+}
+
+void ServerNode::Impl::apply_options() {
+  store_.options().hash_packed_entries_max = static_cast<size_t>(options_.hash_max_listpack_entries);
+  store_.options().hash_packed_value_bytes_max = static_cast<size_t>(options_.hash_max_listpack_value);
+  task::Options& tasks = tasks_.options();
+  tasks.runs_keep = static_cast<uint32_t>(options_.task_runs_keep);
+  tasks.final_keep_ms = options_.task_final_keep_ms;
+  tasks.retries = static_cast<uint32_t>(options_.task_retries_default);
+  tasks.backoff = options_.task_backoff == config::Backoff::Exponential ? task::Backoff::Exponential
+                  : options_.task_backoff == config::Backoff::Fixed     ? task::Backoff::Fixed
+                                                                        : task::Backoff::None;
+  tasks.backoff_base_ms = options_.task_backoff_base_ms;
+  tasks.backoff_cap_ms = options_.task_backoff_cap_ms;
+  tasks.timeout_ms = options_.task_timeout_ms;
+  tasks.lease_ms = options_.task_lease_ms_default;
+  tasks.checkpoint_keep = static_cast<uint32_t>(options_.checkpoint_keep);
+  tasks.checkpoint_full_every = static_cast<uint32_t>(options_.checkpoint_full_every);
+  tasks.checkpoint_bytes_max = static_cast<size_t>(options_.checkpoint_max_bytes);
+}
+
+// ---- events --------------------------------------------------------------------------------------------------------
+
+ConnId ServerNode::Impl::connected(const Peer& peer) {
+  Session& session = sessions_.add();
+  command::ClientState& client = session.client;
+  client.id = next_client_id_++;
+  client.peer_address = peer.peer_address;
+  client.local_address = peer.local_address;
+  client.unix_socket = peer.unix_socket;
+  client.local = peer.local;
+  client.authenticated = options_.requirepass.empty();
+  client.connected_at = client.last_active_at = now_.mono_us;
+  by_client_id_.emplace(client.id, session.id);
+  ++executor_.statistics.connections;
+  if (sessions_.size() > static_cast<size_t>(options_.maxclients)) {
+    refuse_connection(session, "ERR max number of clients reached");
+  } else if (options_.protected_mode && options_.requirepass.empty() && !peer.local) {
+    refuse_connection(session,
+                      "DENIED Holdfast is running in protected mode because no password is set. Connections from other "
+                      "hosts are refused. To accept them: set `requirepass` (better) or `protected-mode no` (only in a "
+                      "network you trust) in the config file or with CONFIG SET from this host.");
+  }
+  return session.id;
+}
+
+void ServerNode::Impl::refuse_connection(Session& session, Bytes why) {
+  ++executor_.statistics.rejected_connections;
+  resp::Writer(session.outbox.buffer(), 2).error(why);
+  session.closing = true;
+  touch(session);
+}
+
+char* ServerNode::Impl::read_space(ConnId conn, size_t& room) {
+  Session* session = sessions_.find(conn);
+  room = 0;
+  if (session == nullptr || session->closing) return nullptr;
+  const size_t limit = static_cast<size_t>(options_.client_query_buffer_limit);
+  if (session->input.size() > limit) return nullptr;
+  if (session->blocked && session->input.size() > limits::inline_request_bytes_max) return nullptr;
+  // A large request grows the buffer with what arrives, never with what its header claims.
+  size_t want = limits::read_chunk_bytes;
+  if (session->parser.missing() > want) want = std::min(session->parser.missing(), std::max(want, session->input.size()));
+  char* space = session->input.reserve(want);
+  room = session->input.room();
+  return space;
+}
+
+void ServerNode::Impl::received(ConnId conn, size_t bytes) {
+  Session* session = sessions_.find(conn);
+  if (session == nullptr) return;
+  session->input.commit(bytes);
+  executor_.statistics.input_bytes += bytes;
+  make_runnable(*session);
+}
+
+void ServerNode::Impl::disconnected(ConnId conn) {
+  Session* session = sessions_.find(conn);
+  if (session == nullptr) return;
+  if (session->blocked) waiters_.remove(conn);
+  unwatch_all(session->client);
+  by_client_id_.erase(session->client.id);
+  sessions_.remove(conn);
+}
+
+void ServerNode::Impl::make_runnable(Session& session) {
+  if (session.runnable || session.blocked || session.closing) return;
+  session.runnable = true;
+  runnable_.push_back(session.id);
+}
+
+void ServerNode::Impl::touch(Session& session) {
+  if (session.touched) return;
+  session.touched = true;
+  touched_.push_back(session.id);
+}
+
+// ---- the turn ------------------------------------------------------------------------------------------------------
+
+void ServerNode::Impl::turn(Now now, Effects& effects) {
+  if (started_at_ < 0) {
+    started_at_ = now.mono_us;
+    next_second_ = now.mono_us + second_us;
+    persistence_.start(now);
+  }
+  now_ = persistence_.never_backwards(now);
+  turn_need_ = persistence_.need_of_this_turn();
+  bool more = false;
+
+  if (!persistence_.serving() && !persistence_.dead()) {
+    more |= persistence_.recover_some(now_);
+    if (persistence_.serving()) {
+      executor_.gate.refuse_all.clear();
+      tasks_.set_epoch(persistence_.epoch());
+      tasks_.rearm(now_);
+      turn_need_ = persistence_.need_of_this_turn();
+    }
+  }
+  executor_.gate.refuse_writes = persistence_.refuse_writes();
+
+  std::vector<ConnId> batch;
+  batch.swap(runnable_);
+  for (const ConnId id : batch) {
+    Session* session = sessions_.find(id);
+    if (session == nullptr) continue;
+    session->runnable = false;
+    run_session(*session, more);
+  }
+  if (persistence_.serving()) {
+    run_timers();
+    serve_waiters();
+    expire_some();
+  }
+  if (!journal_.empty()) {
+    persistence_.seal(now_, journal_);
+    journal_.clear();
+  }
+  if (now_.mono_us >= next_second_) once_a_second(effects);
+  if (persistence_.walk_some(walk_entries_a_turn)) more = true;
+  if (store_.free_some(freed_entries_a_turn)) more = true;
+  if (persistence_.take_snapshot_finished()) {
+    waiters_.database_ready(0);
+    for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, save_key);
+    serve_waiters();
+  }
+  if (shutdown_asked_) step_shutdown(effects);
+  persistence_.pump(now_, effects);
+  for (const ConnId id : kill_)
+    if (Session* session = sessions_.find(id)) drop(*session, effects);
+  kill_.clear();
+  collect_output(effects);
+  more |= !runnable_.empty();
+  effects.again = effects.again || more;
+  effects.wake_at = std::min(effects.wake_at, next_wake(more));
+}
+
+/// Parses up to `ahead_max` requests and starts fetching what the first key of each will need, so that the cache
+/// misses of a pipeline overlap. True when at least one request is ready.
+bool ServerNode::Impl::parse_ahead(Session& session) {
+  using Outcome = resp::RequestParser::Outcome;
+  resp::RequestLimits limits;
+  limits.bulk_bytes_max = options_.proto_max_bulk_len;
+  limits.authenticated = session.client.authenticated;
+  const size_t max = session.client.authenticated ? ahead_max : 1;
+  const Bytes all = session.input.view();
+  size_t at = 0;
+  ahead_count_ = 0;
+  ahead_end_ = Outcome::Request;
+  while (ahead_count_ < max && at < all.size()) {
+    Parsed& parsed = ahead_[ahead_count_];
+    ahead_end_ = session.parser.next(all.substr(at), parsed.args, limits);
+    if (ahead_end_ == Outcome::Incomplete || ahead_end_ == Outcome::Invalid) break;
+    parsed.raw = all.substr(at, session.parser.used());
+    at += session.parser.used();
+    if (ahead_end_ == Outcome::Empty) parsed.args.clear();
+    ++ahead_count_;
+    if (session.parser.was_inline()) break;  // its arguments live in the parser, until the next call
+  }
+  if (ahead_count_ < 2) return ahead_count_ > 0;
+  for (size_t i = 0; i < ahead_count_; ++i) {
+    Parsed& parsed = ahead_[i];
+    parsed.prefetched = parsed.args.size() > 1;
+    if (!parsed.prefetched) continue;
+    parsed.hash = store_.key(parsed.args[1]).hash;
+    store_.prefetch_bucket(session.client.db, parsed.hash);
+  }
+  for (size_t i = 0; i < ahead_count_; ++i)
+    if (ahead_[i].prefetched) store_.prefetch_entry(session.client.db, ahead_[i].hash);
+  return true;
+}
+
+void ServerNode::Impl::run_session(Session& session, bool& more) {
+  using Outcome = resp::RequestParser::Outcome;
+  session.client.last_active_at = now_.mono_us;
+  size_t executed = 0;
+  while (!session.closing && !session.blocked) {
+    if (executed >= limits::commands_per_session_turn_max) {
+      make_runnable(session);
+      more = true;
+      break;
+    }
+    const bool ready = parse_ahead(session);
+    const Outcome end = ahead_end_;
+    size_t used = 0;
+    for (size_t i = 0; ready && i < ahead_count_; ++i) {
+      const Parsed& parsed = ahead_[i];
+      if (!parsed.args.empty()) {
+        const Bytes first = parsed.args[0];
+        if (session.parser.was_inline() && (equal_nocase(first, "POST") || equal_nocase(first, "Host:"))) {
+          persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address +
+                                                  ": it speaks HTTP (POST or Host:), which may be an attack by way of "
+                                                  "a browser");
+          session.closing = true;
+          kill_.push_back(session.id);
+          return;
+        }
+        run_one(session, parsed.args, session.parser.was_inline() ? Bytes() : parsed.raw);
+        ++executed;
+      }
+      used += parsed.raw.size();
+      if (session.closing || session.blocked) break;
+    }
+    session.input.consume(used);
+    if (session.closing || session.blocked) break;
+    if (end == Outcome::Invalid) {
+      resp::Writer(session.outbox.buffer(), session.client.protocol).error("ERR " + session.parser.error());
+      session.closing = true;
+      touch(session);
+      break;
+    }
+    if (end == Outcome::Incomplete || session.input.empty()) break;
+  }
+  if (session.input.size() > static_cast<size_t>(options_.client_query_buffer_limit)) {
+    persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address +
+                                            ": its query buffer passed client-query-buffer-limit");
+    kill_.push_back(session.id);
+  }
+  if (session.closing) session.input.clear();
+  session.input.shrink(limits::read_chunk_bytes * 4);
+}
+
+void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, Bytes raw) {
+  command::ClientState& client = session.client;
+  resp::Writer reply(session.outbox.buffer(), client.protocol);
+  const Executor::Outcome outcome = executor_.run(client, args, raw, reply, now_);
+  ++client.commands;
+  if (outcome.blocked) {
+    session.blocked = client.blocked = true;
+    waiters_.add(session.id, client.db, outcome.block.keys, std::vector<std::string>(args.begin(), args.end()),
+                 outcome.block.deadline);
+    return;
+  }
+  gate_reply(session, outcome, args);
+  if (client.close_after_reply) session.closing = true;
+}
+
+void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args) {
+  touch(session);
+  if (outcome.spec == nullptr || !persistence_.logging()) return;
+  session.client.last_command = outcome.spec->name;
+  Need need{{}, persistence_.replies_wait_for_sync()};
+  if (outcome.wrote) {
+    need.offset = turn_need_;
+  } else if (dirty_.last() > (need.synced || (outcome.spec->flags & command::WaitsForSync)
+                                  ? persistence_.safe().synced
+                                  : persistence_.safe().written)) {
+    if (outcome.spec->flags & command::WholeKeyspace) {
+      need.offset = dirty_.last();
+    } else {
+      command::for_each_key(*outcome.spec, args, [&](Bytes key) {
+        need.offset = std::max(need.offset, dirty_.of(store_.key(key).hash));
+      });
+      // What EXEC revealed is not in its own arguments.
+      if (Bytes(outcome.spec->name) == "exec") need.offset = dirty_.last();
+    }
+  }
+  if ((outcome.spec->flags & command::WaitsForSync) && persistence_.tasks_wait_for_sync()) need.synced = true;
+  if (need.offset.value == 0 || need.met(persistence_.safe())) return;
+  if (need.synced) persistence_.want_sync(need.offset);
+  session.outbox.hold(need);
+}
+
+void ServerNode::Impl::rerun(Session& session, Executor::Again again) {
+  const Waiters::Waiter* waiter = waiters_.find(session.id);
+  if (waiter == nullptr) return;
+  std::vector<Bytes> args(waiter->args.begin(), waiter->args.end());
+  command::ClientState& client = session.client;
+  resp::Writer reply(session.outbox.buffer(), client.protocol);
+  const DbIndex db_now = client.db;
+  client.db = waiter->db;
+  const Executor::Outcome outcome = executor_.run(client, args, Bytes(), reply, now_, again);
+  client.db = db_now;
+  if (outcome.blocked) return;  // it keeps its place
+  gate_reply(session, outcome, args);
+  waiters_.remove(session.id);
+  session.blocked = client.blocked = false;
+  make_runnable(session);
+}
+
+void ServerNode::Impl::serve_waiters() {
+  if (waiters_.empty()) {
+    ready_keys_.clear();
+    tasks_.take_ready(ready_keys_);
+    return;
+  }
+  ConnId id;
+  for (;;) {
+    ready_keys_.clear();
+    tasks_.take_ready(ready_keys_);
+    for (const auto& [db, key] : ready_keys_) waiters_.key_ready(db, key);
+    if (!waiters_.next_ready(id)) break;
+    if (Session* session = sessions_.find(id)) rerun(*session, Executor::Again::Retried);
+  }
+  while (waiters_.next_expired(now_.mono_us, id)) {
+    Session* session = sessions_.find(id);
+    HF_CHECK(session != nullptr);
+    rerun(*session, Executor::Again::TimedOut);
+    if (session->blocked) {  // a handler that blocks again at its deadline would hold the loop for ever
+      waiters_.remove(id);
+      resp::Writer(session->outbox.buffer(), session->client.protocol).null_array();
+      session->blocked = session->client.blocked = false;
+      touch(*session);
+      make_runnable(*session);
+    }
+  }
+}
+
+void ServerNode::Impl::run_timers() {
+  if (!persistence_.refuse_writes().empty() || tasks_.next_due(now_) > now_.mono_us) return;
+  resp::Writer reply(timer_reply_, 2);
+  command::Context ctx = executor_.own_context(timer_client_, reply, now_, command::Mode::Live);
+  command::run_due_tasks(ctx, due_tasks_a_turn);
+  timer_reply_.clear();
+}
+
+/// Active expiry: a circular sweep over one database after another, a little each tick, more while it finds many.
+void ServerNode::Impl::expire_some() {
+  if (now_.mono_us < next_expire_ || !persistence_.refuse_writes().empty()) return;
+  const MonoUs tick = second_us / std::max<int64_t>(1, options_.hz);
+  next_expire_ = now_.mono_us + tick;
+  const size_t buckets = 2048 * static_cast<size_t>(std::max<int64_t>(1, options_.active_expire_effort));
+  std::vector<std::string> keys;
+  for (uint32_t tried = 0; tried < store_.databases(); ++tried) {
+    const DbIndex db = expire_db_;
+    keys.clear();
+    if (store_.size_with_expiry(db) > 0) store_.collect_expired(db, now_.wall_ms, buckets, expired_keys_a_turn, keys);
+    for (const std::string& name : keys) {
+      const store::Key key = store_.key(name);
+      if (!store_.remove(db, key)) continue;
+      ++counters_.expired_keys;
+      journal_.append(db, {"DEL", name});
+    }
+    if (keys.size() >= expired_keys_a_turn) {
+      next_expire_ = now_.mono_us;  // there is more: go on next turn
+      return;
+    }
+    expire_db_ = (expire_db_ + 1) % store_.databases();
+  }
+}
+
+// ---- output --------------------------------------------------------------------------------------------------------
+
+void ServerNode::Impl::collect_output(Effects& effects) {
+  const Safe safe = persistence_.safe();
+  const auto offer = [&](Session& session) {
+    if (session.outbox.empty()) {
+      if (session.closing && session.unsent_bytes == 0) drop(session, effects);
+      return;
+    }
+    if (session.outbox.releasable(safe) > 0) effects.send.push_back(session.id);
+    if (session.outbox.holding() && !session.held) {
+      session.held = true;
+      held_.push_back(session.id);
+    }
+    enforce_output_limit(session, effects);
+  };
+  std::vector<ConnId> list;
+  list.swap(held_);
+  for (const ConnId id : list) {
+    Session* session = sessions_.find(id);
+    if (session == nullptr) continue;
+    session->held = false;
+    if (!session->touched) offer(*session);
+  }
+  list.clear();
+  list.swap(touched_);
+  for (const ConnId id : list) {
+    Session* session = sessions_.find(id);
+    if (session == nullptr) continue;
+    session->touched = false;
+    offer(*session);
+  }
+}
+
+void ServerNode::Impl::enforce_output_limit(Session& session, Effects& effects) {
+  const config::BufferLimit& limit = options_.output_limit(config::ClientClass::Normal);
+  const int64_t bytes = static_cast<int64_t>(session.output_bytes());
+  const bool above_soft = limit.soft_bytes > 0 && bytes > limit.soft_bytes;
+  if (!above_soft) session.over_soft_since_us = 0;
+  else if (session.over_soft_since_us == 0) session.over_soft_since_us = static_cast<uint64_t>(now_.mono_us);
+  const bool too_long = above_soft && now_.mono_us - static_cast<MonoUs>(session.over_soft_since_us) >
+                                          limit.soft_seconds * second_us;
+  if (!too_long && (limit.hard_bytes == 0 || bytes <= limit.hard_bytes)) return;
+  persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address + ": its unsent output of " +
+                                          std::to_string(bytes) + " bytes passed client-output-buffer-limit");
+  drop(session, effects);
+}
+
+Buffer ServerNode::Impl::take_output(ConnId conn) {
+  Session* session = sessions_.find(conn);
+  if (session == nullptr) return Buffer();
+  const size_t n = session->outbox.releasable(persistence_.safe());
+  session->unsent_bytes += n;
+  return session->outbox.take(n);
+}
+
+ServerNode::AfterSend ServerNode::Impl::sent(ConnId conn, size_t bytes, Buffer spare) {
+  Session* session = sessions_.find(conn);
+  if (session == nullptr) return AfterSend::KeepOpen;
+  HF_CHECK(bytes <= session->unsent_bytes);
+  session->unsent_bytes -= bytes;
+  executor_.statistics.output_bytes += bytes;
+  session->outbox.reuse(std::move(spare));
+  const bool done = session->closing && session->unsent_bytes == 0 && session->outbox.empty();
+  return done ? AfterSend::Close : AfterSend::KeepOpen;
+}
+
+void ServerNode::Impl::drop(Session& session, Effects& effects) {
+  const ConnId id = session.id;
+  effects.close.push_back(id);
+  disconnected(id);
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------------
+
+void ServerNode::Impl::once_a_second(Effects&) {
+  next_second_ = now_.mono_us + second_us;
+  ops_per_second_ = executor_.statistics.commands - ops_last_;
+  ops_last_ = executor_.statistics.commands;
+  persistence_.once_a_second(now_);
+  const MonoUs idle_us = options_.timeout * second_us;
+  sessions_.for_each([&](Session& session) {
+    if (idle_us > 0 && !session.blocked && now_.mono_us - session.client.last_active_at > idle_us)
+      kill_.push_back(session.id);
+    if (session.over_soft_since_us != 0) touch(session);
+  });
+}
+
+MonoUs ServerNode::Impl::next_wake(bool more) const {
+  if (more) return now_.mono_us;
+  MonoUs wake = std::min(next_second_, waiters_.next_deadline());
+  wake = std::min(wake, persistence_.next_wake(now_));
+  if (!persistence_.serving()) return wake;
+  bool any_expiry = false;
+  for (DbIndex db = 0; db < store_.databases() && !any_expiry; ++db) any_expiry = store_.size_with_expiry(db) > 0;
+  if (any_expiry) wake = std::min(wake, next_expire_);
+  return std::min(wake, std::max(now_.mono_us, tasks_.next_due(now_)));
+}
+
+// ---- shutting down -------------------------------------------------------------------------------------------------
+
+void ServerNode::Impl::request_shutdown() {
+  if (shutdown_asked_) return;
+  shutdown_asked_ = true;
+  shutdown_save_ = !options_.save.empty() && !options_.appendonly;
+  persistence_.say(LogLevel::Notice, "Shutting down: finishing what is acknowledged");
+}
+
+void ServerNode::Impl::step_shutdown(Effects& effects) {
+  if (!persistence_.serving() && !persistence_.dead()) {
+    effects.exit = 0;  // still loading: nothing was acknowledged, nothing to write
+    return;
+  }
+  if (shutdown_save_ && !shutdown_snapshot_begun_) {
+    if (persistence_.snapshot_running()) return;
+    shutdown_snapshot_begun_ = true;
+    const Status begun = persistence_.begin_snapshot(now_, "shutdown");
+    if (!begun.ok()) shutdown_save_ = false;
+  }
+  if (shutdown_snapshot_begun_ && persistence_.snapshot_running()) return;
+  executor_.gate.refuse_all = "ERR Holdfast is shutting down";
+  if (persistence_.close_log()) effects.exit = 0;
+}
+
+// ---- watching ------------------------------------------------------------------------------------------------------
+
+void ServerNode::Impl::key_changed(DbIndex db, const store::Key& key) {
+  persistence_.note_change();
+  dirty_.touched(key.hash, turn_need_);
+  waiters_.key_ready(db, key.bytes);
+  if (!watchers_.empty()) flag_watchers(db, key.bytes);
+}
+
+void ServerNode::Impl::database_changed(DbIndex db) {
+  persistence_.note_change();
+  dirty_.touched_all(turn_need_);
+  waiters_.database_ready(db);
+  if (watchers_.empty()) return;
+  const std::string prefix = std::to_string(db) + ":";
+  for (const auto& [name, ids] : watchers_) {
+    if (!name.starts_with(prefix)) continue;
+    for (const uint64_t id : ids)
+      if (Session* session = session_of(id)) session->client.transaction.dirty = true;
+  }
+}
+
+void ServerNode::Impl::object_inserted(DbIndex db, Bytes key, store::Object& object) {
+  tasks_.object_inserted(db, key, object);
+}
+void ServerNode::Impl::object_removed(DbIndex db, Bytes key, store::Object& object) {
+  tasks_.object_removed(db, key, object);
+}
+
+void ServerNode::Impl::flag_watchers(DbIndex db, Bytes key) {
+  const auto it = watchers_.find(std::to_string(db) + ":" + std::string(key));
+  if (it == watchers_.end()) return;
+  for (const uint64_t id : it->second) {
+    Session* session = session_of(id);
+    if (session == nullptr) continue;
+    command::Transaction& transaction = session->client.transaction;
+    const auto watched = std::find_if(transaction.watched.begin(), transaction.watched.end(),
+                                      [&](const auto& w) { return w.db == db && w.key == key; });
+    const bool only_expired = watched != transaction.watched.end() && watched->existed_expired &&
+                              store_.find(db, store_.key(key)) == nullptr;
+    if (!only_expired) transaction.dirty = true;
+  }
+}
+
+Session* ServerNode::Impl::session_of(uint64_t client_id) {
+  const auto it = by_client_id_.find(client_id);
+  return it == by_client_id_.end() ? nullptr : sessions_.find(it->second);
+}
+
+// ---- the outside ---------------------------------------------------------------------------------------------------
+
+ServerNode::ServerNode(Setup setup) : impl_(std::make_unique<Impl>(std::move(setup))) {}
+ServerNode::~ServerNode() = default;
+ConnId ServerNode::connected(const Peer& peer) { return impl_->connected(peer); }
+char* ServerNode::read_space(ConnId conn, size_t& room) { return impl_->read_space(conn, room); }
+void ServerNode::received(ConnId conn, size_t bytes) { impl_->received(conn, bytes); }
+void ServerNode::disconnected(ConnId conn) { impl_->disconnected(conn); }
+void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
+void ServerNode::request_shutdown() { impl_->request_shutdown(); }
+void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }
+Buffer ServerNode::take_output(ConnId conn) { return impl_->take_output(conn); }
+ServerNode::AfterSend ServerNode::sent(ConnId conn, size_t bytes, Buffer spare) {
+  return impl_->sent(conn, bytes, std::move(spare));
+}
+const config::Options& ServerNode::options() const { return impl_->options(); }
+bool ServerNode::serving() const { return impl_->serving(); }
+std::string ServerNode::digest() const { return impl_->digest(); }
+
+}  // namespace hf::node
