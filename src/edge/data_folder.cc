@@ -1,0 +1,74 @@
+// Making, checking and locking the data folder.
+#include "edge/data_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace hf::edge {
+namespace {
+
+constexpr const char* lock_name = "/LOCK";
+
+Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno), errno}; }
+
+/// Who wrote the lock file: "pid 123 (holdfast-server)".
+std::string holder(int lock_fd) {
+  char text[32] = {};
+  const ssize_t n = pread(lock_fd, text, sizeof text - 1, 0);
+  const long pid = n > 0 ? std::strtol(text, nullptr, 10) : 0;
+  return pid > 0 ? "process " + std::to_string(pid) : "another process";
+}
+
+}  // namespace
+
+Result<DataFolder> DataFolder::open(const std::string& path) {
+  DataFolder folder;
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return system_error("can't make the data folder " + path);
+  const std::unique_ptr<char, void (*)(void*)> real(realpath(path.c_str(), nullptr), std::free);
+  if (!real) return system_error("can't open the data folder " + path);
+  folder.path_ = real.get();
+  struct stat info {};
+  if (stat(folder.path_.c_str(), &info) != 0)
+    return system_error("can't open the data folder " + folder.path_);
+  if (!S_ISDIR(info.st_mode)) return Error{folder.path_ + " is not a folder; choose another with --dir"};
+  if ((info.st_mode & 077) != 0)
+    folder.warning_ = "the data folder " + folder.path_ + " can be read by others; chmod 700 keeps them out";
+
+  const std::string lock_path = folder.path_ + lock_name;
+  folder.lock_fd_ = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (folder.lock_fd_ < 0) return system_error("can't open " + lock_path);
+  if (flock(folder.lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return system_error("can't lock " + lock_path);
+    return Error{"the data folder " + folder.path_ + " is in use by " + holder(folder.lock_fd_) +
+                 "; stop it, or choose another folder with --dir"};
+  }
+  const std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(folder.lock_fd_, 0) != 0 ||
+      pwrite(folder.lock_fd_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    // Only the message to a second server suffers: a full disk must not keep the first one from starting.
+    folder.warning_ = "can't write " + lock_path + ": " + std::strerror(errno);
+  }
+  return folder;
+}
+
+DataFolder::DataFolder(DataFolder&& other) noexcept
+    : path_(std::move(other.path_)),
+      warning_(std::move(other.warning_)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+
+DataFolder::~DataFolder() {
+  // The file stays: removing it could pull it from under a server that has just opened it.
+  if (lock_fd_ >= 0) ::close(lock_fd_);
+}
+
+}  // namespace hf::edge
