@@ -80,6 +80,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args);
   void rerun(Session& session, Executor::Again again);
   void serve_waiters();
+  void note_grants(Session& session);
   void run_timers();
   void expire_some();
   void collect_output(Effects& effects);
@@ -114,11 +115,12 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   LogOffset turn_need_;  ///< what replies to this turn's writes wait for
   std::vector<ConnId> runnable_, touched_, held_, kill_;
   std::vector<std::pair<DbIndex, std::string>> ready_keys_;
+  std::vector<task::Grant> undelivered_;  ///< leases of connections that went before their reply did
   struct Parsed {
     std::vector<Bytes> args;
     Bytes raw;
     uint64_t hash = 0;
-    bool prefetched = false;
+    bool prefetched = false, is_inline = false;
   };
   static constexpr size_t ahead_max = 16;
   std::vector<Parsed> ahead_;

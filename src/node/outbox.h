@@ -29,6 +29,8 @@ class Outbox {
   Buffer& buffer() { return buffer_; }
   size_t size() const { return buffer_.size(); }
   bool empty() const { return buffer_.empty(); }
+  /// How many bytes were ever appended.
+  uint64_t stream_end() const { return taken_ + buffer_.size(); }
 
   /// Everything appended up to now waits for `need`. Needs of one connection only grow in order: a later reply never
   /// overtakes an earlier one.

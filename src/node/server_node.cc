@@ -125,6 +125,7 @@ void ServerNode::Impl::disconnected(ConnId conn) {
   Session* session = sessions_.find(conn);
   if (session == nullptr) return;
   if (session->blocked) waiters_.remove(conn);
+  undelivered_.insert(undelivered_.end(), session->grants.begin(), session->grants.end());
   unwatch_all(session->client);
   by_client_id_.erase(session->client.id);
   sessions_.remove(conn);
@@ -174,6 +175,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     run_session(*session, more);
   }
   if (persistence_.serving()) {
+    if (persistence_.take_snapshot_finished())
+      for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, save_key);
     run_timers();
     serve_waiters();
     expire_some();
@@ -185,11 +188,6 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   if (now_.mono_us >= next_second_) once_a_second(effects);
   if (persistence_.walk_some(walk_entries_a_turn)) more = true;
   if (store_.free_some(freed_entries_a_turn)) more = true;
-  if (persistence_.take_snapshot_finished()) {
-    waiters_.database_ready(0);
-    for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, save_key);
-    serve_waiters();
-  }
   if (shutdown_asked_) step_shutdown(effects);
   persistence_.pump(now_, effects);
   for (const ConnId id : kill_)
@@ -221,7 +219,8 @@ bool ServerNode::Impl::parse_ahead(Session& session) {
     at += session.parser.used();
     if (ahead_end_ == Outcome::Empty) parsed.args.clear();
     ++ahead_count_;
-    if (session.parser.was_inline()) break;  // its arguments live in the parser, until the next call
+    parsed.is_inline = session.parser.was_inline();
+    if (parsed.is_inline) break;  // its arguments live in the parser, until the next call
   }
   if (ahead_count_ < 2) return ahead_count_ > 0;
   for (size_t i = 0; i < ahead_count_; ++i) {
@@ -248,12 +247,12 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
     }
     const bool ready = parse_ahead(session);
     const Outcome end = ahead_end_;
-    size_t used = 0;
+    size_t used = 0, done = 0;
     for (size_t i = 0; ready && i < ahead_count_; ++i) {
       const Parsed& parsed = ahead_[i];
       if (!parsed.args.empty()) {
         const Bytes first = parsed.args[0];
-        if (session.parser.was_inline() && (equal_nocase(first, "POST") || equal_nocase(first, "Host:"))) {
+        if (parsed.is_inline && (equal_nocase(first, "POST") || equal_nocase(first, "Host:"))) {
           persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address +
                                                   ": it speaks HTTP (POST or Host:), which may be an attack by way of "
                                                   "a browser");
@@ -261,13 +260,15 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
           kill_.push_back(session.id);
           return;
         }
-        run_one(session, parsed.args, session.parser.was_inline() ? Bytes() : parsed.raw);
+        run_one(session, parsed.args, parsed.is_inline ? Bytes() : parsed.raw);
         ++executed;
       }
       used += parsed.raw.size();
+      ++done;
       if (session.closing || session.blocked) break;
     }
     session.input.consume(used);
+    if (done < ahead_count_) session.parser.restart();  // it had read further than was executed
     if (session.closing || session.blocked) break;
     if (end == Outcome::Invalid) {
       resp::Writer(session.outbox.buffer(), session.client.protocol).error("ERR " + session.parser.error());
@@ -301,10 +302,19 @@ void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, By
   if (client.close_after_reply) session.closing = true;
 }
 
+void ServerNode::Impl::note_grants(Session& session) {
+  if (tasks_.grants().empty()) return;
+  session.grants.insert(session.grants.end(), tasks_.grants().begin(), tasks_.grants().end());
+  session.grants_end = session.outbox.stream_end();
+  tasks_.grants().clear();
+}
+
 void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args) {
   touch(session);
-  if (outcome.spec == nullptr || !persistence_.logging()) return;
+  note_grants(session);
+  if (outcome.spec == nullptr) return;
   session.client.last_command = outcome.spec->name;
+  if (!persistence_.logging()) return;
   Need need{{}, persistence_.replies_wait_for_sync()};
   if (outcome.wrote) {
     need.offset = turn_need_;
@@ -373,9 +383,14 @@ void ServerNode::Impl::serve_waiters() {
 }
 
 void ServerNode::Impl::run_timers() {
-  if (!persistence_.refuse_writes().empty() || tasks_.next_due(now_) > now_.mono_us) return;
+  if (!persistence_.refuse_writes().empty()) return;
+  if (undelivered_.empty() && tasks_.next_due(now_) > now_.mono_us) return;
   resp::Writer reply(timer_reply_, 2);
   command::Context ctx = executor_.own_context(timer_client_, reply, now_, command::Mode::Live);
+  if (!undelivered_.empty()) {
+    command::release_undelivered(ctx, undelivered_);
+    undelivered_.clear();
+  }
   command::run_due_tasks(ctx, due_tasks_a_turn);
   timer_reply_.clear();
 }
@@ -466,6 +481,8 @@ ServerNode::AfterSend ServerNode::Impl::sent(ConnId conn, size_t bytes, Buffer s
   if (session == nullptr) return AfterSend::KeepOpen;
   HF_CHECK(bytes <= session->unsent_bytes);
   session->unsent_bytes -= bytes;
+  session->sent_total += bytes;
+  if (!session->grants.empty() && session->sent_total >= session->grants_end) session->grants.clear();
   executor_.statistics.output_bytes += bytes;
   session->outbox.reuse(std::move(spare));
   const bool done = session->closing && session->unsent_bytes == 0 && session->outbox.empty();

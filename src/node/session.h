@@ -9,6 +9,7 @@
 #include "node/effects.h"
 #include "node/outbox.h"
 #include "resp/parser.h"
+#include "task/tasks.h"
 
 namespace hf::node {
 
@@ -25,6 +26,11 @@ struct Session {
   bool closing = false;     ///< no more commands; closes when everything is sent
   bool blocked = false;     ///< waits for a key: input is not executed
   uint64_t over_soft_since_us = 0;  ///< output above the soft limit since, 0 when below
+
+  /// Leases in replies that have not all left: given back if the connection goes first.
+  std::vector<task::Grant> grants;
+  uint64_t grants_end = 0;  ///< position in the stream of replies behind the last of them
+  uint64_t sent_total = 0;
 
   size_t output_bytes() const { return outbox.size() + unsent_bytes; }
 };

@@ -29,6 +29,9 @@ class RequestParser {
   /// or into the parser for inline commands: valid until the next call or until `in` moves.
   Outcome next(Bytes in, std::vector<Bytes>& args, const RequestLimits& limits);
 
+  /// Forgets a request under way: the caller goes back to the first byte it has not consumed.
+  void restart() { reset(); }
+
   size_t used() const { return used_; }
   /// "Protocol error: ..." without "-ERR ".
   const std::string& error() const { return error_; }
