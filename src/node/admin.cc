@@ -129,27 +129,4 @@ bool ServerNode::Impl::unblock_client(uint64_t id, bool with_error) {
   return true;
 }
 
-// ---- WATCH ---------------------------------------------------------------------------------------------------------
-
-void ServerNode::Impl::watch(command::Context& ctx, Bytes key) {
-  command::Transaction& transaction = ctx.client.transaction;
-  for (const auto& watched : transaction.watched)
-    if (watched.db == ctx.db() && watched.key == key) return;
-  const store::Entry* entry = store_.find(ctx.db(), store_.key(key));
-  const bool expired = entry != nullptr && entry->expired(ctx.now.wall_ms);
-  transaction.watched.push_back({ctx.db(), std::string(key), expired});
-  watchers_[std::to_string(ctx.db()) + ":" + std::string(key)].push_back(ctx.client.id);
-}
-
-void ServerNode::Impl::unwatch_all(command::ClientState& client) {
-  for (const auto& watched : client.transaction.watched) {
-    const auto it = watchers_.find(std::to_string(watched.db) + ":" + watched.key);
-    if (it == watchers_.end()) continue;
-    std::erase(it->second, client.id);
-    if (it->second.empty()) watchers_.erase(it);
-  }
-  client.transaction.watched.clear();
-  client.transaction.dirty = false;
-}
-
 }  // namespace hf::node
