@@ -17,6 +17,9 @@ constexpr size_t query_buffer_bytes_max_default = 1024ull * 1024 * 1024;
 constexpr size_t commands_per_session_turn_max = 1024;
 constexpr size_t read_chunk_bytes = 16 * 1024;
 
+// Replies
+constexpr int64_t random_picks_max = 16 * 1024 * 1024;  // HRANDFIELD and its like with a negative count
+
 // Log
 constexpr size_t frame_content_bytes_max = 64ull * 1024 * 1024;
 constexpr size_t segment_bytes_default = 64ull * 1024 * 1024;
@@ -39,6 +42,14 @@ constexpr size_t task_payload_bytes_max = 1024 * 1024;
 constexpr size_t task_events_max = 1000;
 constexpr size_t task_reason_bytes_max = 1024;
 constexpr size_t worker_id_bytes_max = 256;
+constexpr size_t task_id_bytes_max = 256;              // UNIQUE, REQ, TRACE, a checkpoint's TAG
+constexpr size_t task_meta_bytes_max = 64 * 1024;      // a checkpoint's META
+constexpr size_t task_checkpoints_max = 10000;         // versions kept a run, deltas and tagged ones included
+constexpr size_t task_runs_max = 10000;                // KEEP
+constexpr int64_t task_claim_count_max = 1000;         // COUNT of one CLAIM
+constexpr int64_t task_list_count_max = 1000;          // COUNT of one LIST or EVENTS
+constexpr int64_t task_delay_ms_max = 10ll * 365 * 24 * 3600 * 1000;  // DELAY, TIMEOUT
+constexpr int64_t task_backoff_ms_max = 30ll * 24 * 3600 * 1000;      // fits 32 bits
 constexpr size_t queue_name_bytes_max = 256;
 constexpr int64_t lease_ms_min = 10;
 constexpr int64_t lease_ms_max = 7ll * 24 * 3600 * 1000;

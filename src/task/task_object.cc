@@ -1,0 +1,302 @@
+// The saved form of a task (FORMAT.md), and what a task knows about its runs.
+#include "task/task_object.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/number.h"
+#include "task/pack.h"
+
+namespace hf::task {
+namespace {
+
+constexpr uint8_t format_version = 1;
+enum RunFlag : uint8_t {
+  FlagHeld = 1,
+  FlagPauseAsked = 2,
+  FlagCheckpointAsked = 4,
+  FlagLossCounted = 8,
+  FlagPayload = 16,
+  FlagResult = 32,
+  FlagsKnown = 63,
+};
+
+/// Shared bytes are written once and referred to by the number of their appearance, so that sharing survives a save.
+struct Saver {
+  Packer pack;
+  std::unordered_map<const void*, uint64_t> seen_blobs = {}, seen_checkpoints = {};
+
+  static bool seen_before(std::unordered_map<const void*, uint64_t>& seen, const void* what, Packer& pack) {
+    const auto [at, fresh] = seen.try_emplace(what, seen.size() + 1);
+    pack.number(fresh ? 0 : at->second);
+    return !fresh;
+  }
+  void checkpoint(const Checkpoint& c) {
+    if (seen_before(seen_checkpoints, &c, pack)) return;
+    pack.number(c.version);
+    pack.number(c.base);
+    pack.whole(c.step);
+    pack.whole(c.at);
+    pack.number(c.token.value);
+    pack.number(c.sum.low);
+    pack.number(c.sum.high);
+    pack.text(c.meta);
+    pack.text(c.tag);
+    pack.text(*c.payload);
+  }
+  void event(const RunEvent& e) {
+    pack.whole(e.at);
+    pack.number(e.token.value);
+    pack.text(e.worker.view());
+    pack.text(e.reason.view());
+    pack.byte(static_cast<uint8_t>(e.what));
+    pack.byte(static_cast<uint8_t>(e.before));
+    pack.byte(static_cast<uint8_t>(e.after));
+  }
+  void run(const Run& r) {
+    pack.number(r.number);
+    pack.number(r.order);
+    pack.whole(r.priority);
+    pack.byte(static_cast<uint8_t>(r.state));
+    pack.byte(static_cast<uint8_t>(r.backoff));
+    pack.byte(static_cast<uint8_t>(r.closed_by));
+    pack.byte(static_cast<uint8_t>((r.held ? FlagHeld : 0) | (r.pause_asked ? FlagPauseAsked : 0) |
+                                   (r.checkpoint_asked ? FlagCheckpointAsked : 0) |
+                                   (r.loss_counted ? FlagLossCounted : 0) | (r.payload ? FlagPayload : 0) |
+                                   (r.result ? FlagResult : 0)));
+    for (const uint32_t n : {r.attempt, r.retry_count, r.retries, r.lease_ms, r.lease_now_ms, r.backoff_base_ms,
+                             r.backoff_cap_ms})
+      pack.number(n);
+    for (const int64_t n : {r.timeout_ms, r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at})
+      pack.whole(n);
+    pack.number(r.token.value);
+    pack.whole(r.progress);
+    pack.whole(r.total);
+    for (const Text* t : {&r.queue, &r.worker, &r.request, &r.note, &r.reason, &r.trace, &r.unique})
+      pack.text(t->view());
+    if (r.payload && !seen_before(seen_blobs, r.payload.get(), pack)) pack.text(*r.payload);
+    if (r.result) pack.text(*r.result);
+    pack.number(r.tags ? r.tags->size() : 0);
+    if (r.tags)
+      for (const auto& [key, value] : *r.tags) {
+        pack.text(key.view());
+        pack.text(value.view());
+      }
+    pack.number(r.checkpoints ? r.checkpoints->size() : 0);
+    if (r.checkpoints)
+      for (const auto& c : *r.checkpoints) checkpoint(*c);
+    pack.number(r.first_event);
+    pack.number(r.events.size());
+    for (const RunEvent& e : r.events) event(e);
+  }
+};
+
+struct Loader {
+  Unpacker in;
+  std::vector<Blob> blobs = {};
+  std::vector<std::shared_ptr<const Checkpoint>> checkpoints = {};
+
+  static constexpr size_t blob_bytes_max = limits::bulk_bytes_max_default;
+
+  std::shared_ptr<const Checkpoint> checkpoint() {
+    const uint64_t reference = in.number(checkpoints.size());
+    if (reference > 0) return checkpoints[reference - 1];
+    auto c = std::make_shared<Checkpoint>();
+    c->version = in.number();
+    c->base = in.number();
+    c->step = in.whole();
+    c->at = in.whole();
+    c->token.value = in.number();
+    c->sum.low = in.number();
+    c->sum.high = in.number();
+    c->meta = in.text(limits::task_meta_bytes_max);
+    c->tag = in.text(limits::task_id_bytes_max);
+    c->payload = std::make_shared<const std::string>(in.text(blob_bytes_max));
+    if (in.ok()) checkpoints.push_back(c);
+    return c;
+  }
+  template <class E>
+  E small(size_t bound) {
+    const uint8_t b = in.byte();
+    if (b >= bound) in.fail();
+    return b < bound ? static_cast<E>(b) : E{};
+  }
+  RunEvent event() {
+    RunEvent e;
+    e.at = in.whole();
+    e.token.value = in.number();
+    e.worker = Text(in.text(limits::worker_id_bytes_max));
+    e.reason = Text(in.text(limits::task_reason_bytes_max));
+    e.what = small<Event>(event_count);
+    e.before = small<State>(state_count);
+    e.after = small<State>(state_count);
+    return e;
+  }
+  void checkpoints_of(Run& r) {
+    const uint64_t count = in.number(limits::task_checkpoints_max);
+    if (count == 0) return;
+    r.checkpoints = std::make_unique<Checkpoints>();
+    for (uint64_t i = 0; i < count && in.ok(); ++i) {
+      auto c = checkpoint();
+      const uint64_t last = i == 0 ? 0 : r.checkpoints->back()->version;
+      if (!in.ok() || c->version <= last || c->version == UINT64_MAX || (c->base != 0 && c->base != last)) {
+        in.fail();
+        return;
+      }
+      r.checkpoints->push_back(std::move(c));
+    }
+  }
+  std::unique_ptr<Run> run() {
+    auto run = std::make_unique<Run>();
+    Run& r = *run;
+    r.number = in.number();
+    r.order = in.number();
+    r.priority = in.whole();
+    if (r.priority < INT32_MIN || r.priority > INT32_MAX) in.fail();
+    r.state = small<State>(state_count);
+    r.backoff = small<Backoff>(3);
+    r.closed_by = small<Event>(event_count);
+    const uint8_t flags = in.byte();
+    if ((flags & ~FlagsKnown) != 0) in.fail();
+    r.held = (flags & FlagHeld) != 0;
+    r.pause_asked = (flags & FlagPauseAsked) != 0;
+    r.checkpoint_asked = (flags & FlagCheckpointAsked) != 0;
+    r.loss_counted = (flags & FlagLossCounted) != 0;
+    for (uint32_t* n : {&r.attempt, &r.retry_count, &r.retries, &r.lease_ms, &r.lease_now_ms, &r.backoff_base_ms,
+                        &r.backoff_cap_ms})
+      *n = static_cast<uint32_t>(in.number(UINT32_MAX));
+    for (int64_t* n : {&r.timeout_ms, &r.submitted_at, &r.status_since, &r.updated_at, &r.claimed_at, &r.due_at})
+      *n = in.whole();
+    r.token.value = in.number();
+    r.progress = in.whole();
+    r.total = in.whole();
+    r.queue = Text(in.text(limits::queue_name_bytes_max));
+    r.worker = Text(in.text(limits::worker_id_bytes_max));
+    r.request = Text(in.text(limits::task_id_bytes_max));
+    r.note = Text(in.text(limits::task_note_bytes_max));
+    r.reason = Text(in.text(limits::task_reason_bytes_max));
+    r.trace = Text(in.text(limits::task_id_bytes_max));
+    r.unique = Text(in.text(limits::task_id_bytes_max));
+    if ((flags & FlagPayload) != 0) {
+      const uint64_t reference = in.number(blobs.size());
+      if (reference == 0) blobs.push_back(std::make_shared<const std::string>(in.text(blob_bytes_max)));
+      r.payload = reference == 0 ? blobs.back() : blobs[reference - 1];
+    }
+    if ((flags & FlagResult) != 0) r.result = std::make_shared<const std::string>(in.text(blob_bytes_max));
+    if (const uint64_t tags = in.number(limits::task_tags_max); tags > 0) {
+      r.tags = std::make_unique<Tags>();
+      for (uint64_t i = 0; i < tags && in.ok(); ++i) {
+        Text key(in.text(limits::task_tag_bytes_max));
+        r.tags->emplace_back(std::move(key), Text(in.text(limits::task_tag_bytes_max)));
+      }
+    }
+    checkpoints_of(r);
+    r.first_event = in.number(UINT64_MAX / 2);
+    if (r.first_event == 0) in.fail();
+    const uint64_t events = in.number(limits::task_events_max);
+    for (uint64_t i = 0; i < events && in.ok(); ++i) r.events.push_back(event());
+    return run;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Run> Run::clone() const {
+  auto copy = std::make_unique<Run>();
+  Run& c = *copy;
+  c.number = number, c.order = order, c.priority = priority;
+  c.state = state, c.backoff = backoff, c.closed_by = closed_by;
+  c.held = held, c.pause_asked = pause_asked, c.checkpoint_asked = checkpoint_asked, c.loss_counted = loss_counted;
+  c.attempt = attempt, c.retry_count = retry_count, c.retries = retries;
+  c.lease_ms = lease_ms, c.lease_now_ms = lease_now_ms;
+  c.backoff_base_ms = backoff_base_ms, c.backoff_cap_ms = backoff_cap_ms, c.timeout_ms = timeout_ms;
+  c.submitted_at = submitted_at, c.status_since = status_since, c.updated_at = updated_at;
+  c.claimed_at = claimed_at, c.due_at = due_at, c.token = token, c.progress = progress, c.total = total;
+  c.queue = queue, c.worker = worker, c.request = request, c.note = note, c.reason = reason, c.trace = trace;
+  c.unique = unique, c.payload = payload, c.result = result;
+  if (tags) c.tags = std::make_unique<Tags>(*tags);
+  if (checkpoints) c.checkpoints = std::make_unique<Checkpoints>(*checkpoints);
+  c.events = events, c.first_event = first_event;
+  return copy;
+}
+
+size_t Run::memory_bytes() const {
+  size_t n = sizeof(Run) + events.capacity() * sizeof(RunEvent);
+  for (const Text* t : {&worker, &request, &note, &reason, &trace, &unique}) n += t->memory_bytes();
+  if (payload) n += sizeof(std::string) + payload->capacity();
+  if (result) n += sizeof(std::string) + result->capacity();
+  if (tags)
+    for (const auto& [key, value] : *tags) n += sizeof(Tags::value_type) + key.memory_bytes() + value.memory_bytes();
+  if (checkpoints)
+    for (const auto& c : *checkpoints)
+      n += sizeof(c) + sizeof(Checkpoint) + c->meta.capacity() + c->tag.capacity() + c->payload->capacity();
+  return n;
+}
+
+void TaskObject::save(std::string& out) const {
+  Saver saver{Packer(out)};
+  saver.pack.byte(format_version);
+  saver.pack.number(next_number_);
+  saver.pack.number(trimmed_);
+  saver.pack.number(keep_);
+  saver.pack.number(runs_.size());
+  for (const auto& run : runs_) saver.run(*run);
+}
+
+Result<std::unique_ptr<TaskObject>> TaskObject::load(Bytes saved) {
+  Loader loader{Unpacker(saved)};
+  Unpacker& in = loader.in;
+  if (const uint8_t version = in.byte(); version != format_version)
+    return Error{"task of format " + to_text(int64_t{version}) + "; this program reads format 1"};
+  auto task = std::make_unique<TaskObject>();
+  task->next_number_ = in.number();
+  task->trimmed_ = in.number();
+  task->keep_ = static_cast<uint32_t>(in.number(limits::task_runs_max));
+  const uint64_t count = in.number();
+  for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    auto run = loader.run();
+    const uint64_t last = i == 0 ? 0 : task->runs_.back()->number;
+    if (!in.ok() || run->number <= last || run->number >= task->next_number_ ||
+        (i + 1 < count && !is_final(run->state))) {
+      in.fail();
+      break;
+    }
+    run->task = task.get();
+    task->runs_.push_back(std::move(run));
+  }
+  if (!in.ok() || !in.at_end() || task->runs_.empty())
+    return Error{"malformed task: byte " + to_text(static_cast<int64_t>(saved.size() - in.left())) + " of " +
+                 to_text(static_cast<int64_t>(saved.size())) + " or before it"};
+  return task;
+}
+
+std::unique_ptr<store::Object> TaskObject::clone() const {
+  auto copy = std::make_unique<TaskObject>();
+  copy->next_number_ = next_number_, copy->trimmed_ = trimmed_, copy->keep_ = keep_;
+  for (const auto& run : runs_) {
+    copy->runs_.push_back(run->clone());
+    copy->runs_.back()->task = copy.get();
+  }
+  return copy;
+}
+
+size_t TaskObject::memory_bytes() const {
+  size_t n = sizeof(TaskObject) + runs_.capacity() * sizeof(runs_[0]) + home.name.memory_bytes();
+  for (const auto& run : runs_) n += run->memory_bytes();
+  return n;
+}
+
+const Run* TaskObject::find(uint64_t number) const {
+  if (number == 0) return newest();
+  const auto at = std::lower_bound(runs_.begin(), runs_.end(), number,
+                                   [](const auto& run, uint64_t n) { return run->number < n; });
+  return at != runs_.end() && (*at)->number == number ? at->get() : nullptr;
+}
+
+const Run* TaskObject::find_unique(Bytes token) const {
+  for (auto run = runs_.rbegin(); run != runs_.rend(); ++run)
+    if (!(*run)->unique.empty() && (*run)->unique.view() == token) return run->get();
+  return nullptr;
+}
+
+}  // namespace hf::task
