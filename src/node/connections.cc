@@ -67,6 +67,12 @@ void ServerNode::Impl::received(ConnId conn, size_t bytes) {
   make_runnable(*session);
 }
 
+bool ServerNode::Impl::owes_reply(ConnId conn) {
+  const Session* session = sessions_.find(conn);
+  if (session == nullptr || session->blocked) return false;
+  return session->runnable || !session->outbox.empty() || session->unsent_bytes > 0;
+}
+
 void ServerNode::Impl::disconnected(ConnId conn) {
   Session* session = sessions_.find(conn);
   if (session == nullptr) return;

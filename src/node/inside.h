@@ -26,6 +26,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   ConnId connected(const Peer& peer);
   char* read_space(ConnId conn, size_t& room);
   void received(ConnId conn, size_t bytes);
+  bool owes_reply(ConnId conn);
   void disconnected(ConnId conn);
   void job_done(const FileJobDone& done) { persistence_.job_done(done); }
   void turn(Now now, Effects& effects);

@@ -401,6 +401,7 @@ ServerNode::~ServerNode() = default;
 ConnId ServerNode::connected(const Peer& peer) { return impl_->connected(peer); }
 char* ServerNode::read_space(ConnId conn, size_t& room) { return impl_->read_space(conn, room); }
 void ServerNode::received(ConnId conn, size_t bytes) { impl_->received(conn, bytes); }
+bool ServerNode::owes_reply(ConnId conn) { return impl_->owes_reply(conn); }
 void ServerNode::disconnected(ConnId conn) { impl_->disconnected(conn); }
 void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }

@@ -39,6 +39,9 @@ class ServerNode {
   /// Valid until the next call for this connection or the next turn.
   char* read_space(ConnId conn, size_t& room);
   void received(ConnId conn, size_t bytes);
+  /// True while the connection has input to be executed or output to be sent: one that has closed its sending side
+  /// (`printf ... | nc`) is kept until then. A blocked one is owed nothing: who left does not wait.
+  bool owes_reply(ConnId conn);
   void disconnected(ConnId conn);
   void job_done(const FileJobDone& done);
   /// SIGTERM, SIGINT: finish what is acknowledged, sync, exit 0.
