@@ -84,6 +84,33 @@ UNIT_TESTS := $(foreach r,$(UNIT_ROOMS),$(BUILD)/tests/$(r)-test)
 unit: $(UNIT_TESTS)
 	@set -e; for t in $^; do echo "== $$t"; $$t; done
 
+# ---- tests -------------------------------------------------------------------------------------------------------
+# The short run: builds, then every step of tests/run.py. Fixed seeds; the last line is `N passed, N failed`.
+test:
+	@deps/install.sh test
+	@$(MAKE) --no-print-directory -j2 all $(UNIT_TESTS) $(BUILD)/tests/sim $(BUILD)/libcore.a
+	@/usr/bin/python3 tests/run.py short
+# The rest: many seeds, planted bugs, fuzzers, a hundred kills, real clients.
+test-long:
+	@deps/install.sh test
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/sim
+	@$(MAKE) --no-print-directory -j2 fuzz-programs planted
+	@/usr/bin/python3 tests/run.py long
+
+# Fuzz targets, under clang: build-fuzz/tests/fuzz/<target>-fuzz. `make fuzz SECONDS_EACH=60` runs them all.
+FUZZ := build-fuzz
+FUZZ_TARGETS := parser log snapshot entry config
+SECONDS_EACH ?= 60
+FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+fuzz-programs:
+	@$(MAKE) --no-print-directory BUILD=$(FUZZ) CXX=clang++-14 OPT='-O1 -g' EXTRA='$(FUZZ_FLAGS)' \
+	  $(foreach t,$(FUZZ_TARGETS),$(FUZZ)/tests/fuzz/$(t)-fuzz)
+fuzz: fuzz-programs
+	@tests/fuzz/run.sh $(FUZZ)/tests/fuzz $(SECONDS_EACH)
+$(BUILD)/tests/fuzz/%-fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/libcore.a $(BUILD)/edge/toml.o
+	@echo "  link     $@"
+	@$(CXX) -fsanitize=fuzzer,address,undefined -o $@ $(BUILD)/tests/fuzz/$*_fuzz.o $(BUILD)/edge/toml.o $(BUILD)/libcore.a $(CORE_LIBS)
+
 $(BUILD)/.ready:
 	@mkdir -p $(BUILD)
 	@touch $@
@@ -91,5 +118,5 @@ $(BUILD)/.ready:
 clean:
 	rm -rf build bin
 
-.PHONY: all unit clean
+.PHONY: all unit clean test test-long fuzz fuzz-programs
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,186 @@
+// A whole node on a disk in memory: what was acknowledged is there after kill -9, and nothing is acknowledged early.
+#include "node/server_node.h"
+
+#include <catch2/catch.hpp>
+
+#include "node/node_support.h"
+
+using hf::test::MemoryFiles;
+using hf::test::NodeDriver;
+
+TEST_CASE("a string and a task come back after kill -9") {
+  MemoryFiles files;
+  std::string digest;
+  {
+    NodeDriver driver(files);
+    REQUIRE(driver.node().serving());
+    const auto conn = driver.connect();
+    CHECK(driver.ask(conn, "SET greeting hello") == "+OK\r\n");
+    CHECK(driver.ask(conn, "TASK.SUBMIT nlp QUEUE q PAYLOAD data") == ":1\r\n");
+    CHECK(driver.ask(conn, "TASK.CLAIM 1 q WORKER w1").starts_with("*1\r\n"));
+    digest = driver.node().digest();
+  }
+  NodeDriver driver(files);
+  REQUIRE(driver.node().serving());
+  CHECK(driver.node().digest() == digest);
+  const auto conn = driver.connect();
+  CHECK(driver.ask(conn, "GET greeting") == "$5\r\nhello\r\n");
+  CHECK(driver.ask(conn, "TASK.GET nlp").find("RUNNING") != std::string::npos);
+}
+
+TEST_CASE("a write is answered only when its frame is written, and a read of it waits as long") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto writer = driver.connect(), reader = driver.connect();
+  driver.send(writer, "SET k v\r\n");
+  driver.turn();
+  CHECK(driver.take(writer).empty());
+  driver.send(reader, "GET k\r\nGET other\r\n");
+  driver.turn();
+  CHECK(driver.take(reader).empty());
+  driver.run_jobs();
+  driver.turn();
+  CHECK(driver.take(writer) == "+OK\r\n");
+  CHECK(driver.take(reader) == "$1\r\nv\r\n$-1\r\n");
+}
+
+TEST_CASE("a pipeline that blocks in its middle goes on where it stopped") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto worker = driver.connect(), boss = driver.connect();
+  driver.send(worker, "TASK.CLAIM 1 q WORKER w BLOCK 5000\r\nPING\r\n*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nEC");
+  driver.settle();
+  CHECK(driver.take(worker).empty());
+  driver.send(worker, "HO\r\n$2\r\nhi\r\n");
+  CHECK(driver.ask(boss, "TASK.SUBMIT t QUEUE q") == ":1\r\n");
+  driver.settle();
+  const std::string got = driver.take(worker);
+  CHECK(got.starts_with("*1\r\n"));
+  CHECK(got.ends_with("+PONG\r\n+PONG\r\n$2\r\nhi\r\n"));
+}
+
+TEST_CASE("a blocked claim is answered with null when its time is up") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto worker = driver.connect();
+  driver.send(worker, "TASK.CLAIM 1 q WORKER w BLOCK 50\r\n");
+  driver.settle();
+  CHECK(driver.take(worker).empty());
+  driver.pass_ms(60);
+  driver.settle();
+  CHECK(driver.take(worker) == "*-1\r\n");
+}
+
+TEST_CASE("a watched key that changes makes EXEC answer null") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto a = driver.connect(), b = driver.connect();
+  CHECK(driver.ask(a, "WATCH k") == "+OK\r\n");
+  CHECK(driver.ask(a, "MULTI") == "+OK\r\n");
+  CHECK(driver.ask(a, "SET k mine") == "+QUEUED\r\n");
+  CHECK(driver.ask(b, "SET k theirs") == "+OK\r\n");
+  CHECK(driver.ask(a, "EXEC") == "*-1\r\n");
+  CHECK(driver.ask(a, "GET k") == "$6\r\ntheirs\r\n");
+}
+
+TEST_CASE("while the disk is full writes are refused, reads go on, and held writers are answered when there is room") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto conn = driver.connect(), other = driver.connect();
+  CHECK(driver.ask(conn, "SET a 1") == "+OK\r\n");
+  driver.send(conn, "SET b 2\r\n");
+  driver.turn();
+  REQUIRE(driver.jobs.size() == 1);
+  const hf::FileJob job = std::move(driver.jobs[0]);
+  driver.jobs.clear();
+  driver.node().job_done(files.run(job, {.fail_step = 0, .code = ENOSPC, .short_bytes = 5}));
+  driver.turn();
+  CHECK(driver.take(conn).empty());
+  CHECK(driver.ask(other, "SET c 3").starts_with("-MISCONF "));
+  CHECK(driver.ask(other, "GET a") == "$1\r\n1\r\n");
+  for (int second = 0; second < 3; ++second) {
+    driver.pass_ms(1100);
+    driver.settle();
+  }
+  CHECK(driver.take(conn) == "+OK\r\n");
+  CHECK(driver.ask(other, "SET c 3") == "+OK\r\n");
+}
+
+TEST_CASE("a failed sync ends the node and acknowledges nothing more") {
+  MemoryFiles files;
+  hf::config::Options options;
+  options.appendfsync = hf::config::FsyncPolicy::Always;
+  NodeDriver driver(files, options);
+  const auto conn = driver.connect();
+  driver.send(conn, "SET a 1\r\n");
+  driver.turn();
+  REQUIRE(driver.jobs.size() == 1);
+  const hf::FileJob job = std::move(driver.jobs[0]);
+  driver.jobs.clear();
+  REQUIRE(job.steps.back().kind == hf::FileStep::Kind::Sync);
+  driver.node().job_done(files.run(job, {.fail_step = job.steps.size() - 1, .code = EIO}));
+  driver.turn();
+  CHECK(driver.take(conn).empty());
+  REQUIRE(driver.exit);
+  CHECK(*driver.exit == 1);
+}
+
+TEST_CASE("a clean shutdown syncs everything, ends with 0 and comes back whole") {
+  MemoryFiles files;
+  std::string digest;
+  {
+    NodeDriver driver(files);
+    const auto conn = driver.connect();
+    for (int i = 0; i < 100; ++i) driver.ask(conn, "HSET h" + std::to_string(i % 7) + " f" + std::to_string(i) + " v");
+    digest = driver.node().digest();
+    driver.node().request_shutdown();
+    driver.settle();
+    REQUIRE(driver.exit);
+    CHECK(*driver.exit == 0);
+  }
+  hf::Prng prng(3);
+  files.crash(prng);
+  NodeDriver driver(files);
+  CHECK(driver.node().digest() == digest);
+}
+
+TEST_CASE("a snapshot under writes holds the state at its cut, and the log brings back the rest") {
+  MemoryFiles files;
+  std::string digest;
+  {
+    NodeDriver driver(files);
+    const auto conn = driver.connect();
+    for (int i = 0; i < 2000; ++i) driver.send(conn, "SET key" + std::to_string(i) + " v\r\n");
+    driver.settle();
+    driver.take(conn);
+    CHECK(driver.ask(conn, "BGSAVE") == "+Background saving started\r\n");
+    for (int i = 0; i < 500; ++i) driver.ask(conn, "SET key" + std::to_string(i * 3) + " w" + std::to_string(i));
+    driver.settle();
+    CHECK(driver.ask(conn, "INFO persistence").find("rdb_last_bgsave_status:ok") != std::string::npos);
+    digest = driver.node().digest();
+  }
+  NodeDriver driver(files);
+  bool from_snapshot = false;
+  for (const std::string& line : driver.lines) from_snapshot |= line.find("Loaded snapshot-") != std::string::npos;
+  CHECK(from_snapshot);
+  CHECK(driver.node().digest() == digest);
+}
+
+TEST_CASE("an expired key is deleted in the log before anybody is told that it is gone") {
+  MemoryFiles files;
+  std::string digest;
+  {
+    NodeDriver driver(files);
+    const auto conn = driver.connect();
+    CHECK(driver.ask(conn, "SET k v PX 100") == "+OK\r\n");
+    driver.pass_ms(150);
+    driver.send(conn, "GET k\r\n");
+    driver.turn();
+    CHECK(driver.take(conn).empty());  // the DEL is not written yet
+    driver.settle();
+    CHECK(driver.take(conn) == "$-1\r\n");
+    digest = driver.node().digest();
+  }
+  NodeDriver driver(files);
+  CHECK(driver.node().digest() == digest);
+}
