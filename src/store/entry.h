@@ -1,6 +1,11 @@
 // One key and its value: one allocation where the value is small. Read-only from outside: changes go through the Store.
+//
+// In memory: [header 8][expiry 8, when there is one][other words][key][value, when small]. The words, in this order:
+// expiry; the key's length when it does not fit the header; an Object's accounted size; then, always last, the value's
+// word: the integer of an integer-coded string, or the pointer to a value outside the entry.
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
@@ -20,11 +25,20 @@ struct Scratch {
   char text[24];
 };
 
+/// How a value lies in memory.
+enum class Coding : uint8_t {
+  Int,     ///< a string that is a canonical integer: the value's word is the number
+  Inline,  ///< a string's bytes or a packed hash, behind the key
+  Block,   ///< the same in a block of its own, which can grow
+  Table,   ///< a hash as a table of field entries
+  Object,  ///< an Object the entry owns
+};
+
 class Entry {
  public:
-  Type type() const;
-  Bytes key() const;
-  WallMs expire_at() const;  ///< no_expiry when there is none
+  Type type() const { return static_cast<Type>(kind_ & 0x0f); }
+  Bytes key() const { return {bytes(), key_size()}; }
+  WallMs expire_at() const { return has_expiry() ? static_cast<WallMs>(word(0)) : no_expiry; }  ///< or no_expiry
   bool expired(WallMs now) const { return expire_at() <= now; }
   const char* encoding() const;  ///< Redis's names: int, embstr, raw, listpack, hashtable, ...
 
@@ -47,12 +61,36 @@ class Entry {
   size_t memory_bytes() const;
 
  private:
-  friend class Store;
-  friend class Database;
+  friend struct Layout;
   Entry() = default;
+
+  static constexpr uint8_t expiry_flag = 1;
+  static constexpr uint8_t raw_flag = 2;  ///< a short string that Redis would call raw (appended to, cut)
+  static constexpr uint16_t long_key = 0xffff;
+
+  Coding coding() const { return static_cast<Coding>(kind_ >> 4); }
+  bool has_expiry() const { return (shape_ & expiry_flag) != 0; }
+  size_t words() const { return shape_ >> 4; }
+  uint64_t word(size_t i) const {
+    uint64_t w;
+    std::memcpy(&w, reinterpret_cast<const char*>(this) + 8 + 8 * i, sizeof w);
+    return w;
+  }
+  uint64_t value_word() const { return word(words() - 1); }
+  const char* bytes() const { return reinterpret_cast<const char*>(this) + 8 + 8 * words(); }
+  size_t key_size() const { return key_size_ != long_key ? key_size_ : word(has_expiry() ? 1 : 0); }
+
+  uint8_t kind_;        ///< type | coding << 4
+  uint8_t shape_;       ///< flags | words << 4
+  uint8_t generation_;  ///< number of the newest walk that needs nothing of this entry, modulo 256
+  uint8_t size_class_;  ///< what was allocated: Memory::bytes_of
+  uint16_t key_size_;
+  uint16_t value_size_;  ///< of an inline value
 };
 
 /// Appends type, expiry, key and value in the stable format of src/store/FORMAT.md.
 void encode_entry(const Entry& entry, std::string& out);
+/// Appends type and value only: what DUMP carries. Store::load_value reads it.
+void encode_value(const Entry& entry, std::string& out);
 
 }  // namespace hf::store

@@ -39,11 +39,13 @@ struct Options {
   size_t hash_packed_value_bytes_max = 64;
 };
 
-/// Told of every change, after it is made. One per store.
+/// Told of every change, after it is made (of edit_object: before the caller makes it). One per store. It must not call
+/// the door.
 class Observer {
  public:
   virtual ~Observer() = default;
-  /// A key was created, changed or removed (once for each key a call touched). WATCH and reply gating hang on this.
+  /// A key was created, changed or removed (once for each key a call touched; not for load_entry). WATCH and reply
+  /// gating hang on this.
   virtual void key_changed(DbIndex, const Key&) {}
   /// Everything in the database is gone, or another database stands in its place.
   virtual void database_changed(DbIndex) {}
@@ -55,7 +57,8 @@ class Observer {
   virtual void objects_swapped(DbIndex, DbIndex) {}
 };
 
-/// Takes entries as they stood at the cut of a walk: each exactly once, in any order.
+/// Takes entries as they stood at the cut of a walk: each exactly once, in any order. `take` must not call the store's
+/// door, nor begin, advance or abort a walk: it is called in the middle of a change.
 class WalkConsumer {
  public:
   virtual ~WalkConsumer() = default;
@@ -63,7 +66,8 @@ class WalkConsumer {
 };
 using WalkId = uint64_t;
 
-/// A hash being changed: made by Store::edit_hash, ended by its destructor, which removes a hash left empty.
+/// A hash being changed: made by Store::edit_hash, ended by its destructor, which removes a hash left empty and tells
+/// the observer. The store must not be changed otherwise in between; `field` and `value` must not point into the hash.
 class HashEdit {
  public:
   ~HashEdit();
@@ -77,11 +81,13 @@ class HashEdit {
 
  private:
   friend class Store;
-  HashEdit(class Store& store, DbIndex db, Key key) : store_(store), db_(db), key_(key) {}
+  HashEdit(class Store& store, DbIndex db, Key key, void* slot) : store_(store), db_(db), key_(key), slot_(slot) {}
+  void before_change();
+  void convert();
   class Store& store_;
   DbIndex db_;
   Key key_;
-  void* slot_ = nullptr;  // internal
+  void* slot_;  ///< the key's slot in its table; null: absent
   bool changed_ = false;
 };
 
@@ -118,10 +124,13 @@ class Store {
   /// Order-free sum over every entry of every database, expiry included. Equal states give equal digests.
   Sum128 digest() const;
   Sum128 digest_of(const Entry& entry) const;
+  /// Adds `entry`, as one of database `db`, to a sum that comes to equal digest() once all entries are in: for walks.
+  void add_to_digest(DbIndex db, const Entry& entry, Sum128& total) const;
   /// Bytes held by entries, tables and objects, about (INFO's used_memory_dataset).
   size_t memory_bytes() const;
 
   // ---- the door ------------------------------------------------------------------------------------------------
+  // No argument may point into an entry of this store (but `remove`'s key).
   /// Creates or overwrites, whatever type was there. Text that is a canonical integer is kept as one.
   void set_string(DbIndex db, const Key& key, Bytes value, WallMs expire_at = no_expiry);
   /// Sets an integer, keeping the expiry that is there. CHECK: absent or a string.
@@ -147,8 +156,11 @@ class Store {
   void flush(DbIndex db);
   void flush_all();
   void swap(DbIndex a, DbIndex b);
-  /// Inserts what `encode_entry` wrote (snapshot load). CHECK-free: the bytes may be anything.
+  /// Inserts what `encode_entry` wrote (snapshot load). The bytes may be anything; nothing is changed on an error, and
+  /// a key that is there already is one.
   Status load_entry(DbIndex db, Bytes encoded);
+  /// The same for what `encode_value` wrote (RESTORE).
+  Status load_value(DbIndex db, const Key& key, Bytes encoded, WallMs expire_at);
 
   // ---- walks ---------------------------------------------------------------------------------------------------
   /// The cut is now: `consumer` will be given every entry as it is at this moment, some when the walk reaches them,
@@ -160,17 +172,28 @@ class Store {
   size_t walks_active() const;
 
   // ---- housekeeping --------------------------------------------------------------------------------------------
-  /// Frees about `entries` entries of what FLUSHALL or DEL left behind; false when nothing is left.
+  /// Frees about `entries` entries of what FLUSHALL or DEL left behind, and, after more than a hundred walks in a row
+  /// that were aborted, brings entries' generations up to date. False when nothing is left to do.
   bool free_some(size_t entries);
 
   static constexpr WallMs no_expiry = hf::store::no_expiry;
 
  private:
   friend class HashEdit;
+  struct Inside;  // databases, walks, garbage
+
+  void changed(DbIndex db, const Key& key);
+  void tell_removed(DbIndex db, const Entry& entry);
+  void tell_inserted(DbIndex db, const Entry& entry);
+  /// Inserts or overwrites; takes the entry over.
+  void place(DbIndex db, const Key& key, Entry* entry);
+  /// Takes the entry out, handed over and unannounced but for its Object; null when absent.
+  Entry* detach(DbIndex db, const Key& key);
+  Status load(DbIndex db, const Key& key, Type type, Bytes value, WallMs expire_at);
+
   Options options_;
   KeyHash hash_;
   Observer* observer_ = nullptr;
-  struct Inside;  // databases, walks, garbage
   std::unique_ptr<Inside> in_;
 };
 
