@@ -51,9 +51,10 @@ struct Walk {
   bool words(const toml::array& array, std::string& out, int depth) {
     if (depth > depth_max) return false;
     for (const toml::node& element : array) {
-      if (!out.empty()) out += ' ';
+      std::string word;
       const toml::array* inner = element.as_array();
-      if (inner != nullptr ? !words(*inner, out, depth + 1) : !scalar(element, out)) return false;
+      if (inner != nullptr ? !words(*inner, word, depth + 1) : !scalar(element, word)) return false;
+      out += (out.empty() || word.empty() ? "" : " ") + word;
     }
     return true;
   }
