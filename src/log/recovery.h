@@ -110,7 +110,7 @@ class Recovery {
   uint64_t bytes_total() const { return bytes_total_; }
   uint64_t frames() const { return frames_; }
   /// Where the replay is.
-  LogOffset offset() const { return group_begin_; }
+  LogOffset offset() const { return good_.offset; }
   /// Sentences for the server's log, in order: damaged snapshots, leftovers, a torn tail.
   const std::vector<std::string>& notes() const { return notes_; }
 
@@ -119,56 +119,58 @@ class Recovery {
     SegmentRef ref;
     std::string name;
     uint64_t size = 0;
-    bool listed = true;   ///< in MANIFEST
+    bool missing = false;
   };
   /// Where the last complete group ended.
   struct GoodEnd {
-    size_t file = 0;
     uint64_t byte = 0;
     LogOffset offset;
     uint64_t sum = 0, visible = 0;
-    Epoch epoch;
     WallMs wall_ms = 0;
     History history;
   };
 
   Phase refuse(std::string why);
   Phase read_manifest();
-  Phase collect(const std::vector<std::string>& names);
-  Phase without_manifest(const std::vector<std::string>& names);
-  Phase choose_snapshot();
+  Status collect_segments(const std::vector<std::string>& names);
+  Status set_aside(const std::string& name);
   Phase start_replay();
-  Phase enter_file(size_t index);
-  Phase take_frame(const SegmentReader::Frame& frame, ReplaySink& sink);
-  Phase end_of_file();
+  Status enter(size_t index);
+  Status join_snapshot();
+  Status take_frame(const SegmentReader::Frame& frame, ReplaySink& sink);
+  Status take_group(const SegmentReader::Frame& frame, LogOffset begin, Bytes content, ReplaySink& sink);
+  Phase file_ended();
   Phase bad_frame(Verdict verdict);
-  Phase judge_tail(const std::string& why, uint64_t byte);
-  Phase finish_clean();
+  Phase judge_end(const std::string& why, uint64_t byte);
   Phase cut(const std::string& why);
+  Phase finish(std::optional<TornTail> torn);
+  Status add_rescue_steps(const TornTail& torn);
   void raise_floor(LogOffset durable, const std::string& source);
   ResumePoint resume_point();
+  std::string rescue_name(const std::string& name, uint64_t byte) const;
 
   Files& files_;
   RecoveryOptions options_;
   Phase phase_ = Phase::LoadSnapshot;
   std::optional<Outcome> outcome_;
   std::vector<std::string> notes_;
+  std::vector<FileStep> repair_;
 
   bool have_manifest_ = false;
-  Manifest manifest_;
-  std::vector<File> files_list_;           ///< segments, ascending
+  Manifest manifest_;                      ///< as read
+  std::vector<File> segments_;             ///< those in MANIFEST, ascending
   std::vector<SnapshotFile> candidates_;   ///< ascending: the newest is tried first
   std::optional<SnapshotPoint> snapshot_;
-  bool snapshot_joined_ = false;
+  bool joined_ = false;                    ///< the replay has passed the snapshot's offset
 
-  size_t file_ = 0;
-  std::unique_ptr<SegmentReader> reader_;
+  size_t segment_ = 0;                     ///< being read
+  std::unique_ptr<SegmentReader> reader_;  ///< null while there is none
   ChainPoint chain_;
   GoodEnd good_;
   bool in_group_ = false;
   Buffer group_;                           ///< contents of an unfinished group
   LogOffset group_begin_;
-  LogOffset floor_;                        ///< surely durable: ending below is damage
+  LogOffset floor_;                        ///< surely durable: a log that ends below is damaged
   std::string floor_source_;
   Epoch epoch_max_;
   uint64_t bytes_total_ = 0, bytes_before_ = 0, frames_ = 0;

@@ -1,0 +1,302 @@
+// Recovery, the start and the replay: which files there are, which snapshot to load, and the frames behind it in order.
+// What the log's end means is judged in recovery_end.cc.
+#include "log/recovery.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace hf::log {
+namespace {
+
+std::string at_offset(LogOffset offset) { return "offset " + std::to_string(offset.value); }
+
+}  // namespace
+
+Recovery::Recovery(Files& files, RecoveryOptions options) : files_(files), options_(options) {}
+
+uint64_t Recovery::bytes_done() const {
+  return phase_ == Phase::Done ? bytes_total_ : bytes_before_ + (reader_ ? reader_->at() : 0);
+}
+
+Recovery::Phase Recovery::refuse(std::string why) {
+  outcome_ = Refused{std::move(why)};
+  return phase_ = Phase::Done;
+}
+
+void Recovery::raise_floor(LogOffset durable, const std::string& source) {
+  if (durable <= floor_) return;
+  floor_ = durable;
+  floor_source_ = source;
+}
+
+// ---- what is there -----------------------------------------------------------------------------------------------------
+
+Recovery::Phase Recovery::open() {
+  const Result<std::vector<std::string>> names = files_.list();
+  if (!names) return refuse("the data folder can't be read: " + names.error().message);
+  for (const std::string& name : *names)
+    if (const auto offset = parse_snapshot_name(name)) candidates_.push_back({name, *offset});
+  std::sort(candidates_.begin(), candidates_.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
+
+  have_manifest_ = std::find(names->begin(), names->end(), manifest_name) != names->end();
+  if (have_manifest_ && read_manifest() == Phase::Done) return phase_;
+  if (const Status status = collect_segments(*names); !status) return refuse(status.error().message);
+  if (!have_manifest_ && candidates_.empty()) {
+    outcome_ = Fresh{};
+    return phase_ = Phase::Done;
+  }
+  // A snapshot gets its final name only when the log is synced up to it.
+  if (!candidates_.empty()) raise_floor(candidates_.back().offset, candidates_.back().name);
+  return candidates_.empty() ? start_replay() : phase_ = Phase::LoadSnapshot;
+}
+
+Recovery::Phase Recovery::read_manifest() {
+  const Result<uint64_t> size = files_.size(manifest_name);
+  if (!size) return refuse("MANIFEST can't be read: " + size.error().message);
+  if (*size > limits::manifest_bytes_max)
+    return refuse("MANIFEST, byte " + std::to_string(limits::manifest_bytes_max) + ": larger than any MANIFEST can be");
+  const Result<std::string> text = files_.read(manifest_name, 0, *size);
+  if (!text) return refuse("MANIFEST can't be read: " + text.error().message);
+  Result<Manifest> manifest = decode_manifest(*text);
+  if (!manifest)
+    return refuse(manifest.error().message + ". The log can't be judged without it; run holdfast-check on this folder" +
+                  (manifest.error().code == newer_version ? ", or start the newer version" : ""));
+  manifest_ = std::move(*manifest);
+  if (manifest_.clean_end) raise_floor(*manifest_.clean_end, "MANIFEST (clean shutdown)");
+  raise_floor(manifest_.durable_upto, "MANIFEST");
+  if (!manifest_.history.empty()) epoch_max_ = manifest_.history.last().epoch;
+  return phase_;
+}
+
+/// Segments that MANIFEST does not list hold no frame when we made them: a crash came between making the file and listing
+/// it, or between unlisting and removing. Anything else is refused, since the log would be judged by half of it.
+Status Recovery::collect_segments(const std::vector<std::string>& names) {
+  for (const SegmentRef& ref : manifest_.segments) {
+    File file{ref, segment_name(ref.first)};
+    file.missing = !files_.exists(file.name);
+    if (!file.missing) {
+      const Result<uint64_t> size = files_.size(file.name);
+      if (!size) return Error{"log segment " + file.name + ": " + size.error().message};
+      file.size = *size;
+    }
+    segments_.push_back(std::move(file));
+  }
+  for (const std::string& name : names) {
+    const auto first = parse_segment_name(name);
+    if (!first) continue;
+    const auto listed = [&](const File& file) { return file.ref.first == *first; };
+    if (std::any_of(segments_.begin(), segments_.end(), listed)) continue;
+    if (!segments_.empty() && *first < segments_.front().ref.first) {
+      notes_.push_back(name + " is older than the log in MANIFEST and is ignored; it can be deleted");
+      continue;
+    }
+    if (const Status status = set_aside(name); !status) return status;
+  }
+  return ok();
+}
+
+Status Recovery::set_aside(const std::string& name) {
+  const Result<uint64_t> size = files_.size(name);
+  if (!size) return Error{"log segment " + name + ": " + size.error().message};
+  if (*size > segment_header_bytes) {
+    if (!have_manifest_)
+      return Error{"MANIFEST is missing, but " + name + " holds " + std::to_string(*size) +
+                   " bytes of log. Bring MANIFEST back from where this folder was copied; run holdfast-check on this "
+                   "folder to see what is there"};
+    SegmentReader reader(files_, name, options_.read_bytes);
+    const Status opened = reader.open();
+    if (!opened && opened.error().code == newer_version) return opened.error();
+    // Without a header there is no salt, and without the salt no frame is valid.
+    Result<SegmentReader::Ahead> ahead = SegmentReader::Ahead{};
+    if (opened) ahead = reader.look_ahead(segment_header_bytes);
+    if (!ahead) return ahead.error();
+    if (ahead->frames > 0)
+      return Error{"log segment " + name + " holds " + std::to_string(ahead->frames) +
+                   " valid frames, but MANIFEST does not list it: MANIFEST is older than the log. Bring the right one "
+                   "back; run holdfast-check on this folder"};
+  }
+  notes_.push_back(name + " was being made when the server stopped and holds no frame; it is taken out of the way");
+  if (!have_manifest_) return ok();  // a first start that never finished: the next one overwrites the header
+  if (*size > segment_header_bytes) {
+    repair_.push_back({.kind = FileStep::Kind::MakeDir, .name = "rescue"});
+    repair_.push_back({.kind = FileStep::Kind::Rename, .name = name, .to = rescue_name(name, 0)});
+    repair_.push_back({.kind = FileStep::Kind::SyncDir, .name = "rescue"});
+  } else {
+    repair_.push_back({.kind = FileStep::Kind::Remove, .name = name});
+  }
+  repair_.push_back({.kind = FileStep::Kind::SyncDir});
+  return ok();
+}
+
+// ---- snapshots ---------------------------------------------------------------------------------------------------------
+
+Recovery::Phase Recovery::snapshot_loaded(const SnapshotPoint& point) {
+  HF_CHECK(phase_ == Phase::LoadSnapshot);
+  if (point.offset != snapshot().offset)
+    return snapshot_damaged("its header says " + at_offset(point.offset) + ", its name another");
+  if (have_manifest_ && point.cluster_id != manifest_.cluster_id)
+    return snapshot_damaged("it belongs to another cluster (" + point.cluster_id + ")");
+  snapshot_ = point;
+  raise_floor(point.offset, snapshot().name);
+  if (!point.history.empty()) epoch_max_ = std::max(epoch_max_, point.history.last().epoch);
+  return start_replay();
+}
+
+Recovery::Phase Recovery::snapshot_damaged(const std::string& why) {
+  HF_CHECK(phase_ == Phase::LoadSnapshot);
+  notes_.push_back("snapshot " + snapshot().name + " is damaged: " + why);
+  const std::string damaged = snapshot().name;
+  candidates_.pop_back();
+  if (!candidates_.empty()) return phase_;
+  const bool from_zero = !segments_.empty() && segments_.front().ref.first == LogOffset{0};
+  if (!from_zero)
+    return refuse("no snapshot can be used (" + damaged + ": " + why +
+                  ") and the log does not reach back to the beginning; run holdfast-check on this folder");
+  return start_replay();
+}
+
+// ---- the replay --------------------------------------------------------------------------------------------------------
+
+Recovery::Phase Recovery::start_replay() {
+  const LogOffset start = snapshot_ ? snapshot_->offset : LogOffset{0};
+  good_.offset = group_begin_ = start;
+  if (snapshot_) {
+    good_.history = snapshot_->history;
+    good_.sum = snapshot_->previous_sum;
+    good_.visible = snapshot_->visible_offset;
+    good_.wall_ms = snapshot_->wall_ms;
+  }
+  phase_ = Phase::Replay;
+  if (!have_manifest_) notes_.push_back("there is no log: starting from " + snapshot().name + " alone");
+  if (segments_.empty()) return judge_end("there is no log", 0);
+
+  size_t first = segments_.size();
+  while (first > 0 && segments_[first - 1].ref.first > start) --first;
+  if (first == 0)
+    return refuse("the log begins at " + at_offset(segments_.front().ref.first) + " (" + segments_.front().name + "), but " +
+                  (snapshot_ ? "snapshot " + snapshot().name + " ends at " + at_offset(start)
+                             : std::string("there is no snapshot of what came before")) +
+                  ": the log no longer reaches back; run holdfast-check on this folder");
+  for (size_t i = first - 1; i < segments_.size(); ++i) {
+    if (segments_[i].missing)
+      return refuse("log segment " + segments_[i].name + " (from " + at_offset(segments_[i].ref.first) +
+                    ") is in MANIFEST, but the file is missing; bring it back, or run holdfast-check on this folder");
+    bytes_total_ += segments_[i].size;
+  }
+  if (const Status status = enter(first - 1); !status) return refuse(status.error().message);
+  const SegmentHeader& header = reader_->header();
+  chain_ = {header.first, header.previous_sum, header.epoch};
+  if (header.first == start || !snapshot_) {
+    good_.sum = header.previous_sum;
+    good_.visible = header.visible_offset;
+  }
+  good_.wall_ms = std::max(good_.wall_ms, header.wall_ms);
+  good_.offset = header.first;
+  if (const Status status = join_snapshot(); !status) return refuse(status.error().message);
+  return phase_;
+}
+
+Status Recovery::enter(size_t index) {
+  const File& file = segments_[index];
+  reader_ = std::make_unique<SegmentReader>(files_, file.name, options_.read_bytes);
+  segment_ = index;
+  good_.byte = segment_header_bytes;
+  if (const Status status = reader_->open(); !status)
+    return Error{status.error().message + " (" + at_offset(file.ref.first) +
+                 "); the header was on disk before MANIFEST listed the segment, so this is damage. Run holdfast-check on "
+                 "this folder"};
+  const SegmentHeader& header = reader_->header();
+  if (header.salt != file.ref.salt || header.first != file.ref.first || header.cluster_id != manifest_.cluster_id)
+    return Error{"log segment " + file.name + ", byte 16: the header is that of another segment (" +
+                 at_offset(header.first) + ", cluster " + header.cluster_id +
+                 ") than MANIFEST lists; run holdfast-check on this folder"};
+  return ok();
+}
+
+/// Is the replay at the snapshot's offset? Then the frame before must be the one that the snapshot names.
+Status Recovery::join_snapshot() {
+  if (!snapshot_ || joined_ || chain_.offset < snapshot_->offset) return ok();
+  const std::string where = segments_[segment_].name + ", byte " + std::to_string(reader_->at());
+  if (chain_.offset != snapshot_->offset || in_group_)
+    return Error{"snapshot " + snapshot().name + " was cut at " + at_offset(snapshot_->offset) +
+                 ", which is inside a frame of log segment " + where + ": they do not belong together"};
+  if (chain_.sum != snapshot_->previous_sum)
+    return Error{"snapshot " + snapshot().name + " continues another history than log segment " + where + " (" +
+                 at_offset(chain_.offset) + "): the sums of the frame before differ. Run holdfast-check on this folder"};
+  joined_ = true;
+  good_.history = snapshot_->history;
+  return ok();
+}
+
+Recovery::Phase Recovery::step(size_t budget_bytes, ReplaySink& sink) {
+  HF_CHECK(phase_ == Phase::Replay);
+  const uint64_t stop_at = bytes_done() + budget_bytes;
+  SegmentReader::Frame frame;
+  while (phase_ == Phase::Replay && bytes_done() <= stop_at) {
+    const Result<Verdict> verdict = reader_->next(chain_, frame);
+    if (!verdict) return refuse(verdict.error().message);
+    if (*verdict == Verdict::Valid) {
+      if (const Status status = take_frame(frame, sink); !status)
+        return refuse("log segment " + reader_->name() + ", byte " + std::to_string(frame.at) + " (" +
+                      at_offset(frame.header.offset) + "): " + status.error().message);
+      continue;
+    }
+    if (*verdict == Verdict::Zeros) {
+      const Result<bool> zeros = reader_->zeros_to_the_end();
+      if (!zeros) return refuse(zeros.error().message);
+      if (!*zeros) return bad_frame(*verdict);
+      if (segment_ + 1 == segments_.size()) return judge_end("zero bytes behind the last frame", reader_->at());
+      return file_ended();
+    }
+    if (*verdict != Verdict::End) return bad_frame(*verdict);
+    file_ended();
+  }
+  return phase_;
+}
+
+Status Recovery::take_frame(const SegmentReader::Frame& frame, ReplaySink& sink) {
+  const FrameHeader& header = frame.header;
+  ++frames_;
+  epoch_max_ = std::max(epoch_max_, header.epoch);
+  raise_floor(header.durable_upto, "a frame in " + reader_->name());
+  Bytes content = frame.content;
+  LogOffset begin = header.offset;
+  if (header.more || in_group_) {
+    if (!in_group_) group_begin_ = header.offset;
+    if (group_.size() + content.size() > limits::log_group_bytes_max)
+      return Error{"a transaction larger than " + std::to_string(limits::log_group_bytes_max) + " bytes"};
+    group_.append(content);
+    in_group_ = header.more;
+    if (header.more) return join_snapshot();
+    begin = group_begin_;
+    content = group_.view();
+  }
+  const Status taken = take_group(frame, begin, content, sink);
+  group_.clear();
+  group_.shrink(0);
+  return taken;
+}
+
+Status Recovery::take_group(const SegmentReader::Frame& frame, LogOffset begin, Bytes content, ReplaySink& sink) {
+  const FrameHeader& header = frame.header;
+  const bool wanted = !snapshot_ || begin >= snapshot_->offset;
+  if (wanted) {
+    if (header.type == FrameType::Epoch) {
+      Result<Reign> reign = parse_epoch_command(content);
+      if (!reign) return reign.error();
+      if (reign->epoch != header.epoch || reign->first != begin || !good_.history.add(*reign))
+        return Error{"an epoch record that does not follow the reign before"};
+    }
+    if (const Status status = sink.replay(header, begin, content); !status)
+      return Error{status.error().message + "; the frame is intact, so this is not disk damage: please report it"};
+  }
+  good_.byte = reader_->at();
+  good_.offset = header.end();
+  good_.sum = frame.sum;
+  good_.visible = header.visible_end;
+  good_.wall_ms = header.wall_ms;
+  return join_snapshot();
+}
+
+}  // namespace hf::log
