@@ -54,6 +54,11 @@ constexpr size_t block_trailer_bytes = 8;
 /// `raw` as a whole block: compressed when that helps, summed.
 std::string encode_block(Bytes raw, uint32_t entries, uint32_t number, uint64_t salt);
 Result<BlockHeader> decode_block_header(Bytes in, uint64_t salt);
+/// The raw entries of the whole block that `header` opens: verified, decompressed.
+Result<std::string> decode_block(Bytes block, const BlockHeader& header);
+/// Before each entry in a raw block: u32 database, u32 bytes of the encoded entry.
+constexpr size_t entry_prefix_bytes = 8;
+constexpr uint32_t database_max = 1u << 20;
 
 struct IndexEntry {
   uint64_t at = 0;       ///< byte of the block
@@ -62,6 +67,7 @@ struct IndexEntry {
   bool operator==(const IndexEntry&) const = default;
 };
 std::string encode_index(const std::vector<IndexEntry>& index, uint64_t salt);
+Result<std::vector<IndexEntry>> decode_index(Bytes in, uint64_t salt);
 constexpr size_t index_header_bytes = 16;
 constexpr size_t index_entry_bytes = 16;
 

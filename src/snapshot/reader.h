@@ -59,8 +59,9 @@ class Reader {
 
  private:
   Phase damaged(uint64_t byte, const std::string& what);
+  Result<std::string> read(uint64_t at, size_t bytes);
+  Phase read_index();
   Status load_block(EntrySink& sink);
-  Status read_index();
 
   Files& files_;
   std::string name_;

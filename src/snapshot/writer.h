@@ -77,8 +77,11 @@ class Writer final : public store::WalkConsumer {
     std::string raw;
     uint32_t entries = 0;
   };
+  /// An entry stands in open_.raw from `begin` on.
+  void entry_added(size_t begin);
   void close_block();
   void add_block_step(Block block, std::vector<FileStep>& steps);
+  void add_last_steps(std::vector<FileStep>& steps);
 
   Header header_;
   WriterOptions options_;
@@ -91,7 +94,8 @@ class Writer final : public store::WalkConsumer {
   size_t waiting_ = 0, in_flight_bytes_ = 0;
   uint64_t keys_ = 0, raw_bytes_ = 0;
   uint64_t next_id_, in_flight_id_ = 0;
-  bool begun_ = false, last_in_flight_ = false, complete_ = false;
+  bool begun_ = false;           ///< the temporary file may exist
+  bool last_in_flight_ = false;
 };
 
 }  // namespace hf::snapshot

@@ -1,0 +1,179 @@
+// Entries into blocks, blocks into jobs. Only the closures in the jobs' steps run on the lane's thread; they share the
+// OnLane with the writer, which looks at nothing but its atomic byte count.
+#include "snapshot/writer.h"
+
+#include <atomic>
+
+#include "base/check.h"
+#include "base/little_endian.h"
+
+namespace hf::snapshot {
+namespace {
+
+using Kind = FileStep::Kind;
+
+// Blocks in one job: few enough that an answer comes soon and frees their memory.
+constexpr size_t blocks_per_job_max = 16;
+
+}  // namespace
+
+/// Touched by steps only, one after another; `file_bytes` is read from outside.
+struct Writer::OnLane {
+  uint64_t salt = 0;
+  std::atomic<uint64_t> file_bytes{0};
+  std::vector<IndexEntry> index;
+};
+
+Writer::Writer(Header header, WriterOptions options)
+    : header_(std::move(header)), options_(options), lane_(std::make_shared<OnLane>()), next_id_(options.first_job_id) {
+  HF_CHECK(is_id(header_.cluster_id));
+}
+
+Writer::~Writer() = default;
+
+void Writer::take(DbIndex db, const store::Entry& entry) {
+  if (state_ != State::Taking) return;
+  std::string& raw = open_.raw;
+  const size_t begin = raw.size();
+  put_le<uint32_t>(raw, db);
+  put_le<uint32_t>(raw, 0);
+  store::encode_entry(entry, raw);
+  entry_added(begin);
+}
+
+void Writer::take_encoded(DbIndex db, Bytes encoded) {
+  if (state_ != State::Taking) return;
+  std::string& raw = open_.raw;
+  const size_t begin = raw.size();
+  put_le<uint32_t>(raw, db);
+  put_le<uint32_t>(raw, 0);
+  raw.append(encoded);
+  entry_added(begin);
+}
+
+void Writer::entry_added(size_t begin) {
+  const size_t added = open_.raw.size() - begin;
+  if (added > limits::snapshot_block_raw_bytes_max) {
+    fail("an entry of " + std::to_string(added) + " bytes is larger than a block can be");
+    return;
+  }
+  set_le<uint32_t>(open_.raw.data() + begin + 4, static_cast<uint32_t>(added - entry_prefix_bytes));
+  ++open_.entries;
+  ++keys_;
+  raw_bytes_ += added;
+  // One entry may be of any size: what counts is what was waiting before it.
+  const bool over = waiting_ > options_.waiting_bytes_max;
+  waiting_ += added;
+  if (over) {
+    fail("more than " + std::to_string(options_.waiting_bytes_max) +
+         " bytes wait to be written: the disk does not keep up with the changes. Try again when there is less load");
+    return;
+  }
+  if (open_.raw.size() < options_.block_bytes) return;
+  // A large entry gets a block of its own, so that no block outgrows the limit.
+  if (open_.entries > 1 && added >= options_.block_bytes) {
+    Block large{open_.raw.substr(begin), 1};
+    open_.raw.resize(begin);
+    --open_.entries;
+    close_block();
+    open_ = std::move(large);
+  }
+  close_block();
+}
+
+void Writer::close_block() {
+  if (open_.entries == 0) return;
+  ready_.push_back(std::move(open_));
+  open_ = {};
+}
+
+void Writer::finish() {
+  if (state_ != State::Taking) return;
+  close_block();
+  state_ = State::Finishing;
+}
+
+void Writer::fail(std::string why) {
+  if (state_ == State::Failed || state_ == State::Done) return;
+  state_ = State::Failed;
+  reason_ = "snapshot " + name() + ": " + std::move(why);
+  open_ = {};
+  ready_.clear();
+  waiting_ = in_flight_bytes_;
+}
+
+void Writer::add_block_step(Block block, std::vector<FileStep>& steps) {
+  in_flight_bytes_ += block.raw.size();
+  auto raw = std::make_shared<Block>(std::move(block));
+  const auto compress = [raw, lane = lane_, number = blocks_++]() {
+    std::string bytes = encode_block(raw->raw, raw->entries, number, lane->salt);
+    lane->index.push_back({lane->file_bytes, static_cast<uint32_t>(bytes.size()), raw->entries});
+    lane->file_bytes += bytes.size();
+    raw->raw = {};
+    return bytes;
+  };
+  steps.push_back({.kind = Kind::Append, .name = temp_name(header_.offset), .produce = compress});
+}
+
+void Writer::add_last_steps(std::vector<FileStep>& steps) {
+  const std::string temp = temp_name(header_.offset);
+  const auto close = [lane = lane_, keys = keys_, raw_bytes = raw_bytes_]() {
+    std::string bytes = encode_index(lane->index, lane->salt);
+    const Footer footer{lane->file_bytes, bytes.size(), lane->index.size(), keys, raw_bytes};
+    bytes += encode_footer(footer, lane->salt);
+    lane->file_bytes += bytes.size();
+    return bytes;
+  };
+  steps.push_back({.kind = Kind::Append, .name = temp, .produce = close});
+  steps.push_back({.kind = Kind::Sync, .name = temp});
+  steps.push_back({.kind = Kind::Rename, .name = temp, .to = name()});
+  steps.push_back({.kind = Kind::SyncDir});
+}
+
+std::optional<FileJob> Writer::next_job(LogOffset synced) {
+  if (in_flight_id_ != 0 || state_ == State::Failed || state_ == State::Done) return {};
+  const bool last = state_ == State::Finishing && ready_.size() <= blocks_per_job_max && synced >= header_.offset;
+  if (ready_.empty() && !last) return {};
+  FileJob job{.lane = Lane::Snapshot};
+  const std::string temp = temp_name(header_.offset);
+  if (!begun_) {
+    std::string header = encode_header(header_);
+    lane_->salt = header_sum(header);
+    lane_->file_bytes = header.size();
+    job.steps.push_back({.kind = Kind::Remove, .name = temp});
+    job.steps.push_back({.kind = Kind::Write, .name = temp, .bytes = std::move(header)});
+    begun_ = true;
+  }
+  for (size_t n = 0; n < blocks_per_job_max && !ready_.empty(); ++n) {
+    add_block_step(std::move(ready_.front()), job.steps);
+    ready_.pop_front();
+  }
+  if (last) add_last_steps(job.steps);
+  last_in_flight_ = last;
+  job.id = in_flight_id_ = next_id_++;
+  return job;
+}
+
+void Writer::job_done(const FileJobDone& done) {
+  HF_CHECK(done.lane == Lane::Snapshot && in_flight_id_ != 0 && done.id == in_flight_id_);
+  in_flight_id_ = 0;
+  waiting_ -= in_flight_bytes_;
+  in_flight_bytes_ = 0;
+  if (state_ == State::Failed) return;
+  if (!done.ok) fail(done.message);
+  else if (last_in_flight_) state_ = State::Done;
+}
+
+FileJob Writer::abort_job() {
+  HF_CHECK(in_flight_id_ == 0 && state_ != State::Done);
+  fail("given up");
+  FileJob job{.lane = Lane::Snapshot};
+  job.steps.push_back({.kind = Kind::Remove, .name = temp_name(header_.offset)});
+  job.id = in_flight_id_ = next_id_++;
+  last_in_flight_ = false;
+  return job;
+}
+
+uint64_t Writer::file_bytes() const { return lane_->file_bytes; }
+
+}  // namespace hf::snapshot
