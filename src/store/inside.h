@@ -58,7 +58,8 @@ struct Walk {
   std::vector<Part> parts;  ///< what is left; the last one is being visited
   uint64_t position = 0;    ///< in the last part
 
-  DbIndex index_of(const Database& database) const;
+  /// Null when the walk has nothing (more) to get from that database.
+  const Part* part_of(const Database& database) const;
 };
 
 struct Store::Inside {

@@ -6,18 +6,19 @@
 
 namespace hf::store {
 
-DbIndex Walk::index_of(const Database& database) const {
+const Walk::Part* Walk::part_of(const Database& database) const {
   for (const Part& part : parts)
-    if (part.database == &database) return part.index;
-  // A database that this walk is through with has no entry below its number.
-  HF_CHECK(!"a walk needs an entry of a database it does not walk");
-  return 0;
+    if (part.database == &database) return &part;
+  return nullptr;
 }
 
 void Store::Inside::hand_over_old(Database& database, Entry& entry) {
   const uint64_t number = newest - static_cast<uint8_t>(newest_byte() - Layout::generation(entry));
-  for (const auto& walk : walks)
-    if (walk->id > number) walk->consumer->take(walk->index_of(database), entry);
+  for (const auto& walk : walks) {
+    if (walk->id <= number) continue;
+    // A walk that began after this database was flushed has no part of it.
+    if (const Walk::Part* part = walk->part_of(database)) walk->consumer->take(part->index, entry);
+  }
   Layout::set_generation(entry, newest_byte());
 }
 
