@@ -84,6 +84,41 @@ UNIT_TESTS := $(foreach r,$(UNIT_ROOMS),$(BUILD)/tests/$(r)-test)
 unit: $(UNIT_TESTS)
 	@set -e; for t in $^; do echo "== $$t"; $$t; done
 
+# ---- for people --------------------------------------------------------------------------------------------------
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+help:
+	@echo 'make               build bin/holdfast-server, holdfast-cli, holdfast-check'
+	@echo 'make run           install what is missing, build, serve conf/server.toml on 127.0.0.1:6379, data in ./data'
+	@echo '                   (make run PORT=7000 for another port; ARGS="--appendfsync always" for other options)'
+	@echo 'make test          the short checks, ten minutes at most'
+	@echo 'make test-long     the rest: many seeds, planted bugs, fuzzers, kills, real clients; half an hour'
+	@echo 'make unit          unit tests only; build/tests/<room>-test for one room'
+	@echo 'make fuzz          fuzz every reader of foreign bytes (SECONDS_EACH=60)'
+	@echo 'make sanitize      unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make format        clang-format over everything; make lint: clang-tidy, warnings are errors'
+	@echo 'make clean         remove what was built; data stays'
+
+run:
+	@deps/install.sh run
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@exec $(BIN)/holdfast-server conf/server.toml $(if $(PORT),--port $(PORT)) $(ARGS)
+
+FORMATTED = $(wildcard src/*/*.h src/*/*.cc tests/*.cc tests/*/*.h tests/*/*.cc)
+format:
+	@deps/install.sh dev
+	@clang-format -i $(FORMATTED)
+# One file at a time, and all of them even when one fails: the whole list is worth seeing.
+lint:
+	@deps/install.sh dev
+	@printf '%s\n' $(wildcard src/*/*.cc) | \
+	  xargs -P $(JOBS) -I FILE clang-tidy --quiet FILE -- -std=c++20 -Isrc 2> >(grep -v 'warnings generated' >&2)
+
+SANITIZE := build-sanitize
+sanitize:
+	@deps/install.sh test
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(SANITIZE) OPT='-O1 -g' ALLOCATOR= \
+	  EXTRA='-fsanitize=address,undefined -fno-sanitize-recover=undefined' LDFLAGS='-fsanitize=address,undefined' unit
+
 # ---- tests -------------------------------------------------------------------------------------------------------
 # The short run: builds, then every step of tests/run.py. Fixed seeds; the last line is `N passed, N failed`.
 test:
@@ -93,6 +128,7 @@ test:
 # The rest: many seeds, planted bugs, fuzzers, a hundred kills, real clients.
 test-long:
 	@deps/install.sh test
+	@deps/install.sh dev
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/sim
 	@$(MAKE) --no-print-directory -j2 fuzz-programs planted
 	@/usr/bin/python3 tests/run.py long
@@ -103,6 +139,7 @@ FUZZ_TARGETS := parser log snapshot entry config
 SECONDS_EACH ?= 60
 FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 fuzz-programs:
+	@deps/install.sh dev
 	@$(MAKE) --no-print-directory BUILD=$(FUZZ) CXX=clang++-14 OPT='-O1 -g' EXTRA='$(FUZZ_FLAGS)' \
 	  $(foreach t,$(FUZZ_TARGETS),$(FUZZ)/tests/fuzz/$(t)-fuzz)
 fuzz: fuzz-programs
@@ -118,5 +155,5 @@ $(BUILD)/.ready:
 clean:
 	rm -rf build bin
 
-.PHONY: all unit clean test test-long fuzz fuzz-programs
+.PHONY: all unit clean help run format lint sanitize test test-long fuzz fuzz-programs
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -121,7 +121,7 @@ OpenFiles::Descriptor::~Descriptor() {
   if (fd >= 0) ::close(fd);
 }
 
-OpenFiles::OpenFiles(std::string folder)
+OpenFiles::OpenFiles(const std::string& folder)
     : folder_fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   HF_CHECK(folder_fd_ >= 0);
 }
@@ -148,8 +148,8 @@ void OpenFiles::forget(const std::string& name) {
   recent_.remove_if([&](const auto& entry) { return entry.first == name; });
 }
 
-FileLanes::FileLanes(std::string folder, std::function<void()> wake)
-    : files_(std::move(folder)), wake_(std::move(wake)) {
+FileLanes::FileLanes(const std::string& folder, std::function<void()> wake)
+    : files_(folder), wake_(std::move(wake)) {
   for (const Lane lane : {Lane::Log, Lane::Sync, Lane::Snapshot}) {
     LaneState& state = lanes_[static_cast<size_t>(lane)];
     state.thread = std::thread([this, lane, &state] { run(lane, state); });

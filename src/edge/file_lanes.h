@@ -21,7 +21,7 @@ namespace hf::edge {
 class OpenFiles {
  public:
   /// `folder` must exist.
-  explicit OpenFiles(std::string folder);
+  explicit OpenFiles(const std::string& folder);
   ~OpenFiles();
   OpenFiles(const OpenFiles&) = delete;
   OpenFiles& operator=(const OpenFiles&) = delete;
@@ -52,7 +52,7 @@ class FileLanes {
  public:
   /// `wake` is called on a lane's thread whenever `take_done` has something; it must be cheap and
   /// thread-safe.
-  FileLanes(std::string folder, std::function<void()> wake);
+  FileLanes(const std::string& folder, std::function<void()> wake);
   /// Finishes what was submitted, then stops.
   ~FileLanes();
   FileLanes(const FileLanes&) = delete;

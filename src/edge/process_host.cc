@@ -66,7 +66,7 @@ std::string absolute(const std::string& path) {
 
 }  // namespace
 
-ProcessHost::ProcessHost(std::string config_file, int tcp_port) {
+ProcessHost::ProcessHost(const std::string& config_file, int tcp_port) {
   fixed_.version = holdfast_version;
   fixed_.compiler = __VERSION__;
   if (!config_file.empty()) fixed_.config_file = absolute(config_file);
@@ -93,7 +93,7 @@ ProcessHost::ProcessHost(std::string config_file, int tcp_port) {
   fixed_.allocator = "libc";
   if (mallctl != nullptr) {
     const char* version = "";
-    size_t size = sizeof version;
+    size_t size = sizeof(const char*);
     if (mallctl("version", &version, &size, nullptr, 0) == 0)
       fixed_.allocator = "jemalloc-" + std::string(version).substr(0, std::string(version).find('-'));
   }

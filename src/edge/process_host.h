@@ -9,7 +9,7 @@ namespace hf::edge {
 class ProcessHost final : public node::Host {
  public:
   /// `config_file` is empty when the server runs without one.
-  ProcessHost(std::string config_file, int tcp_port);
+  ProcessHost(const std::string& config_file, int tcp_port);
   node::HostFacts facts() override;
   Result<std::string> read_config() override;
   Status write_config(const std::string& text) override;
