@@ -69,6 +69,11 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   const config::Options& options() const { return options_; }
   bool serving() const { return persistence_.serving(); }
   std::string digest() const { return to_hex(store_.digest()); }
+  LogPlace log_place() const {
+    const log::Writer* writer = persistence_.writer();
+    if (writer == nullptr) return {};
+    return {persistence_.epoch(), writer->history().last().first, writer->end()};
+  }
 
  private:
   static store::Options store_options(const config::Options& options, uint64_t seed);
@@ -99,6 +104,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   // what it is made of, lower floors first
   config::Options options_;
   Host* host_;
+  size_t walk_entries_a_turn_;
   Prng prng_;
   std::string run_id_;
   store::Store store_;
@@ -139,6 +145,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   MonoUs started_at_ = -1, next_second_ = 0, next_expire_ = 0;
   DbIndex expire_db_ = 0;
   uint64_t ops_last_ = 0, ops_per_second_ = 0;
+
+  bool began_serving_ = false;
 
   // shutting down
   bool shutdown_asked_ = false, shutdown_save_ = false, shutdown_snapshot_begun_ = false;

@@ -14,7 +14,6 @@ namespace hf::node {
 namespace {
 
 constexpr MonoUs second_us = 1'000'000;
-constexpr size_t walk_entries_a_turn = 256;
 constexpr size_t freed_entries_a_turn = 512;
 constexpr size_t due_tasks_a_turn = 512;
 constexpr size_t expired_keys_a_turn = 256;
@@ -33,6 +32,7 @@ store::Options ServerNode::Impl::store_options(const config::Options& options, u
 ServerNode::Impl::Impl(Setup setup)
     : options_(std::move(setup.options)),
       host_(setup.host),
+      walk_entries_a_turn_(setup.walk_entries_a_turn),
       prng_(setup.seed),
       run_id_(random_hex40(prng_)),
       store_(store_options(options_, prng_.next())),
@@ -75,17 +75,15 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     persistence_.start(now);
   }
   now_ = persistence_.never_backwards(now);
-  turn_need_ = persistence_.need_of_this_turn();
   bool more = false;
 
-  if (!persistence_.serving() && !persistence_.dead()) {
-    more |= persistence_.recover_some(now_);
-    if (persistence_.serving()) {
-      executor_.gate.refuse_all.clear();
-      tasks_.set_epoch(persistence_.epoch());
-      tasks_.rearm(now_);
-      turn_need_ = persistence_.need_of_this_turn();
-    }
+  more |= persistence_.recover_some(now_);
+  turn_need_ = persistence_.need_of_this_turn();
+  if (persistence_.serving() && !began_serving_) {
+    began_serving_ = true;
+    executor_.gate.refuse_all.clear();
+    tasks_.set_epoch(persistence_.epoch());
+    tasks_.rearm(now_);
   }
   executor_.gate.refuse_writes = persistence_.refuse_writes();
 
@@ -109,7 +107,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     journal_.clear();
   }
   if (now_.mono_us >= next_second_) once_a_second(effects);
-  if (persistence_.walk_some(walk_entries_a_turn)) more = true;
+  if (persistence_.walk_some(walk_entries_a_turn_)) more = true;
   if (store_.free_some(freed_entries_a_turn)) more = true;
   if (shutdown_asked_) step_shutdown(effects);
   persistence_.pump(now_, effects);
@@ -413,5 +411,6 @@ ServerNode::AfterSend ServerNode::sent(ConnId conn, size_t bytes, Buffer spare) 
 const config::Options& ServerNode::options() const { return impl_->options(); }
 bool ServerNode::serving() const { return impl_->serving(); }
 std::string ServerNode::digest() const { return impl_->digest(); }
+ServerNode::LogPlace ServerNode::log_place() const { return impl_->log_place(); }
 
 }  // namespace hf::node

@@ -22,6 +22,8 @@ struct Setup {
   /// Must outlive the node.
   Files* files = nullptr;
   Host* host = nullptr;
+  /// Entries that a snapshot's walk visits in one turn. The simulator sets it low, so that walks take many turns.
+  size_t walk_entries_a_turn = 256;
 };
 
 class ServerNode {
@@ -63,6 +65,13 @@ class ServerNode {
   bool serving() const;  ///< recovery is over
   /// Order-free digest of the whole data set.
   std::string digest() const;
+  /// Where the log is; all 0 until this node's reign is opened (and without a log).
+  struct LogPlace {
+    Epoch epoch;
+    LogOffset reign_begin;  ///< where recovery ended
+    LogOffset end;          ///< behind the last turn's frame
+  };
+  LogPlace log_place() const;
 
  private:
   class Impl;
