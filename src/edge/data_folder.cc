@@ -10,7 +10,9 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <utility>
 
 namespace hf::edge {
@@ -20,12 +22,46 @@ constexpr const char* lock_name = "/LOCK";
 
 Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno), errno}; }
 
-/// Who wrote the lock file: "pid 123 (holdfast-server)".
-std::string holder(int lock_fd) {
+/// Who wrote the lock file; 0 when that can't be told.
+long holder(int lock_fd) {
   char text[32] = {};
   const ssize_t n = pread(lock_fd, text, sizeof text - 1, 0);
-  const long pid = n > 0 ? std::strtol(text, nullptr, 10) : 0;
-  return pid > 0 ? "process " + std::to_string(pid) : "another process";
+  return n > 0 ? std::strtol(text, nullptr, 10) : 0;
+}
+
+/// A process that was killed keeps its lock until the kernel has given its memory back: with gigabytes, for a while.
+/// (/proc/PID/stat: state, and in the flags PF_EXITING.)
+bool is_ending(long pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  if (!std::getline(stat, line)) return true;  // gone since
+  const size_t behind_name = line.rfind(')');
+  if (behind_name == std::string::npos) return false;
+  std::istringstream fields(line.substr(behind_name + 1));
+  std::string state, skipped;
+  unsigned long flags = 0;
+  fields >> state;
+  for (int i = 0; i < 5; ++i) fields >> skipped;
+  fields >> flags;
+  constexpr unsigned long exiting = 0x4;
+  return state == "Z" || state == "X" || (flags & exiting) != 0;
+}
+
+/// The lock, at once or as soon as a predecessor that is ending has ended.
+bool take_lock(int fd) {
+  constexpr int tries = 3000, pause_us = 10'000;
+  for (int i = 0; i < tries; ++i) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK) return false;
+    const long pid = holder(fd);
+    if (pid > 0 && !is_ending(pid)) {
+      errno = EWOULDBLOCK;
+      return flock(fd, LOCK_EX | LOCK_NB) == 0;  // it may have ended in between
+    }
+    usleep(pause_us);
+  }
+  errno = EWOULDBLOCK;
+  return false;
 }
 
 }  // namespace
@@ -47,10 +83,11 @@ Result<DataFolder> DataFolder::open(const std::string& path) {
   const std::string lock_path = folder.path_ + lock_name;
   folder.lock_fd_ = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (folder.lock_fd_ < 0) return system_error("can't open " + lock_path);
-  if (flock(folder.lock_fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!take_lock(folder.lock_fd_)) {
     if (errno != EWOULDBLOCK) return system_error("can't lock " + lock_path);
-    return Error{"the data folder " + folder.path_ + " is in use by " + holder(folder.lock_fd_) +
-                 "; stop it, or choose another folder with --dir"};
+    const long pid = holder(folder.lock_fd_);
+    return Error{"the data folder " + folder.path_ + " is in use by " +
+                 (pid > 0 ? "process " + std::to_string(pid) : std::string("another process")) + "; stop it, or choose another folder with --dir"};
   }
   const std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(folder.lock_fd_, 0) != 0 ||
