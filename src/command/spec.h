@@ -30,10 +30,12 @@ enum Flag : uint32_t {
   NoMulti = 1u << 13,   ///< refused inside MULTI
   AllowBusy = 1u << 14,
   MovableKeys = 1u << 15,
+  NoAsyncLoading = 1u << 16,
   // ours, not printed
   WaitsForSync = 1u << 24,  ///< the reply waits for the sync whatever the policy (TASK.*)
   WholeKeyspace = 1u << 25, ///< reads more than its key arguments: its reply waits for the end of the log
   Internal = 1u << 26,      ///< only in the log, never from a client; not listed
+  RunKeys = 1u << 27,       ///< its key arguments are run ids: of "nlp#6" the key is "nlp"
 };
 
 /// ACL categories, as COMMAND INFO prints them with an '@'.
@@ -67,12 +69,29 @@ struct KeyRange {
   int first = 0, last = 0, step = 0;
 };
 
+/// What a call does with a key, as the key specifications of COMMAND INFO print it.
+enum KeyUse : uint16_t {
+  UseReadOnly = 1u << 0,   ///< RO
+  UseReadWrite = 1u << 1,  ///< RW
+  UseOverwrite = 1u << 2,  ///< OW
+  UseRemove = 1u << 3,     ///< RM
+  UseAccess = 1u << 4,
+  UseUpdate = 1u << 5,
+  UseInsert = 1u << 6,
+  UseDelete = 1u << 7,
+  UseVariable = 1u << 8,  ///< depends on the arguments
+};
+/// `second` non-zero: the key after the first is used in another way (RENAME, COPY). All 0: as the Write flag says.
+struct KeyUses {
+  uint16_t first = 0, second = 0;
+};
+
 struct Spec {
   const char* name;  ///< lower case; a subcommand's row carries the subcommand's name alone ("id" of CLIENT ID)
   int arity;         ///< with the name (and the container's); negative: at least
   uint32_t flags;
   KeyRange keys;
-  uint32_t categories;
+  uint32_t categories;   ///< beyond what the flags imply: see categories_of
   const char* group;       ///< "string", "hash", "generic", "connection", "server", "transactions", "task"
   const char* since;       ///< the Redis version whose behaviour this is, or ours
   const char* complexity;  ///< "O(1)"
@@ -80,7 +99,28 @@ struct Spec {
   const char* syntax;      ///< arguments as the docs write them: "key value [NX | XX] [GET] [EX seconds | KEEPTTL]"
   Handler handler;         ///< null for a container
   std::span<const Spec> subcommands = {};
+  const char* tips = "";  ///< COMMAND INFO's tips, separated by blanks
+  KeyUses uses = {};
 };
+
+/// The row's categories and those that its flags imply: every command is @fast or @slow, a writer is @write, ...
+constexpr uint32_t categories_of(const Spec& spec) {
+  uint32_t all = spec.categories | (spec.flags & Fast ? CatFast : CatSlow);
+  if (spec.flags & Write) all |= CatWrite;
+  if (spec.flags & Readonly) all |= CatRead;
+  if (spec.flags & Admin) all |= CatAdmin | CatDangerous;
+  if (spec.flags & PubSub) all |= CatPubSub;
+  if (spec.flags & Blocking) all |= CatBlocking;
+  return all;
+}
+
+/// The key that a run id stands under: what is before a '#' with only digits behind it, or all of it.
+inline Bytes key_of_run(Bytes run) {
+  const size_t hash = run.rfind('#');
+  const bool numbered = hash != Bytes::npos && hash + 1 < run.size() &&
+                        run.find_first_not_of("0123456789", hash + 1) == Bytes::npos;
+  return numbered ? run.substr(0, hash) : run;
+}
 
 /// Calls `each(key)` for every key among `args` (which satisfy the arity).
 template <class Each>
@@ -88,7 +128,10 @@ void for_each_key(const Spec& spec, std::span<const Bytes> args, Each&& each) {
   if (spec.keys.step == 0) return;
   const int count = static_cast<int>(args.size());
   const int last = spec.keys.last < 0 ? count + spec.keys.last : spec.keys.last;
-  for (int i = spec.keys.first; i <= last && i < count; i += spec.keys.step) each(args[static_cast<size_t>(i)]);
+  for (int i = spec.keys.first; i <= last && i < count; i += spec.keys.step) {
+    const Bytes arg = args[static_cast<size_t>(i)];
+    each(spec.flags & RunKeys ? key_of_run(arg) : arg);
+  }
 }
 
 }  // namespace hf::command

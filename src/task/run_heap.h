@@ -42,7 +42,7 @@ class RunHeap {
     if (items_.capacity() > 1024 && items_.size() < items_.capacity() / 4) items_.shrink_to_fit();
   }
 
-  void rekey(Run& run, int64_t key) {
+  void rekey(const Run& run, int64_t key) {
     const size_t at = place(run);
     items_[at].key = key;
     settle(at);

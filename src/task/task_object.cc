@@ -133,7 +133,7 @@ struct Loader {
     return e;
   }
   void checkpoints_of(Run& r) {
-    const uint64_t count = in.number(limits::task_checkpoints_max);
+    const uint64_t count = in.number(2 * limits::task_checkpoints_max);
     if (count == 0) return;
     r.checkpoints = std::make_unique<Checkpoints>();
     for (uint64_t i = 0; i < count && in.ok(); ++i) {

@@ -67,15 +67,15 @@ struct Run {
   std::vector<RunEvent> events;
   uint64_t first_event = 1;  ///< id of events[0]
 
-  // ---- of this process only -----------------------------------------------------------------------------------
+  // ---- of this process only, and no part of the value (hence mutable) -------------------------------------------
   TaskObject* task = nullptr;
   QueueIndex* queue_index = nullptr;
-  MonoUs lease_deadline = INT64_MAX;  ///< RUNNING only; INT64_MAX: not armed yet
-  MonoUs progress_logged_at = 0;
-  std::unique_ptr<LiveProgress> live;
+  mutable MonoUs lease_deadline = INT64_MAX;  ///< RUNNING only; INT64_MAX: not armed yet
+  mutable MonoUs progress_logged_at = INT64_MIN / 2;
+  mutable std::unique_ptr<LiveProgress> live;
   uint32_t place = no_place;       ///< in the queue's heap (claimable) or the lease heap (RUNNING)
   uint32_t time_place = no_place;  ///< in the heap of wall times, or of ages
-  bool beaten = false;             ///< the lease in force was beaten for
+  mutable bool beaten = false;     ///< the lease in force was beaten for
 
   bool claimable() const { return state == State::Pending && !held; }
   uint64_t next_version() const { return checkpoints && !checkpoints->empty() ? checkpoints->back()->version + 1 : 1; }

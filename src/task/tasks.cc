@@ -65,6 +65,7 @@ struct Tasks::Inside {
   uint64_t token_floor = 0, last_token = 0, last_order = 0;
   std::vector<std::pair<DbIndex, std::string>> ready;
   uint64_t ready_round = 1;
+  ChangeEncoder encoder;
 
   void tell_ready(DbIndex db, QueueIndex& queue) {
     if (std::exchange(queue.told_ready, ready_round) != ready_round) ready.emplace_back(db, queue_key(queue.name.view()));
@@ -182,7 +183,7 @@ uint64_t Tasks::next_order() const { return in_->last_order + 1; }
 
 void Tasks::rearm(Now now) {
   for (Shelf& shelf : in_->shelves)
-    shelf.leases.rekey_all([&](Run& run) { return run.lease_deadline = deadline_of(run, now); });
+    shelf.leases.rekey_all([&](const Run& run) { return run.lease_deadline = deadline_of(run, now); });
 }
 
 MonoUs Tasks::next_due(Now now) const {
@@ -268,7 +269,7 @@ Status Tasks::apply(store::Store& store, DbIndex db, const store::Key& key, cons
     if (change.event == Event::Claim || change.event == Event::Reissue || change.event == Event::Readopt) {
       moved->lease_deadline = deadline_of(*moved, now);
       moved->beaten = change.event == Event::Readopt;
-      moved->progress_logged_at = 0;
+      moved->progress_logged_at = INT64_MIN / 2;
       moved->live.reset();
     }
     in_->enter(db, *moved);
@@ -277,7 +278,9 @@ Status Tasks::apply(store::Store& store, DbIndex db, const store::Key& key, cons
   return ok();
 }
 
-void Tasks::beat(DbIndex db, Run& run, Now now) {
+std::span<const Bytes> Tasks::encode(Bytes key, const Change& change) { return in_->encoder.encode(key, change); }
+
+void Tasks::beat(DbIndex db, const Run& run, Now now) {
   HF_CHECK(run.state == State::Running);
   run.beaten = true;
   run.lease_deadline = deadline_of(run, now);

@@ -85,7 +85,9 @@ class Tasks {
   /// The error says why the change does not fit the task as it is (a damaged or foreign log; never a live decision).
   Status apply(store::Store& store, DbIndex db, const store::Key& key, const Change& change, Now now);
   /// Moves the lease's deadline to its full length from now; memory only.
-  void beat(DbIndex db, Run& run, Now now);
+  void beat(DbIndex db, const Run& run, Now now);
+  /// `TASK.APPLY <key> ...`: the change as the log holds it. Valid until the next call, as long as the change's views.
+  std::span<const Bytes> encode(Bytes key, const Change& change);
   /// The first claimable run of the queue, or null. The pointers die with the next change.
   const Run* first_pending(DbIndex db, Bytes queue) const;
   /// Calls for every live lease that `worker` was given under `req`, oldest token first.

@@ -1,0 +1,136 @@
+// The record of a run, as GET, CLAIM, RUNS and LIST return it: one table of fields, in the order of the reply. A new
+// field is a row.
+#include <iterator>
+
+#include "base/number.h"
+#include "command/task_common.h"
+
+namespace hf::command {
+namespace {
+
+struct View {
+  Context& ctx;
+  resp::Writer& out;
+  Bytes task;
+  const task::Run& run;
+};
+
+struct Field {
+  const char* name;
+  void (*write)(const View&);
+  bool large = false;
+};
+
+void text(const View& v, const task::Text& t) { v.out.bulk(t.view()); }
+void text_or_null(const View& v, const task::Text& t) { t.empty() ? v.out.null() : v.out.bulk(t.view()); }
+void blob(const View& v, const task::Blob& b) { b ? v.out.bulk(*b) : v.out.null(); }
+void number_or_null(const View& v, int64_t n) { n == 0 ? v.out.null() : v.out.integer(n); }
+
+void deadline(const View& v) {
+  if (v.run.state != task::State::Running || v.run.lease_deadline == INT64_MAX) return v.out.null();
+  v.out.integer(v.ctx.now.wall_ms + (v.run.lease_deadline - v.ctx.now.mono_us) / 1000);
+}
+
+void tags(const View& v) {
+  v.out.map(v.run.tags ? v.run.tags->size() : 0);
+  if (!v.run.tags) return;
+  for (const auto& [key, value] : *v.run.tags) {
+    v.out.bulk(key.view());
+    v.out.bulk(value.view());
+  }
+}
+
+constexpr Field fields[] = {
+    {"run", [](const View& v) { v.out.bulk(task::run_id(v.task, v.run.number)); }},
+    {"task", [](const View& v) { v.out.bulk(v.task); }},
+    {"state", [](const View& v) { v.out.bulk(task::state_name(v.run.state)); }},
+    {"status_since", [](const View& v) { v.out.integer(v.run.status_since); }},
+    {"queue", [](const View& v) { text(v, v.run.queue); }},
+    {"priority", [](const View& v) { v.out.integer(v.run.priority); }},
+    {"attempt", [](const View& v) { v.out.integer(v.run.attempt); }},
+    {"retry_count", [](const View& v) { v.out.integer(v.run.retry_count); }},
+    {"retries", [](const View& v) { v.out.integer(v.run.retries); }},
+    // As text: it passes 2^53, which is as far as some clients' numbers go.
+    {"token",
+     [](const View& v) {
+       if (v.run.token.value == 0) return v.out.null();
+       v.out.bulk_int(static_cast<int64_t>(v.run.token.value));
+     }},
+    {"worker", [](const View& v) { text_or_null(v, v.run.worker); }},
+    {"deadline", deadline},
+    {"submitted_at", [](const View& v) { v.out.integer(v.run.submitted_at); }},
+    {"updated_at", [](const View& v) { v.out.integer(v.run.updated_at); }},
+    {"claimed_at", [](const View& v) { number_or_null(v, v.run.claimed_at); }},
+    {"due_at", [](const View& v) { number_or_null(v, v.run.due_at); }},
+    {"lease_ms",
+     [](const View& v) {
+       v.out.integer(v.run.state == task::State::Running ? v.run.lease_now_ms : v.run.lease_ms);
+     }},
+    {"timeout_ms", [](const View& v) { v.out.integer(v.run.timeout_ms); }},
+    {"backoff", [](const View& v) { v.out.bulk(task::backoff_name(v.run.backoff)); }},
+    {"held", [](const View& v) { v.out.boolean(v.run.held); }},
+    {"pause_asked", [](const View& v) { v.out.boolean(v.run.pause_asked); }},
+    {"progress", [](const View& v) { v.out.integer(v.run.live ? v.run.live->progress : v.run.progress); }},
+    {"total", [](const View& v) { v.out.integer(v.run.live ? v.run.live->total : v.run.total); }},
+    {"note", [](const View& v) { text(v, v.run.live ? v.run.live->note : v.run.note); }},
+    {"tags", tags},
+    {"trace", [](const View& v) { text_or_null(v, v.run.trace); }},
+    {"unique", [](const View& v) { text_or_null(v, v.run.unique); }},
+    {"reason", [](const View& v) { text(v, v.run.reason); }},
+    {"checkpoint",
+     [](const View& v) {
+       const task::Checkpoint* c = v.run.last_checkpoint();
+       c == nullptr ? v.out.null() : v.out.integer(static_cast<int64_t>(c->version));
+     }},
+    {"checkpoint_step",
+     [](const View& v) {
+       const task::Checkpoint* c = v.run.last_checkpoint();
+       c == nullptr ? v.out.null() : v.out.integer(c->step);
+     }},
+    {"result", [](const View& v) { blob(v, v.run.result); }, true},
+    {"payload", [](const View& v) { blob(v, v.run.payload); }, true},
+};
+
+constexpr size_t count(bool with_large) {
+  size_t n = 0;
+  for (const Field& field : fields) n += with_large || !field.large ? 1 : 0;
+  return n;
+}
+
+}  // namespace
+
+void reply_record(Context& ctx, Bytes task, const task::Run& run, RecordView view) {
+  const View v{ctx, ctx.reply, task, run};
+  const bool full = view == RecordView::Full;
+  ctx.reply.map(full ? count(true) : count(false));
+  for (const Field& field : fields) {
+    if (field.large && !full) continue;
+    ctx.reply.bulk(field.name);
+    field.write(v);
+  }
+}
+
+void reply_checkpoint(Context& ctx, const task::Checkpoint& c) {
+  resp::Writer& out = ctx.reply;
+  out.map(9);
+  out.bulk("version");
+  out.integer(static_cast<int64_t>(c.version));
+  out.bulk("step");
+  out.integer(c.step);
+  out.bulk("time");
+  out.integer(c.at);
+  out.bulk("size");
+  out.integer(static_cast<int64_t>(c.payload->size()));
+  out.bulk("base");  // 0: a full one
+  out.integer(static_cast<int64_t>(c.base));
+  out.bulk("token");
+  out.bulk_int(static_cast<int64_t>(c.token.value));
+  out.bulk("tag");
+  out.bulk(c.tag);
+  out.bulk("meta");
+  out.bulk(c.meta);
+  out.bulk("sum");
+  out.bulk(to_hex(c.sum));
+}
+
+}  // namespace hf::command
