@@ -15,6 +15,9 @@ namespace hf::command {
 
 struct Context;
 
+/// The Redis whose commands and replies these are; HELLO and INFO say it, and clients decide by it what they may send.
+constexpr const char* redis_version = "7.2.5";
+
 enum class SaveMode : uint8_t { Default, Save, NoSave };
 
 class Server {

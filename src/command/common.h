@@ -1,0 +1,19 @@
+// Pieces that several families' handlers share: numbers with bounds, database numbers, HELP out of the rows.
+#pragma once
+#include "command/context.h"
+
+namespace hf::command {
+
+/// args[i] as an integer in [lo, hi], or the error replied and false.
+bool ranged_arg(Context& ctx, size_t i, int64_t lo, int64_t hi, int64_t& value);
+/// args[i] as the number of a database that exists, or the error replied and false.
+bool db_arg(Context& ctx, size_t i, DbIndex& db);
+/// The container's subcommands with their syntax and summaries, as redis-cli users know them.
+void reply_help(Context& ctx, const Spec& container);
+
+/// Key use of rows that look at one key.
+constexpr KeyRange first_key{1, 1, 1};
+constexpr KeyRange second_key{2, 2, 1};
+constexpr KeyRange no_keys{};
+
+}  // namespace hf::command
