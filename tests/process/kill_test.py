@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+"""kill -9 under load, again and again, with every policy: everything acknowledged is there after each start."""
+import os, random, time
+
+import harness
+from load import Saver, Worker, Writer
+
+KILLS = 34 if harness.LONG else 3   # a policy; three policies make a hundred
+CLIENTS = 4
+SEED = int(os.environ.get('HOLDFAST_SEED', '1'))
+
+
+class KillTest(harness.Case):
+    def kill_loop(self, policy):
+        server = self.server({'appendfsync': policy, 'log-segment-bytes': '1mb'} if not harness.IS_REDIS else
+                             {'appendfsync': policy})
+        draw = random.Random(f'{SEED} {policy}')
+        writers = [Writer(server.port, i, f'{SEED} {policy} {i}') for i in range(CLIENTS)]
+        workers = [] if harness.IS_REDIS else [Worker(server.port, i, f'{SEED} {policy} w{i}') for i in range(2)]
+        saver = Saver(server.port, f'{SEED} {policy} s')
+        survived = slowest = 0
+        for _ in range(KILLS):
+            for actor in [*writers, *workers, saver]:
+                actor.start()
+            time.sleep(draw.uniform(0.2, 0.9))
+            server.kill()
+            for actor in [*writers, *workers, saver]:
+                actor.join()
+            since = time.monotonic()
+            server.start()
+            slowest = max(slowest, time.monotonic() - since)
+            with server.connect() as c:
+                for writer in writers:
+                    survived += writer.verify(c)
+                for worker in workers:
+                    worker.verify(c)
+        changes = sum(w.acknowledged for w in writers)
+        steps = sum(w.acknowledged for w in workers)
+        self.assertEqual(0, sum(w.refused for w in writers if policy))
+        self.assertGreater(changes, 100)
+        if workers:
+            self.assertGreater(steps, 10)
+        self.did(f'{KILLS} kills; {changes} changes and {steps} task steps acknowledged, none lost; {survived} in doubt '
+                 f'survived; {saver.saves} snapshots asked; slowest start {slowest:.2f} s')
+
+    def test_kill_9_loses_nothing_acknowledged_with_appendfsync_always(self):
+        self.kill_loop('always')
+
+    def test_kill_9_loses_nothing_acknowledged_with_appendfsync_everysec(self):
+        self.kill_loop('everysec')
+
+    def test_kill_9_loses_nothing_acknowledged_with_appendfsync_no(self):
+        self.kill_loop('no')
+
+    def test_a_restart_in_the_middle_of_loading_loses_nothing(self):
+        server = self.server({'appendfsync': 'no'})
+        writer = Writer(server.port, 0, f'{SEED} loading')
+        writer.start()
+        time.sleep(1.0)
+        server.kill()
+        writer.join()
+        draw = random.Random(f'{SEED} loading')
+        for _ in range(6):
+            server.launch()
+            time.sleep(draw.uniform(0.0, 0.08))
+            server.kill()
+        server.start()
+        with server.connect() as c:
+            writer.verify(c)
+        self.did(f'6 kills within the first 80 ms of a start; {writer.acknowledged} changes all there')
+
+
+if __name__ == '__main__':
+    harness.main()
