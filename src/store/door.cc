@@ -1,5 +1,5 @@
-// The door: every change to the keyspace but those inside a hash (hash_edit.cc). Each call has the same four beats:
-// look the key up, hand the old value to the walks, change, tell the observer.
+// The door: every change to the keyspace but those inside a hash (hash_edit.cc). Each call has the same four
+// beats: look the key up, hand the old value to the walks, change, tell the observer.
 #include "base/check.h"
 #include "base/number.h"
 #include "store/inside.h"
@@ -18,7 +18,7 @@ std::optional<int64_t> as_integer(Bytes text) {
 
 }  // namespace
 
-// ---- what calls share --------------------------------------------------------------------------------------------
+// ---- what calls share -------------------------------------------------------------------------------------
 
 Entry* Store::Inside::make_string(Bytes key, WallMs expire_at, Bytes value) {
   if (const auto number = as_integer(value); number)
@@ -38,7 +38,8 @@ Table* Store::Inside::clone(const Table& table) {
   table.for_each([&](Slot& slot) {
     const Entry& e = *slot.entry();
     copy->insert(context.hash(e.key()),
-                 Layout::make_bytes(context.memory, Type::String, e.key(), no_expiry, Layout::value(e)), false);
+                 Layout::make_bytes(context.memory, Type::String, e.key(), no_expiry, Layout::value(e)),
+                 false);
   });
   return copy;
 }
@@ -46,7 +47,8 @@ Table* Store::Inside::clone(const Table& table) {
 Entry* Store::Inside::clone(const Entry& e, Bytes key) {
   switch (Layout::coding(e)) {
     case Coding::Int:
-      return Layout::make_integer(context.memory, key, e.expire_at(), static_cast<int64_t>(Layout::value_word(e)));
+      return Layout::make_integer(context.memory, key, e.expire_at(),
+                                  static_cast<int64_t>(Layout::value_word(e)));
     case Coding::Table:
       return Layout::make(context.memory, {Type::Hash, Coding::Table, key, e.expire_at(),
                                            reinterpret_cast<uint64_t>(clone(*Layout::table(e)))});
@@ -97,7 +99,7 @@ Entry* Store::detach(DbIndex db, const Key& key) {
   return entry;
 }
 
-// ---- strings -----------------------------------------------------------------------------------------------------
+// ---- strings ----------------------------------------------------------------------------------------------
 
 void Store::set_string(DbIndex db, const Key& key, Bytes value, WallMs expire_at) {
   Database& d = in_->database(db);
@@ -158,7 +160,7 @@ char* Store::resize_string(DbIndex db, const Key& key, size_t size) {
   return data;
 }
 
-// ---- objects -----------------------------------------------------------------------------------------------------
+// ---- objects ----------------------------------------------------------------------------------------------
 
 Object* Store::edit_object(DbIndex db, const Key& key) {
   Database& d = in_->database(db);
@@ -166,7 +168,8 @@ Object* Store::edit_object(DbIndex db, const Key& key) {
   if (slot == nullptr || Layout::coding(*slot->entry()) != Coding::Object) return nullptr;
   Entry& e = *slot->entry();
   in_->hand_over(d, e);
-  // The size as the last edit left it: late by one edit, but never lost, since removal takes off what was put on.
+  // The size as the last edit left it: late by one edit, but never lost, since removal takes off what was put
+  // on.
   const size_t bytes = Layout::object(e)->memory_bytes();
   in_->context.memory.count(bytes, Layout::accounted(e));
   Layout::set_accounted(e, bytes);
@@ -182,7 +185,7 @@ Object& Store::insert_object(DbIndex db, const Key& key, std::unique_ptr<Object>
   return stays;
 }
 
-// ---- keys --------------------------------------------------------------------------------------------------------
+// ---- keys -------------------------------------------------------------------------------------------------
 
 bool Store::remove(DbIndex db, const Key& key) {
   Entry* entry = detach(db, key);
@@ -229,7 +232,7 @@ void Store::copy(DbIndex from, const Key& key, DbIndex to, const Key& to_key) {
   changed(to, to_key);
 }
 
-// ---- databases ---------------------------------------------------------------------------------------------------
+// ---- databases --------------------------------------------------------------------------------------------
 
 void Store::flush(DbIndex db) {
   Inside& in = *in_;

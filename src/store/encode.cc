@@ -1,4 +1,5 @@
-// The stable bytes of an entry (FORMAT.md) and the digest, which must not depend on how a value lies in memory.
+// The stable bytes of an entry (FORMAT.md) and the digest, which must not depend on how a value lies in
+// memory.
 #include <algorithm>
 #include <vector>
 
@@ -78,7 +79,7 @@ void add_in(DbIndex db, Sum128 sum, Sum128& total) {
   add(total, sum128({buf, sizeof buf}));
 }
 
-// ---- reading -----------------------------------------------------------------------------------------------------
+// ---- reading ----------------------------------------------------------------------------------------------
 
 Status bad(const char* what) { return Error{std::string("encoded entry: ") + what}; }
 
@@ -119,7 +120,8 @@ Status take_pairs(Bytes& rest, const Options& limits, Pairs& pairs, bool& packab
   pairs.values.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
     Bytes field, value;
-    if (!take_counted(rest, field) || !take_counted(rest, value)) return bad("a field of a hash is cut or malformed");
+    if (!take_counted(rest, field) || !take_counted(rest, value))
+      return bad("a field of a hash is cut or malformed");
     packable = packable && field.size() <= limits.hash_packed_value_bytes_max &&
                value.size() <= limits.hash_packed_value_bytes_max;
     pairs.fields.push_back(field);
@@ -205,7 +207,8 @@ Status Store::load(DbIndex db, const Key& key, Type type, Bytes value, WallMs ex
     return ok();
   }
   const ObjectLoader loader = in.loaders[static_cast<size_t>(type)];
-  if (loader == nullptr) return Error{std::string("encoded entry: this build has no values of type ") + type_name(type)};
+  if (loader == nullptr)
+    return Error{std::string("encoded entry: this build has no values of type ") + type_name(type)};
   auto object = loader(bytes);
   if (!object) return object.error();
   HF_CHECK(*object != nullptr && (*object)->type() == type);
@@ -215,7 +218,7 @@ Status Store::load(DbIndex db, const Key& key, Type type, Bytes value, WallMs ex
   return ok();
 }
 
-// ---- digests -----------------------------------------------------------------------------------------------------
+// ---- digests ----------------------------------------------------------------------------------------------
 
 Sum128 Store::digest_of(const Entry& entry) const {
   std::string scratch;

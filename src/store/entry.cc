@@ -36,7 +36,8 @@ const char* Entry::encoding() const {
     case Coding::Block: break;
   }
   if (type() == Type::Hash) return "listpack";
-  const bool embedded = coding() == Coding::Inline && (shape_ & raw_flag) == 0 && value_size_ <= embedded_string_max;
+  const bool embedded =
+      coding() == Coding::Inline && (shape_ & raw_flag) == 0 && value_size_ <= embedded_string_max;
   return embedded ? "embstr" : "raw";
 }
 
@@ -79,13 +80,15 @@ std::optional<Bytes> Entry::hash_get(Bytes field) const {
 void Entry::hash_for_each(const std::function<void(Bytes, Bytes)>& each) const {
   HF_CHECK(type() == Type::Hash);
   if (coding() == Coding::Table) {
-    Layout::table(*this)->for_each([&](Slot& slot) { each(slot.entry()->key(), Layout::value(*slot.entry())); });
+    Layout::table(*this)->for_each(
+        [&](Slot& slot) { each(slot.entry()->key(), Layout::value(*slot.entry())); });
     return;
   }
   for (PackedReader reader(Layout::value(*this)); reader.next();) each(reader.field(), reader.value());
 }
 
-uint64_t Entry::hash_scan(uint64_t cursor, size_t count, const std::function<void(Bytes, Bytes)>& each) const {
+uint64_t Entry::hash_scan(uint64_t cursor, size_t count,
+                          const std::function<void(Bytes, Bytes)>& each) const {
   if (coding() != Coding::Table) {  // a packed hash comes whole, as in Redis
     hash_for_each(each);
     return 0;

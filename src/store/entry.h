@@ -1,8 +1,10 @@
-// One key and its value: one allocation where the value is small. Read-only from outside: changes go through the Store.
+// One key and its value: one allocation where the value is small. Read-only from outside: changes go through
+// the Store.
 //
-// In memory: [header 8][expiry 8, when there is one][other words][key][value, when small]. The words, in this order:
-// expiry; the key's length when it does not fit the header; an Object's accounted size; then, always last, the value's
-// word: the integer of an integer-coded string, or the pointer to a value outside the entry.
+// In memory: [header 8][expiry 8, when there is one][other words][key][value, when small]. The words, in this
+// order: expiry; the key's length when it does not fit the header; an Object's accounted size; then, always
+// last, the value's word: the integer of an integer-coded string, or the pointer to a value outside the
+// entry.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -38,7 +40,9 @@ class Entry {
  public:
   Type type() const { return static_cast<Type>(kind_ & 0x0f); }
   Bytes key() const { return {bytes(), key_size()}; }
-  WallMs expire_at() const { return has_expiry() ? static_cast<WallMs>(word(0)) : no_expiry; }  ///< or no_expiry
+  WallMs expire_at() const {
+    return has_expiry() ? static_cast<WallMs>(word(0)) : no_expiry;
+  }  ///< or no_expiry
   bool expired(WallMs now) const { return expire_at() <= now; }
   const char* encoding() const;  ///< Redis's names: int, embstr, raw, listpack, hashtable, ...
 
@@ -51,7 +55,8 @@ class Entry {
   size_t hash_size() const;
   std::optional<Bytes> hash_get(Bytes field) const;
   void hash_for_each(const std::function<void(Bytes field, Bytes value)>& each) const;
-  uint64_t hash_scan(uint64_t cursor, size_t count, const std::function<void(Bytes field, Bytes value)>& each) const;
+  uint64_t hash_scan(uint64_t cursor, size_t count,
+                     const std::function<void(Bytes field, Bytes value)>& each) const;
   /// CHECK: not empty.
   void hash_random(Prng& prng, Bytes& field, Bytes& value) const;
 

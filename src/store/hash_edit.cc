@@ -1,4 +1,5 @@
-// Changes inside a hash: packed while it is small, a table of field entries once it is not (and from then on).
+// Changes inside a hash: packed while it is small, a table of field entries once it is not (and from then
+// on).
 #include "base/check.h"
 #include "store/inside.h"
 #include "store/packed.h"
@@ -10,13 +11,15 @@ Slot* slot_of(void* slot) { return static_cast<Slot*>(slot); }
 Entry& entry_of(void* slot) { return *slot_of(slot)->entry(); }
 bool is_table(void* slot) { return Layout::coding(entry_of(slot)) == Coding::Table; }
 
-/// Replaces `old_size` bytes at `at` of a packed hash by `new_size` bytes, not filled in yet. Returns the packed bytes.
+/// Replaces `old_size` bytes at `at` of a packed hash by `new_size` bytes, not filled in yet. Returns the
+/// packed bytes.
 char* splice(Memory& memory, Database& d, Slot& slot, size_t at, size_t old_size, size_t new_size) {
   const size_t size = Layout::value(*slot.entry()).size();
   char* data = Layout::writable(*slot.entry());
   const size_t tail = size - at - old_size;
   if (new_size < old_size) std::memmove(data + at + new_size, data + at + old_size, tail);
-  if (new_size != old_size) d.put(slot, Layout::resize_bytes(memory, slot.entry(), size - old_size + new_size));
+  if (new_size != old_size)
+    d.put(slot, Layout::resize_bytes(memory, slot.entry(), size - old_size + new_size));
   data = Layout::writable(*slot.entry());
   if (new_size > old_size) std::memmove(data + at + new_size, data + at + old_size, tail);
   return data;
@@ -55,16 +58,17 @@ void HashEdit::before_change() {
     return;
   }
   const char none[packed_header_bytes] = {};
-  slot_ = in.insert(d, key_.hash,
-                    Layout::make_bytes(in.context.memory, Type::Hash, key_.bytes, no_expiry, {none, sizeof none}));
+  slot_ = in.insert(
+      d, key_.hash,
+      Layout::make_bytes(in.context.memory, Type::Hash, key_.bytes, no_expiry, {none, sizeof none}));
 }
 
 bool HashEdit::set(Bytes field, Bytes value) {
   before_change();
   Store::Inside& in = *store_.in_;
   const Options& limits = store_.options_;
-  if (!is_table(slot_) &&
-      (field.size() > limits.hash_packed_value_bytes_max || value.size() > limits.hash_packed_value_bytes_max))
+  if (!is_table(slot_) && (field.size() > limits.hash_packed_value_bytes_max ||
+                           value.size() > limits.hash_packed_value_bytes_max))
     convert();
   if (is_table(slot_)) {
     Table& table = *Layout::table(entry_of(slot_));

@@ -1,11 +1,11 @@
 // What a Store is made of: databases, walks and garbage. Internal to the store.
 //
-// Generations. Walks are numbered 1, 2, ...; `newest` is the last one begun. An entry's generation byte is the value
-// `newest` had when the entry was born or last handed over, modulo 256. A walk needs an entry exactly when the entry's
-// number is below its own, and handing over gives the entry to every such walk and raises it to `newest`: so each walk
-// gets each entry once, as it was at its cut.
-// A byte says enough as long as no entry is 256 or more behind. Database::floor bounds how far back entries can be: it
-// rises when a walk completes, and when too many walks in a row did not, a sweep hands the laggards over.
+// Generations. Walks are numbered 1, 2, ...; `newest` is the last one begun. An entry's generation byte is
+// the value `newest` had when the entry was born or last handed over, modulo 256. A walk needs an entry
+// exactly when the entry's number is below its own, and handing over gives the entry to every such walk and
+// raises it to `newest`: so each walk gets each entry once, as it was at its cut. A byte says enough as long
+// as no entry is 256 or more behind. Database::floor bounds how far back entries can be: it rises when a walk
+// completes, and when too many walks in a row did not, a sweep hands the laggards over.
 #pragma once
 #include <array>
 #include <deque>
@@ -25,6 +25,8 @@ class Database {
   /// Replaces what `slot` points to by another allocation of the same key.
   void put(Slot& slot, Entry* entry) {
     const bool expires = Layout::has_expiry(*entry);
+    if (slot.entry() == entry && slot.expires() == expires)
+      return;  // overwritten in place: the bucket stays clean
     with_expiry += static_cast<size_t>(expires) - static_cast<size_t>(slot.expires());
     slot.set(entry, expires);
   }

@@ -1,6 +1,8 @@
 // Making and reshaping entries: every place that knows where the words, the key and the value lie.
 #include "store/layout.h"
 
+#include "store/varint.h"
+
 namespace hf::store {
 namespace {
 
@@ -38,7 +40,7 @@ Entry* Layout::make(Memory& memory, const Shape& shape) {
   auto* e = static_cast<Entry*>(memory.take(Memory::bytes_of(size_class)));
   e->generation_ = 0;
   write_header(*e, shape, words, size_class);
-  std::memcpy(const_cast<char*>(e->bytes()), shape.key.data(), shape.key.size());
+  write_bytes(const_cast<char*>(e->bytes()), shape.key);
   return e;
 }
 
@@ -49,7 +51,8 @@ Entry* Layout::reshape(Memory& memory, Entry* entry, Shape shape) {
       Memory::class_of(header_bytes + 8 * words + shape.key.size() + shape.inline_size);
   if (size_class <= entry->size_class_ && entry->size_class_ - size_class <= spare_classes_max) {
     if (words != entry->words())
-      std::memmove(reinterpret_cast<char*>(entry) + header_bytes + 8 * words, shape.key.data(), shape.key.size());
+      std::memmove(reinterpret_cast<char*>(entry) + header_bytes + 8 * words, shape.key.data(),
+                   shape.key.size());
     write_header(*entry, shape, words, entry->size_class_);
     return entry;
   }
@@ -70,11 +73,11 @@ Block* Layout::make_block(Memory& memory, size_t size) {
 Entry* Layout::make_bytes(Memory& memory, Type type, Bytes key, WallMs expire_at, Bytes value) {
   if (value.size() <= inline_value_max) {
     Entry* e = make(memory, {type, Coding::Inline, key, expire_at, 0, value.size()});
-    std::memcpy(const_cast<char*>(e->bytes()) + key.size(), value.data(), value.size());
+    write_bytes(const_cast<char*>(e->bytes()) + key.size(), value);
     return e;
   }
   Block* b = make_block(memory, value.size());
-  std::memcpy(b->data(), value.data(), value.size());
+  write_bytes(b->data(), value);
   return make(memory, {type, Coding::Block, key, expire_at, reinterpret_cast<uint64_t>(b)});
 }
 
@@ -90,7 +93,7 @@ Entry* Layout::overwrite_string(Memory& memory, Entry* entry, WallMs expire_at, 
   if (value.size() <= inline_value_max) {
     if (b != nullptr) free_block(memory, b);
     Entry* e = reshape(memory, entry, {Type::String, Coding::Inline, {}, expire_at, 0, value.size()});
-    std::memcpy(const_cast<char*>(e->bytes()) + e->key_size(), value.data(), value.size());
+    write_bytes(const_cast<char*>(e->bytes()) + e->key_size(), value);
     return e;
   }
   if (b != nullptr && (b->capacity < value.size() || b->capacity / 2 > value.size())) {
@@ -99,7 +102,7 @@ Entry* Layout::overwrite_string(Memory& memory, Entry* entry, WallMs expire_at, 
   }
   if (b == nullptr) b = make_block(memory, value.size());
   b->size = value.size();
-  std::memcpy(b->data(), value.data(), value.size());
+  write_bytes(b->data(), value);
   return reshape(memory, entry, {Type::String, Coding::Block, {}, expire_at, reinterpret_cast<uint64_t>(b)});
 }
 
@@ -131,18 +134,21 @@ Entry* Layout::with_expiry(Memory& memory, Entry* entry, WallMs at) {
     e->size_class_ = size_class;
   }
   const unsigned flags = e->shape_ & 0x0f;
-  e->shape_ = static_cast<uint8_t>((at != no_expiry ? flags | Entry::expiry_flag : flags & ~Entry::expiry_flag) | words << 4);
+  e->shape_ = static_cast<uint8_t>(
+      (at != no_expiry ? flags | Entry::expiry_flag : flags & ~Entry::expiry_flag) | words << 4);
   if (at != no_expiry) set_word(*e, 0, static_cast<uint64_t>(at));
   return e;
 }
 
 Entry* Layout::with_key(Memory& memory, Entry* entry, Bytes key) {
   const bool is_object = entry->coding() == Coding::Object, is_inline = entry->coding() == Coding::Inline;
-  Entry* e = make(memory, {entry->type(), entry->coding(), key, entry->expire_at(), is_inline ? 0 : entry->value_word(),
-                           entry->value_size_, is_object ? accounted(*entry) : 0});
+  Entry* e = make(
+      memory, {entry->type(), entry->coding(), key, entry->expire_at(), is_inline ? 0 : entry->value_word(),
+               entry->value_size_, is_object ? accounted(*entry) : 0});
   e->shape_ |= entry->shape_ & Entry::raw_flag;
   if (is_inline)
-    std::memcpy(const_cast<char*>(e->bytes()) + key.size(), entry->bytes() + entry->key_size(), entry->value_size_);
+    std::memcpy(const_cast<char*>(e->bytes()) + key.size(), entry->bytes() + entry->key_size(),
+                entry->value_size_);
   free_shell(memory, entry);
   return e;
 }
@@ -164,8 +170,7 @@ Entry* Layout::resize_bytes(Memory& memory, Entry* entry, size_t size) {
   if (size <= inline_value_max) {
     const uint8_t size_class = Memory::class_of(front + size);
     if (size_class > entry->size_class_ || entry->size_class_ - size_class > spare_classes_max) {
-      entry = static_cast<Entry*>(
-          memory.resize(entry, capacity(*entry), Memory::bytes_of(size_class)));
+      entry = static_cast<Entry*>(memory.resize(entry, capacity(*entry), Memory::bytes_of(size_class)));
       entry->size_class_ = size_class;
     }
     entry->value_size_ = static_cast<uint16_t>(size);
@@ -180,7 +185,8 @@ Entry* Layout::resize_bytes(Memory& memory, Entry* entry, size_t size) {
 
 Entry* Layout::with_table(Memory& memory, Entry* entry, Table* table) {
   if (entry->coding() == Coding::Block) free_block(memory, block(*entry));
-  return reshape(memory, entry, {Type::Hash, Coding::Table, {}, entry->expire_at(), reinterpret_cast<uint64_t>(table)});
+  return reshape(memory, entry,
+                 {Type::Hash, Coding::Table, {}, entry->expire_at(), reinterpret_cast<uint64_t>(table)});
 }
 
 }  // namespace hf::store

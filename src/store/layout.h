@@ -1,4 +1,5 @@
-// The bytes of an entry: making, reshaping and freeing. Internal to the store; everybody else reads through Entry.
+// The bytes of an entry: making, reshaping and freeing. Internal to the store; everybody else reads through
+// Entry.
 #pragma once
 #include "store/entry.h"
 #include "store/memory.h"
@@ -15,7 +16,8 @@ struct Block {
 };
 
 struct Layout {
-  /// Longer values live in a Block: an entry that is overwritten, renamed or given an expiry then costs no long copy.
+  /// Longer values live in a Block: an entry that is overwritten, renamed or given an expiry then costs no
+  /// long copy.
   static constexpr size_t inline_value_max = 4096;
 
   /// What an entry is to become. `word` is the value's word for every coding but Inline.
@@ -39,9 +41,9 @@ struct Layout {
   /// Frees the entry but not what its value's word points to.
   static void free_shell(Memory& memory, Entry* entry) { memory.give(entry, capacity(*entry)); }
 
-  /// `entry` with its value replaced by a string, in the same allocation when that fits and is not mostly empty. What
-  /// the old value's word pointed to must be gone already, a Block aside: that is used again or freed. The entry given
-  /// is gone unless it is returned. `value` must not point into the entry.
+  /// `entry` with its value replaced by a string, in the same allocation when that fits and is not mostly
+  /// empty. What the old value's word pointed to must be gone already, a Block aside: that is used again or
+  /// freed. The entry given is gone unless it is returned. `value` must not point into the entry.
   static Entry* overwrite_string(Memory& memory, Entry* entry, WallMs expire_at, Bytes value);
   static Entry* overwrite_integer(Memory& memory, Entry* entry, WallMs expire_at, int64_t value);
   static Entry* with_expiry(Memory& memory, Entry* entry, WallMs at);

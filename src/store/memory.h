@@ -1,5 +1,5 @@
-// Where entries, tables and blocks get their bytes: malloc in the allocator's size classes, so that the room behind a
-// value is known (overwrites in place) and the bytes held are counted without asking the allocator.
+// Where entries, tables and blocks get their bytes: malloc in the allocator's size classes, so that the room
+// behind a value is known (overwrites in place) and the bytes held are counted without asking the allocator.
 #pragma once
 #include <array>
 #include <cstddef>

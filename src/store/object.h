@@ -1,5 +1,5 @@
-// A value that is too structured for the entry itself (a task, later streams and the like). The store owns it, hands it
-// to walks, dumps it and frees it without knowing what it is; its own room gives it meaning.
+// A value that is too structured for the entry itself (a task, later streams and the like). The store owns
+// it, hands it to walks, dumps it and frees it without knowing what it is; its own room gives it meaning.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -1,5 +1,5 @@
-// A small hash as one run of bytes: count (4 bytes), then field and value, each with its length in front. Searched from
-// the front: up to a few dozen fields that beats any table, and costs two bytes a field.
+// A small hash as one run of bytes: count (4 bytes), then field and value, each with its length in front.
+// Searched from the front: up to a few dozen fields that beats any table, and costs two bytes a field.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -54,9 +54,7 @@ inline size_t packed_pair_size(Bytes field, Bytes value) {
   return varint_size(field.size()) + field.size() + varint_size(value.size()) + value.size();
 }
 inline char* write_counted(char* out, Bytes item) {
-  out = write_varint(out, item.size());
-  std::memcpy(out, item.data(), item.size());
-  return out + item.size();
+  return write_bytes(write_varint(out, item.size()), item);
 }
 
 }  // namespace hf::store

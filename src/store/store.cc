@@ -1,6 +1,8 @@
 // The store's reading side. Changes are in door.cc and hash_edit.cc, walks in walk.cc.
 #include "store/store.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "store/inside.h"
 
@@ -33,7 +35,9 @@ void Store::set_loader(Type type, ObjectLoader loader) { in_->loaders[static_cas
 
 uint32_t Store::databases() const { return static_cast<uint32_t>(in_->databases.size()); }
 
-void Store::prefetch_bucket(DbIndex db, uint64_t hash) const { in_->database(db).table.prefetch_bucket(hash); }
+void Store::prefetch_bucket(DbIndex db, uint64_t hash) const {
+  in_->database(db).table.prefetch_bucket(hash);
+}
 void Store::prefetch_entry(DbIndex db, uint64_t hash) const { in_->database(db).table.prefetch_entry(hash); }
 
 const Entry* Store::find(DbIndex db, const Key& key) const {
@@ -44,7 +48,8 @@ const Entry* Store::find(DbIndex db, const Key& key) const {
 size_t Store::size(DbIndex db) const { return in_->database(db).table.size(); }
 size_t Store::size_with_expiry(DbIndex db) const { return in_->database(db).with_expiry; }
 
-uint64_t Store::scan(DbIndex db, uint64_t cursor, size_t count, const std::function<void(const Entry&)>& each) const {
+uint64_t Store::scan(DbIndex db, uint64_t cursor, size_t count,
+                     const std::function<void(const Entry&)>& each) const {
   const Table& table = in_->database(db).table;
   uint64_t position = Table::reversed(cursor);
   size_t seen = 0, buckets = 0;
@@ -66,10 +71,12 @@ const Entry* Store::random(DbIndex db, Prng& prng) const {
   return slot != nullptr ? slot->entry() : nullptr;
 }
 
-void Store::collect_expired(DbIndex db, WallMs now, size_t buckets, size_t max, std::vector<std::string>& keys) {
+void Store::collect_expired(DbIndex db, WallMs now, size_t buckets, size_t max,
+                            std::vector<std::string>& keys) {
   Database& d = in_->database(db);
   if (d.with_expiry == 0) return;
   size_t found = 0;
+  buckets = std::min(buckets, d.table.buckets());  // once around at most: no key comes twice
   for (size_t i = 0; i < buckets && found < max; ++i) {
     bool all = true;
     const uint64_t next = d.table.visit(d.expiry_position, [&](Slot& slot) {

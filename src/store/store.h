@@ -1,10 +1,10 @@
-// The keyspace: databases of entries, and the only door to a change. Every change - a client's, the log's, expiry's,
-// FLUSHALL's - is one of the calls below; inside each of them the walks (snapshots, digests) are handed the old value
-// first, and the observer is told. That is why nothing can pass a snapshot by.
+// The keyspace: databases of entries, and the only door to a change. Every change - a client's, the log's,
+// expiry's, FLUSHALL's - is one of the calls below; inside each of them the walks (snapshots, digests) are
+// handed the old value first, and the observer is told. That is why nothing can pass a snapshot by.
 //
-// Times: absolute wall-clock ms; `no_expiry` where there is none. The store never asks what time it is: an expired
-// entry stays until somebody removes it through the door.
-// Lifetimes: a `const Entry*`, and any Bytes out of it, dies with the next change to that key.
+// Times: absolute wall-clock ms; `no_expiry` where there is none. The store never asks what time it is: an
+// expired entry stays until somebody removes it through the door. Lifetimes: a `const Entry*`, and any Bytes
+// out of it, dies with the next change to that key.
 #pragma once
 #include <functional>
 #include <memory>
@@ -39,13 +39,13 @@ struct Options {
   size_t hash_packed_value_bytes_max = 64;
 };
 
-/// Told of every change, after it is made (of edit_object: before the caller makes it). One per store. It must not call
-/// the door.
+/// Told of every change, after it is made (of edit_object: before the caller makes it). One per store. It
+/// must not call the door.
 class Observer {
  public:
   virtual ~Observer() = default;
-  /// A key was created, changed or removed (once for each key a call touched; not for load_entry). WATCH and reply
-  /// gating hang on this.
+  /// A key was created, changed or removed (once for each key a call touched; not for load_entry). WATCH and
+  /// reply gating hang on this.
   virtual void key_changed(DbIndex, const Key&) {}
   /// Everything in the database is gone, or another database stands in its place.
   virtual void database_changed(DbIndex) {}
@@ -57,8 +57,8 @@ class Observer {
   virtual void objects_swapped(DbIndex, DbIndex) {}
 };
 
-/// Takes entries as they stood at the cut of a walk: each exactly once, in any order. `take` must not call the store's
-/// door, nor begin, advance or abort a walk: it is called in the middle of a change.
+/// Takes entries as they stood at the cut of a walk: each exactly once, in any order. `take` must not call
+/// the store's door, nor begin, advance or abort a walk: it is called in the middle of a change.
 class WalkConsumer {
  public:
   virtual ~WalkConsumer() = default;
@@ -66,8 +66,9 @@ class WalkConsumer {
 };
 using WalkId = uint64_t;
 
-/// A hash being changed: made by Store::edit_hash, ended by its destructor, which removes a hash left empty and tells
-/// the observer. The store must not be changed otherwise in between; `field` and `value` must not point into the hash.
+/// A hash being changed: made by Store::edit_hash, ended by its destructor, which removes a hash left empty
+/// and tells the observer. The store must not be changed otherwise in between; `field` and `value` must not
+/// point into the hash.
 class HashEdit {
  public:
   ~HashEdit();
@@ -81,7 +82,8 @@ class HashEdit {
 
  private:
   friend class Store;
-  HashEdit(class Store& store, DbIndex db, Key key, void* slot) : store_(store), db_(db), key_(key), slot_(slot) {}
+  HashEdit(class Store& store, DbIndex db, Key key, void* slot)
+      : store_(store), db_(db), key_(key), slot_(slot) {}
   void before_change();
   void convert();
   class Store& store_;
@@ -103,7 +105,7 @@ class Store {
   uint32_t databases() const;
   Options& options() { return options_; }
 
-  // ---- reading -------------------------------------------------------------------------------------------------
+  // ---- reading --------------------------------------------------------------------------------------------
   Key key(Bytes bytes) const { return {bytes, hash_(bytes)}; }
   /// Starts fetching the bucket / the entry that a coming look-up will need.
   void prefetch_bucket(DbIndex db, uint64_t hash) const;
@@ -112,31 +114,35 @@ class Store {
   const Entry* find(DbIndex db, const Key& key) const;
   size_t size(DbIndex db) const;
   size_t size_with_expiry(DbIndex db) const;
-  /// Redis's SCAN guarantee: what is there from the first call to the last is returned at least once. Start and end
-  /// with cursor 0. Visits at least one bucket and stops after about `count` entries. `each` must not change the store.
-  uint64_t scan(DbIndex db, uint64_t cursor, size_t count, const std::function<void(const Entry&)>& each) const;
+  /// Redis's SCAN guarantee: what is there from the first call to the last is returned at least once. Start
+  /// and end with cursor 0. Visits at least one bucket and stops after about `count` entries. `each` must not
+  /// change the store.
+  uint64_t scan(DbIndex db, uint64_t cursor, size_t count,
+                const std::function<void(const Entry&)>& each) const;
   void for_each(DbIndex db, const std::function<void(const Entry&)>& each) const;
   /// Null in an empty database.
   const Entry* random(DbIndex db, Prng& prng) const;
-  /// The keys found past `now` in the next `buckets` buckets of a circular sweep, which this call moves on. At most
-  /// `max` keys. For active expiry: remove them through the door.
+  /// The keys found past `now` in the next `buckets` buckets of a circular sweep, which this call moves on.
+  /// At most `max` keys, none twice. For active expiry: remove them through the door.
   void collect_expired(DbIndex db, WallMs now, size_t buckets, size_t max, std::vector<std::string>& keys);
   /// Order-free sum over every entry of every database, expiry included. Equal states give equal digests.
   Sum128 digest() const;
   Sum128 digest_of(const Entry& entry) const;
-  /// Adds `entry`, as one of database `db`, to a sum that comes to equal digest() once all entries are in: for walks.
+  /// Adds `entry`, as one of database `db`, to a sum that comes to equal digest() once all entries are in:
+  /// for walks.
   void add_to_digest(DbIndex db, const Entry& entry, Sum128& total) const;
   /// Bytes held by entries, tables and objects, about (INFO's used_memory_dataset).
   size_t memory_bytes() const;
 
-  // ---- the door ------------------------------------------------------------------------------------------------
-  // No argument may point into an entry of this store (but `remove`'s key).
+  // ---- the door
+  // ------------------------------------------------------------------------------------------------ No
+  // argument may point into an entry of this store (but `remove`'s key).
   /// Creates or overwrites, whatever type was there. Text that is a canonical integer is kept as one.
   void set_string(DbIndex db, const Key& key, Bytes value, WallMs expire_at = no_expiry);
   /// Sets an integer, keeping the expiry that is there. CHECK: absent or a string.
   void set_integer(DbIndex db, const Key& key, int64_t value);
-  /// Makes the string (created when absent) `size` bytes long, keeping what fits and zeroing what is new, keeping the
-  /// expiry; returns its bytes, writable until the next call. CHECK: absent or a string.
+  /// Makes the string (created when absent) `size` bytes long, keeping what fits and zeroing what is new,
+  /// keeping the expiry; returns its bytes, writable until the next call. CHECK: absent or a string.
   char* resize_string(DbIndex db, const Key& key, size_t size);
   /// CHECK: absent or a hash. `key.bytes` must live as long as the edit.
   HashEdit edit_hash(DbIndex db, const Key& key);
@@ -156,24 +162,24 @@ class Store {
   void flush(DbIndex db);
   void flush_all();
   void swap(DbIndex a, DbIndex b);
-  /// Inserts what `encode_entry` wrote (snapshot load). The bytes may be anything; nothing is changed on an error, and
-  /// a key that is there already is one.
+  /// Inserts what `encode_entry` wrote (snapshot load). The bytes may be anything; nothing is changed on an
+  /// error, and a key that is there already is one.
   Status load_entry(DbIndex db, Bytes encoded);
   /// The same for what `encode_value` wrote (RESTORE).
   Status load_value(DbIndex db, const Key& key, Bytes encoded, WallMs expire_at);
 
-  // ---- walks ---------------------------------------------------------------------------------------------------
-  /// The cut is now: `consumer` will be given every entry as it is at this moment, some when the walk reaches them,
-  /// some earlier because they are about to change. `consumer` must live until the walk ends.
+  // ---- walks ----------------------------------------------------------------------------------------------
+  /// The cut is now: `consumer` will be given every entry as it is at this moment, some when the walk reaches
+  /// them, some earlier because they are about to change. `consumer` must live until the walk ends.
   WalkId begin_walk(WalkConsumer& consumer);
   /// Visits about `entries` entries. True when the walk is complete (it has then ended).
   bool walk_some(WalkId walk, size_t entries);
   void abort_walk(WalkId walk);
   size_t walks_active() const;
 
-  // ---- housekeeping --------------------------------------------------------------------------------------------
-  /// Frees about `entries` entries of what FLUSHALL or DEL left behind, and, after more than a hundred walks in a row
-  /// that were aborted, brings entries' generations up to date. False when nothing is left to do.
+  // ---- housekeeping ---------------------------------------------------------------------------------------
+  /// Frees about `entries` entries of what FLUSHALL or DEL left behind, and, after more than a hundred walks
+  /// in a row that were aborted, brings entries' generations up to date. False when nothing is left to do.
   bool free_some(size_t entries);
 
   static constexpr WallMs no_expiry = hf::store::no_expiry;

@@ -1,13 +1,17 @@
-// The one hash table, for databases and for big hashes: linear hashing over cache-line buckets. It grows by splitting
-// one bucket an insert and shrinks by merging one a delete, so there is no rehash state, no second table and no pause.
+// The one hash table, for databases and for big hashes: linear hashing over cache-line buckets. It grows by
+// splitting one bucket an insert and shrinks by merging one a delete, so there is no rehash state, no second
+// table and no pause.
 //
 // Invariants:
-//  1. Buckets 0..n-1 exist. A hash lies in bucket `hash mod P`, P the power of two at or above n, or, where that bucket
+//  1. Buckets 0..n-1 exist. A hash lies in bucket `hash mod P`, P the power of two at or above n, or, where
+//  that bucket
 //     does not exist yet, in `hash mod P/2`.
-//  2. So each bucket holds a contiguous range of *reversed* hashes, and splitting cuts a range in two. A cursor is a
+//  2. So each bucket holds a contiguous range of *reversed* hashes, and splitting cuts a range in two. A
+//  cursor is a
 //     position in that space: everything below it has been visited, however the table changes in between.
 //  3. In a chain every bucket but the last is full.
-//  4. Sixteen bits of the hash ride in each slot's pointer, so that a split reads no entry in tables up to 2^24 buckets.
+//  4. Sixteen bits of the hash ride in each slot's pointer, so that a split reads no entry in tables up to
+//  2^24 buckets.
 #pragma once
 #include <cstdint>
 
@@ -39,7 +43,8 @@ struct alignas(64) Bucket {
   uint8_t chained;          ///< 1: the last slot is the next bucket of the chain
 
   Bucket* next() const { return chained ? reinterpret_cast<Bucket*>(slots[slots_max - 1].word) : nullptr; }
-  /// A bit (bit 7 of byte i) for each slot i whose tag is the one repeated in `pattern`. Exact: no false ones.
+  /// A bit (bit 7 of byte i) for each slot i whose tag is the one repeated in `pattern`. Exact: no false
+  /// ones.
   uint64_t match(uint64_t pattern) const {
     constexpr uint64_t low7 = 0x7f7f7f7f7f7f7f7f;
     uint64_t t;
@@ -88,8 +93,8 @@ class Table {
   /// `slot` is of this table and was found under `hash`. The entry is the caller's.
   void erase(Slot* slot, uint64_t hash);
 
-  /// Calls `each(Slot&)` for the bucket at `position` and returns the position behind it; 0: that was the last.
-  /// `each` may change slots in place but not insert or erase.
+  /// Calls `each(Slot&)` for the bucket at `position` and returns the position behind it; 0: that was the
+  /// last. `each` may change slots in place but not insert or erase.
   template <class F>
   uint64_t visit(uint64_t position, F&& each) const {
     if (buckets_ == 0) return 0;
@@ -101,12 +106,13 @@ class Table {
   void for_each(F&& each) const {
     for (size_t i = 0; i < buckets_; ++i) each_in_chain(bucket_at(i), each);
   }
-  /// Starts fetching what `visit(position)` will read of its entries.
-  void prefetch_range(uint64_t position) const;
+  /// For a sweep that is about to visit `position`: starts fetching what the visits after it will read.
+  void prefetch_ahead(uint64_t position) const;
   /// Uniform over the entries; null in an empty table.
   Slot* random(Prng& prng) const;
 
-  /// Hands every entry of the last buckets to `free_entry(Entry*)` until `budget` is used up. True when all is gone.
+  /// Hands every entry of the last buckets to `free_entry(Entry*)` until `budget` is used up. True when all
+  /// is gone.
   template <class F>
   bool drain_some(size_t& budget, F&& free_entry) {
     while (buckets_ > 0 && budget > 0) {

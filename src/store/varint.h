@@ -1,6 +1,8 @@
-// Lengths in packed hashes and in encoded entries: seven bits a byte, low bits first, the top bit says "more follows".
+// Lengths in packed hashes and in encoded entries: seven bits a byte, low bits first, the top bit says "more
+// follows".
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "base/bytes.h"
@@ -15,6 +17,13 @@ constexpr size_t varint_size(uint64_t value) {
   return n;
 }
 
+/// Copies `item` to `out` and returns the end. (An empty view may have no address, which memcpy must not be
+/// given.)
+inline char* write_bytes(char* out, Bytes item) {
+  if (!item.empty()) std::memcpy(out, item.data(), item.size());
+  return out + item.size();
+}
+
 /// Writes `value` at `out` and returns the end.
 inline char* write_varint(char* out, uint64_t value) {
   for (; value >= 0x80; value >>= 7) *out++ = static_cast<char>(value | 0x80);
@@ -27,8 +36,8 @@ inline void put_varint(std::string& out, uint64_t value) {
   out.append(buf, static_cast<size_t>(write_varint(buf, value) - buf));
 }
 
-/// Takes a varint off the front of `bytes`. False (with `bytes` unspecified) when it is cut, longer than it need be, or
-/// above 64 bits.
+/// Takes a varint off the front of `bytes`. False (with `bytes` unspecified) when it is cut, longer than it
+/// need be, or above 64 bits.
 inline bool take_varint(Bytes& bytes, uint64_t& value) {
   value = 0;
   for (unsigned shift = 0; shift < 70; shift += 7) {

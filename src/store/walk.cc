@@ -1,5 +1,5 @@
-// Walks, and the freeing of what is large: the parts of the store that work in slices. The rules of generations are in
-// inside.h.
+// Walks, and the freeing of what is large: the parts of the store that work in slices. The rules of
+// generations are in inside.h.
 #include <algorithm>
 
 #include "store/inside.h"
@@ -68,17 +68,15 @@ bool Store::walk_some(WalkId id, size_t entries) {
 void Store::Inside::visit_for_walk(Walk& walk, size_t entries) {
   for (size_t seen = 0; seen < entries && !walk.parts.empty();) {
     Database& d = *walk.parts.back().database;
+    d.table.prefetch_ahead(walk.position);
     walk.position = d.table.visit(walk.position, [&](Slot& slot) {
       hand_over(d, *slot.entry());
       ++seen;
     });
     ++seen;  // an empty bucket is work too
-    if (walk.position == 0) {
-      d.floor = std::max(d.floor, walk.id);
-      end_part(walk);
-    } else {
-      d.table.prefetch_range(walk.position);
-    }
+    if (walk.position != 0) continue;
+    d.floor = std::max(d.floor, walk.id);
+    end_part(walk);
   }
 }
 
@@ -100,7 +98,8 @@ void Store::Inside::end_walk(size_t index) {
 }
 
 void Store::Inside::retire(std::unique_ptr<Database> database) {
-  (database->walks > 0 ? frozen.push_back(std::move(database)) : garbage_databases.push_back(std::move(database)));
+  (database->walks > 0 ? frozen.push_back(std::move(database))
+                       : garbage_databases.push_back(std::move(database)));
 }
 
 void Store::Inside::release_if_unneeded(Database* database) {
@@ -111,7 +110,7 @@ void Store::Inside::release_if_unneeded(Database* database) {
   frozen.erase(at);
 }
 
-// ---- laggards ----------------------------------------------------------------------------------------------------
+// ---- laggards ---------------------------------------------------------------------------------------------
 
 size_t Store::Inside::sweep_bucket(Database& d) {
   size_t seen = 1;
@@ -135,7 +134,7 @@ bool Store::Inside::sweep_some(size_t& budget) {
   return left;
 }
 
-// ---- freeing -----------------------------------------------------------------------------------------------------
+// ---- freeing ----------------------------------------------------------------------------------------------
 
 bool Store::free_some(size_t entries) {
   Inside& in = *in_;

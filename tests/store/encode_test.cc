@@ -28,7 +28,8 @@ void fill(Store& store) {
   }
   {
     HashEdit edit = store.edit_hash(0, store.key("table"));
-    for (int i = 0; i < 200; ++i) edit.set("f" + std::to_string(i), std::string(static_cast<size_t>(i % 70), 'v'));
+    for (int i = 0; i < 200; ++i)
+      edit.set("f" + std::to_string(i), std::string(static_cast<size_t>(i % 70), 'v'));
   }
   store.set_expiry(0, store.key("packed"), 5);
 }
@@ -39,8 +40,12 @@ TEST_CASE("the worked example of FORMAT.md is what is written") {
   Store store({});
   store.set_string(0, store.key("job"), "42", 1700000000000);
   store.edit_hash(0, store.key("h")).set("step", "7");
-  CHECK(encoded(store, "job") == std::string("\x80\x00\x68\xe5\xcf\x8b\x01\x00\x00\x03job\x02" "42", 16));
-  CHECK(encoded(store, "h") == std::string("\x04\x01h\x01\x04step\x01" "7", 11));
+  CHECK(encoded(store, "job") == std::string("\x80\x00\x68\xe5\xcf\x8b\x01\x00\x00\x03job\x02"
+                                             "42",
+                                             16));
+  CHECK(encoded(store, "h") == std::string("\x04\x01h\x01\x04step\x01"
+                                           "7",
+                                           11));
 }
 
 TEST_CASE("every entry comes back from its bytes, and so does the digest") {
@@ -160,14 +165,19 @@ TEST_CASE("random bytes never harm") {
 TEST_CASE("lengths that lie, empty hashes, repeated fields and unknown types are refused") {
   Store store({});
   for (const std::string& bytes : {
-           std::string("\x04\x01h\x00", 4),                              // no field
-           std::string("\x04\x01h\x02\x01" "f\x01v\x01" "f\x01w", 12),   // a field twice
-           std::string("\x04\x01h\xff\xff\xff\xff\x0f\x01" "f\x01v", 12),  // four thousand million fields
+           std::string("\x04\x01h\x00", 4),  // no field
+           std::string("\x04\x01h\x02\x01"
+                       "f\x01v\x01"
+                       "f\x01w",
+                       12),  // a field twice
+           std::string("\x04\x01h\xff\xff\xff\xff\x0f\x01"
+                       "f\x01v",
+                       12),  // four thousand million fields
            std::string("\x00\x01k\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 13),  // a string of 2^64-1 bytes
-           std::string("\x00\x81\x00k\x01v", 6),                         // a length longer than it need be
-           std::string("\x07\x01k\x01v", 5),                             // no such type
-           std::string("\x06\x01k\x01v", 5),                             // no loader for it
-           std::string("\x01\x01k\x01v", 5),                             // lists: none yet
+           std::string("\x00\x81\x00k\x01v", 6),  // a length longer than it need be
+           std::string("\x07\x01k\x01v", 5),      // no such type
+           std::string("\x06\x01k\x01v", 5),      // no loader for it
+           std::string("\x01\x01k\x01v", 5),      // lists: none yet
            std::string("\x80\xff\xff\xff\xff\xff\xff\xff\x7f\x01k\x01v", 13),  // an expiry that means none
        })
     CHECK_FALSE(store.load_entry(0, bytes).ok());

@@ -119,7 +119,8 @@ TEST_CASE("a scan returns whatever is there all along, while the table grows and
       cursor = store.scan(0, cursor, 1 + prng.below(20), [&](const Entry& e) { seen.emplace(e.key()); });
       const size_t target = prng.chance(1, 8) ? prng.below(6000) : passing;
       for (; passing < target; ++passing) store.set_string(0, store.key("go" + std::to_string(passing)), "v");
-      for (; passing > target; --passing) REQUIRE(store.remove(0, store.key("go" + std::to_string(passing - 1))));
+      for (; passing > target; --passing)
+        REQUIRE(store.remove(0, store.key("go" + std::to_string(passing - 1))));
       REQUIRE(++calls < 20000);
     } while (cursor != 0);
     size_t found = 0;
@@ -191,4 +192,18 @@ TEST_CASE("the expiry sweep finds every key past its time, and no other") {
   }
   CHECK(expired.size() == 6666);
   for (const auto& key : expired) REQUIRE((std::stoi(key) % 3 != 0 && std::stoi(key) <= 9999));
+}
+
+TEST_CASE("the expiry sweep names no key twice, however small the database") {
+  Store store({});
+  std::vector<std::string> keys;
+  for (int i = 0; i < 50; ++i) {
+    store.set_string(0, store.key(std::to_string(i)), "v", 1);
+    for (int call = 0; call < 3; ++call) {
+      keys.clear();
+      store.collect_expired(0, 1, 1000, 1000, keys);
+      REQUIRE(keys.size() == static_cast<size_t>(i) + 1);
+      REQUIRE(std::set<std::string>(keys.begin(), keys.end()).size() == keys.size());
+    }
+  }
 }

@@ -1,5 +1,5 @@
-// What the store's tests share: a model of the keyspace made of standard containers, an Object, and a random client
-// that does the same to both.
+// What the store's tests share: a model of the keyspace made of standard containers, an Object, and a random
+// client that does the same to both.
 #pragma once
 #include <map>
 #include <memory>
@@ -67,8 +67,8 @@ class Collector : public WalkConsumer {
   size_t doubles = 0;
 };
 
-/// Does random things to a store and to its model. `key_count` keys a database; few of them: every call meets every
-/// type. Many: the tables grow.
+/// Does random things to a store and to its model. `key_count` keys a database; few of them: every call meets
+/// every type. Many: the tables grow.
 class Client {
  public:
   Client(Store& store, Prng& prng, size_t key_count)
@@ -119,7 +119,12 @@ class Client {
         }
         break;
       case 17: store_.free_some(prng_.below(50)); break;
-      case 18: case 19: case 20: case 21: case 22: case 23:
+      case 18:
+      case 19:
+      case 20:
+      case 21:
+      case 22:
+      case 23:
         if (store_.remove(db, key)) m.erase(name);
         break;
     }
@@ -147,7 +152,10 @@ class Client {
     }
   }
   void set(DbIndex db, const Key& key, ModelValue& v) {
-    v = {Type::String, some_value(), {}, prng_.chance(1, 4) ? static_cast<WallMs>(prng_.below(1000)) : no_expiry};
+    v = {Type::String,
+         some_value(),
+         {},
+         prng_.chance(1, 4) ? static_cast<WallMs>(prng_.below(1000)) : no_expiry};
     store_.set_string(db, key, v.text, v.expire_at);
   }
   void integer(DbIndex db, const Key& key, ModelDatabase& m) {

@@ -47,7 +47,8 @@ TEST_CASE("several walks at once each get the state at their cut, under random w
     for (int i = 0; i < 4000; ++i) {
       client.growing = (i / 500) % 2 == 0;
       client.step();
-      if (prng.chance(1, 60) && running.size() < 5) running.push_back(std::make_unique<Running>(store, client));
+      if (prng.chance(1, 60) && running.size() < 5)
+        running.push_back(std::make_unique<Running>(store, client));
       if (running.empty()) continue;
       const size_t which = prng.below(running.size());
       if (prng.chance(1, 300)) {
@@ -157,12 +158,20 @@ TEST_CASE("a walk of an empty store is complete at once") {
 
 TEST_CASE("the observer hears of every key a call touches") {
   struct Log : Observer {
-    void key_changed(DbIndex db, const Key& key) override { text += "k" + std::to_string(db) + std::string(key.bytes); }
+    void key_changed(DbIndex db, const Key& key) override {
+      text += "k" + std::to_string(db) + std::string(key.bytes);
+    }
     void database_changed(DbIndex db) override { text += "d" + std::to_string(db); }
-    void object_inserted(DbIndex db, Bytes key, Object&) override { text += "+" + std::to_string(db) + std::string(key); }
-    void object_removed(DbIndex db, Bytes key, Object&) override { text += "-" + std::to_string(db) + std::string(key); }
+    void object_inserted(DbIndex db, Bytes key, Object&) override {
+      text += "+" + std::to_string(db) + std::string(key);
+    }
+    void object_removed(DbIndex db, Bytes key, Object&) override {
+      text += "-" + std::to_string(db) + std::string(key);
+    }
     void objects_flushed(DbIndex db) override { text += "f" + std::to_string(db); }
-    void objects_swapped(DbIndex a, DbIndex b) override { text += "s" + std::to_string(a) + std::to_string(b); }
+    void objects_swapped(DbIndex a, DbIndex b) override {
+      text += "s" + std::to_string(a) + std::to_string(b);
+    }
     std::string take() { return std::exchange(text, ""); }
     std::string text;
   } log;
