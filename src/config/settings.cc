@@ -91,8 +91,9 @@ Status apply(Options& options, const std::vector<Setting>& settings) {
     in_file.emplace_back(row, &s);
     if (Status done = row->parse(*row, s.value, options); !done) {
       const std::string value = row->shape == Shape::Secret ? "" : " = " + quoted(s.value);
+      const bool said = row->shape == Shape::Choice || row->shape == Shape::YesNo;  // the message lists them
       return Error{where(s) + shown_name(s) + value + ": " + done.error().message +
-                   " (allowed: " + allowed(*row) + ")"};
+                   (said ? "" : " (allowed: " + allowed(*row) + ")")};
     }
   }
   return ok();

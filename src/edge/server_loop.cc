@@ -211,7 +211,6 @@ void ServerLoop::turn() {
   effects_.clear();
   node_.turn(sample_time(), effects_);
   carry_out();
-  if (on_serving_ && node_.serving()) std::exchange(on_serving_, nullptr)();
   if (effects_.exit) return finish();
   resume_paused();
   close_half_open();

@@ -24,8 +24,6 @@ class ServerLoop {
 
   Status listen(const config::Options& options) { return listeners_.open(options); }
   const std::vector<std::string>& listening_on() const { return listeners_.names(); }
-  /// Called once when recovery is over and commands are served.
-  void on_serving(std::function<void()> callback) { on_serving_ = std::move(callback); }
   /// Runs until the node asks to exit; its exit code.
   int run();
 
@@ -68,7 +66,6 @@ class ServerLoop {
   std::vector<node::ConnId> paused_;      // the node had no room for their input
   std::vector<node::ConnId> half_open_;   // the client sends no more, but is owed replies
   node::Effects effects_;
-  std::function<void()> on_serving_;
   bool stopping_ = false;
   int exit_code_ = 0;
 };

@@ -132,7 +132,6 @@ int serve(const config::CommandLine& line, config::Options options) {
     if (!warning.empty()) log.write(node::LogLevel::Warning, warning);
   if (geteuid() == 0)
     log.write(node::LogLevel::Warning, "Running as root: whoever takes over this server owns the machine");
-  loop.on_serving([&log] { log.write(node::LogLevel::Notice, "Ready to accept connections"); });
   const int code = loop.run();
   log.write(node::LogLevel::Notice, code == 0 ? "Bye" : "Ending with exit code " + std::to_string(code));
   return code;
