@@ -16,7 +16,7 @@ TEST_CASE("a string and a task come back after kill -9") {
     REQUIRE(driver.node().serving());
     const auto conn = driver.connect();
     CHECK(driver.ask(conn, "SET greeting hello") == "+OK\r\n");
-    CHECK(driver.ask(conn, "TASK.SUBMIT nlp QUEUE q PAYLOAD data") == ":1\r\n");
+    CHECK(driver.ask(conn, "TASK.SUBMIT nlp QUEUE q PAYLOAD data") == "$5\r\nnlp#1\r\n");
     CHECK(driver.ask(conn, "TASK.CLAIM 1 q WORKER w1").starts_with("*1\r\n"));
     digest = driver.node().digest();
   }
@@ -52,7 +52,7 @@ TEST_CASE("a pipeline that blocks in its middle goes on where it stopped") {
   driver.settle();
   CHECK(driver.take(worker).empty());
   driver.send(worker, "HO\r\n$2\r\nhi\r\n");
-  CHECK(driver.ask(boss, "TASK.SUBMIT t QUEUE q") == ":1\r\n");
+  CHECK(driver.ask(boss, "TASK.SUBMIT t QUEUE q") == "$3\r\nt#1\r\n");
   driver.settle();
   const std::string got = driver.take(worker);
   CHECK(got.starts_with("*1\r\n"));
