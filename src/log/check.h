@@ -1,16 +1,18 @@
-// holdfast-check's verdict on the log of a data folder: reads everything, changes nothing. The decision lives here, so
-// that it is tested without files; src/main/check.cc joins it with the snapshots' and prints.
+// holdfast-check's verdict on a data folder: reads everything, changes nothing. The decision lives here, so that it is
+// tested without files; src/main/check.cc verifies the snapshots (which this room does not know), asks here, and prints.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/files.h"
 #include "base/types.h"
+#include "log/recovery.h"
 
 namespace hf::log {
 
 enum class Soundness : uint8_t {
-  Sound,     ///< starts, nothing acknowledged is missing (a torn tail is sound: the server cuts it by itself)
+  Sound,     ///< starts, and nothing is missing (a torn tail is sound: the server cuts it by itself)
   Damaged,   ///< something that was durable can't be read any more
   Unusable,  ///< no data folder, unreadable, or of a newer version
 };
@@ -19,7 +21,7 @@ const char* soundness_text(Soundness soundness);
 /// One file's line in the table.
 struct FileReport {
   std::string name;
-  std::string kind;        ///< manifest, segment, snapshot, other
+  std::string kind;        ///< manifest, segment, snapshot, leftover
   uint64_t bytes = 0;
   uint64_t items = 0;      ///< frames, or keys
   LogOffset first, end;    ///< offsets covered
@@ -27,14 +29,20 @@ struct FileReport {
   std::string finding;     ///< what is wrong or worth knowing, with the byte; empty when nothing is
 };
 
-struct LogReport {
-  Soundness soundness = Soundness::Sound;
-  std::vector<FileReport> files;
-  std::string verdict;     ///< a sentence
-  LogOffset end;           ///< recovered end
-  LogOffset durable_upto;  ///< largest known
+/// A snapshot that the caller has verified: `point` is set when it is whole.
+struct VerifiedSnapshot {
+  FileReport report;
+  std::optional<SnapshotPoint> point;
 };
 
-LogReport check_log(Files& files);
+struct FolderReport {
+  Soundness soundness = Soundness::Sound;
+  std::string verdict;           ///< a sentence: what a start of the server would do
+  std::vector<FileReport> files;
+  LogOffset end;                 ///< recovered end, when it would start
+  LogOffset durable_upto;        ///< the largest offset known to have been synced
+};
+
+FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& snapshots);
 
 }  // namespace hf::log

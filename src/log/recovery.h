@@ -109,6 +109,8 @@ class Recovery {
   uint64_t bytes_done() const;
   uint64_t bytes_total() const { return bytes_total_; }
   uint64_t frames() const { return frames_; }
+  /// What is known to have been durable: the log must reach it.
+  LogOffset durable_floor() const { return floor_; }
   /// Where the replay is.
   LogOffset offset() const { return good_.offset; }
   /// Sentences for the server's log, in order: damaged snapshots, leftovers, a torn tail.
