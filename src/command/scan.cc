@@ -8,7 +8,9 @@
 namespace hf::command {
 
 bool parse_cursor(Context& ctx, Bytes text, uint64_t& cursor) {
-  // strtoul's grammar but for leading blanks: a sign and leading zeros are fine.
+  // strtoul's grammar but for leading blanks: a sign, leading zeros and nothing at all (0) are fine.
+  cursor = 0;
+  if (text.empty()) return true;
   Bytes digits = text;
   const bool negative = !digits.empty() && digits[0] == '-';
   if (!digits.empty() && (digits[0] == '-' || digits[0] == '+')) digits.remove_prefix(1);

@@ -157,7 +157,7 @@ const Spec rows[] = {
      "O(N), N the number of keys; others are served meanwhile", "Takes a snapshot and waits for it.", "", save},
     {"bgsave", -1, Admin | NoScript | NoAsyncLoading, no_keys, 0, "server", "1.0.0", "O(1)",
      "Begins a snapshot.", "[SCHEDULE]", bgsave},
-    {"lastsave", 1, Loading | Stale | Fast | Admin, no_keys, 0, "server", "1.0.0", "O(1)",
+    {"lastsave", 1, Loading | Stale | Fast, no_keys, CatAdmin | CatDangerous, "server", "1.0.0", "O(1)",
      "Returns the Unix time of the last snapshot that succeeded.", "", lastsave, {}, "nondeterministic_output"},
     {"shutdown", -1, admin_any | NoMulti | AllowBusy, no_keys, 0, "server", "1.0.0",
      "O(N), N the number of keys, when a snapshot is taken", "Ends the server in an orderly way.",

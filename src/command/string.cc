@@ -297,7 +297,7 @@ constexpr Spec rows[] = {
     {"getex", -2, Write | Fast, one, CatString, "string", "6.2.0", "O(1)",
      "Returns the string at a key and sets or removes the key's expiry.",
      "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]", getex, {},
-     "", {UseReadWrite | UseAccess | UseUpdate | UseVariable}},
+     "", updates},
     {"mget", -2, Readonly | Fast, {1, -1, 1}, CatString, "string", "1.0.0", "O(N), N the number of keys",
      "Returns the strings at several keys, null for those that hold none.", "key [key ...]", mget, {},
      "request_policy:multi_shard", reads},
