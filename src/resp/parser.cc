@@ -62,8 +62,8 @@ size_t line_end(Bytes in, size_t from) {
 }  // namespace
 
 RequestParser::Outcome RequestParser::next_array(Bytes in, std::vector<Bytes>& args, const RequestLimits& limits) {
-  was_inline_ = false;
   if (!in_array_) {
+    was_inline_ = false;
     const size_t end = line_end(in, 1);
     if (end == Bytes::npos) {
       if (in.size() > limits::inline_request_bytes_max) return fail("Protocol error: too big mbulk count string");
@@ -105,6 +105,7 @@ RequestParser::Outcome RequestParser::next_array(Bytes in, std::vector<Bytes>& a
       return Outcome::Incomplete;
     }
     spans_.push_back({pos_, size});
+    if (in[pos_ + size] != '\r' || in[pos_ + size + 1] != '\n') was_inline_ = true;
     pos_ += size + 2;
     bulk_size_ = -1;
     --args_left_;

@@ -37,7 +37,8 @@ class RequestParser {
   const std::string& error() const { return error_; }
   /// How many bytes of the request under way are still to come, as far as its headers tell (0: unknown).
   size_t missing() const { return missing_; }
-  /// The request just parsed was an inline command: its bytes are not RESP.
+  /// The bytes of the request just parsed are not the canonical text of its arguments: it was an inline command, or had
+  /// something else where the line ends behind its strings belong (Redis does not look at those, so we take it too).
   bool was_inline() const { return was_inline_; }
 
  private:

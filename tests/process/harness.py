@@ -216,9 +216,8 @@ class Server:
                 raise AssertionError(f'server ended with {self.process.returncode}: {self.log()[-1500:]}')
             try:
                 with self.connect(timeout=2) as c:
-                    c.send(encode(['PING']))
-                    answer = c.reply()
-                    if isinstance(answer, Status) or str(answer).startswith(('NOAUTH', 'MISCONF')):
+                    password = self.flags.get('requirepass')
+                    if isinstance(c.pipe(([('AUTH', password)] if password else []) + [('PING',)])[-1], Status):
                         return self
             except (OSError, ConnectionError):
                 pass

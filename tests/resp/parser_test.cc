@@ -98,6 +98,20 @@ TEST_CASE("before AUTH a request is ten arguments of 16 KiB at most") {
   CHECK(error_of("*1\r\n$16385\r\n", limits) == "Protocol error: unauthenticated bulk length");
 }
 
+TEST_CASE("a request whose strings end with other bytes than a line end is taken, but not as canonical text") {
+  resp::RequestParser parser;
+  std::vector<Bytes> args;
+  const Bytes odd = "*3\r\n$3\r\nSET\r\n$1\r\nkXX$1\r\nv\r\n";
+  for (size_t cut = 1; cut < odd.size(); ++cut) {
+    REQUIRE(parser.next(odd.substr(0, cut), args, {}) == Outcome::Incomplete);
+    REQUIRE(parser.next(odd, args, {}) == Outcome::Request);
+    CHECK(args == std::vector<Bytes>{"SET", "k", "v"});
+    CHECK(parser.was_inline());  // the log must not take these bytes: its reader would refuse them
+  }
+  REQUIRE(parser.next("*1\r\n$4\r\nPING\r\n", args, {}) == Outcome::Request);
+  CHECK_FALSE(parser.was_inline());
+}
+
 TEST_CASE("canonical text is split into commands, and the first wrong byte is found") {
   const std::string first = command({"SET", "a", "1"}), second = command({"DEL", "b"});
   size_t at = 0, count = 0;
