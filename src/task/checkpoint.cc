@@ -5,6 +5,11 @@
 
 namespace hf::task {
 
+size_t memory_bytes(const Checkpoint& c) {
+  return sizeof(Checkpoint) + sizeof(std::shared_ptr<const Checkpoint>) + c.meta.size() + c.tag.size() +
+         sizeof(std::string) + c.payload->size();
+}
+
 Sum128 checkpoint_sum(Bytes payload, int64_t step, Bytes meta) {
   char step_bytes[8];
   for (int i = 0; i < 8; ++i) step_bytes[i] = static_cast<char>(static_cast<uint64_t>(step) >> (8 * i));

@@ -25,6 +25,9 @@ struct Checkpoint {
   std::string meta, tag;
   Blob payload;  ///< never null
 };
+/// Heap held, payload included.
+size_t memory_bytes(const Checkpoint& checkpoint);
+
 /// Of one run, versions rising. Shared between a run and the one that restarted it.
 using Checkpoints = std::vector<std::shared_ptr<const Checkpoint>>;
 

@@ -41,6 +41,16 @@ Status TaskObject::apply(const Change& change) {
   if (change.kind == Kind::Restart) return apply_restart(change);
   Run* run = find(change.run);
   if (change.run == 0 || run == nullptr) return misfit(change, "there is no such run");
+  run_bytes_ -= run->memory_bytes();
+  const Status status = apply_to(*run, change);
+  run_bytes_ += run->memory_bytes();
+  if (status.ok() && change.kind == Kind::Trim) trim_below(change.trim_below);
+  return status;
+}
+
+Status TaskObject::apply_to(Run& changed, const Change& change) {
+  using Kind = Change::Kind;
+  Run* run = &changed;
   switch (change.kind) {
     case Kind::Move: return apply_move(*run, change);
     case Kind::Checkpoint: return apply_checkpoint(*run, change);
@@ -57,7 +67,6 @@ Status TaskObject::apply(const Change& change) {
       return ok();
     case Kind::Trim:
       if (change.trim_below > change.run) return misfit(change, "it would drop that very run");
-      trim_below(change.trim_below);
       return ok();
     case Kind::Submit:
     case Kind::Restart: break;
@@ -68,6 +77,7 @@ Status TaskObject::apply(const Change& change) {
 void TaskObject::trim_below(uint64_t number) {
   const auto end = std::find_if(runs_.begin(), runs_.end(), [&](const auto& run) { return run->number >= number; });
   trimmed_ += static_cast<uint64_t>(end - runs_.begin());
+  for (auto run = runs_.begin(); run != end; ++run) run_bytes_ -= (*run)->memory_bytes();
   runs_.erase(runs_.begin(), end);
 }
 
@@ -82,6 +92,8 @@ void TaskObject::add(std::unique_ptr<Run> run, const Change& change) {
   run->events.reserve(2);
   record(*run, change, Event::Submit, change.to);
   next_number_ = change.run + 1;
+  run->count_checkpoint_bytes();
+  run_bytes_ += run->memory_bytes();
   runs_.push_back(std::move(run));
   trim_below(std::min(change.trim_below, change.run));
 }
@@ -189,8 +201,11 @@ Status TaskObject::apply_checkpoint(Run& run, const Change& c) {
   checkpoint->tag = c.tag;
   checkpoint->payload = std::make_shared<const std::string>(c.payload);
   if (!run.checkpoints) run.checkpoints = std::make_unique<Checkpoints>();
+  run.checkpoint_bytes += task::memory_bytes(*checkpoint);
   run.checkpoints->push_back(std::move(checkpoint));
+  const size_t before = run.checkpoints->size();
   trim_chains(*run.checkpoints, c.keep);
+  if (run.checkpoints->size() != before) run.count_checkpoint_bytes();
   run.checkpoint_asked = false;
   run.retry_count = 0;
   run.updated_at = c.at;

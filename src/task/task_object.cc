@@ -217,6 +217,7 @@ std::unique_ptr<Run> Run::clone() const {
   if (tags) c.tags = std::make_unique<Tags>(*tags);
   if (checkpoints) c.checkpoints = std::make_unique<Checkpoints>(*checkpoints);
   c.events = events, c.first_event = first_event;
+  c.checkpoint_bytes = checkpoint_bytes;
   return copy;
 }
 
@@ -227,10 +228,13 @@ size_t Run::memory_bytes() const {
   if (result) n += sizeof(std::string) + result->capacity();
   if (tags)
     for (const auto& [key, value] : *tags) n += sizeof(Tags::value_type) + key.memory_bytes() + value.memory_bytes();
+  return n + checkpoint_bytes;
+}
+
+void Run::count_checkpoint_bytes() {
+  checkpoint_bytes = 0;
   if (checkpoints)
-    for (const auto& c : *checkpoints)
-      n += sizeof(c) + sizeof(Checkpoint) + c->meta.capacity() + c->tag.capacity() + c->payload->capacity();
-  return n;
+    for (const auto& c : *checkpoints) checkpoint_bytes += task::memory_bytes(*c);
 }
 
 void TaskObject::save(std::string& out) const {
@@ -262,6 +266,8 @@ Result<std::unique_ptr<TaskObject>> TaskObject::load(Bytes saved) {
       break;
     }
     run->task = task.get();
+    run->count_checkpoint_bytes();
+    task->run_bytes_ += run->memory_bytes();
     task->runs_.push_back(std::move(run));
   }
   if (!in.ok() || !in.at_end() || task->runs_.empty())
@@ -272,18 +278,18 @@ Result<std::unique_ptr<TaskObject>> TaskObject::load(Bytes saved) {
 
 std::unique_ptr<store::Object> TaskObject::clone() const {
   auto copy = std::make_unique<TaskObject>();
+  copy->runs_.reserve(runs_.size());
   copy->next_number_ = next_number_, copy->trimmed_ = trimmed_, copy->keep_ = keep_;
   for (const auto& run : runs_) {
     copy->runs_.push_back(run->clone());
     copy->runs_.back()->task = copy.get();
+    copy->run_bytes_ += copy->runs_.back()->memory_bytes();
   }
   return copy;
 }
 
 size_t TaskObject::memory_bytes() const {
-  size_t n = sizeof(TaskObject) + runs_.capacity() * sizeof(runs_[0]) + home.name.memory_bytes();
-  for (const auto& run : runs_) n += run->memory_bytes();
-  return n;
+  return sizeof(TaskObject) + runs_.capacity() * sizeof(runs_[0]) + home.name.memory_bytes() + run_bytes_;
 }
 
 const Run* TaskObject::find(uint64_t number) const {

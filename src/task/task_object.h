@@ -75,6 +75,7 @@ struct Run {
   mutable std::unique_ptr<LiveProgress> live;
   uint32_t place = no_place;       ///< in the queue's heap (claimable) or the lease heap (RUNNING)
   uint32_t time_place = no_place;  ///< in the heap of wall times, or of ages
+  size_t checkpoint_bytes = 0;     ///< heap held by `checkpoints`
   mutable bool beaten = false;     ///< the lease in force was beaten for
 
   bool claimable() const { return state == State::Pending && !held; }
@@ -84,7 +85,9 @@ struct Run {
   }
   /// A copy of the saved part; large bytes are shared.
   std::unique_ptr<Run> clone() const;
+  /// Beside the checkpoints it takes the same few steps whatever the run holds; those are counted as they come and go.
   size_t memory_bytes() const;
+  void count_checkpoint_bytes();
 };
 
 class TaskObject final : public store::Object {
@@ -120,12 +123,14 @@ class TaskObject final : public store::Object {
  private:
   Status apply_submit(const Change& change);
   Status apply_restart(const Change& change);
+  Status apply_to(Run& run, const Change& change);
   Status apply_move(Run& run, const Change& change);
   Status apply_checkpoint(Run& run, const Change& change);
   void add(std::unique_ptr<Run> run, const Change& change);
   void trim_below(uint64_t number);
 
   std::vector<std::unique_ptr<Run>> runs_;
+  size_t run_bytes_ = 0;  // of all runs: the store asks at every change
   uint64_t next_number_ = 1, trimmed_ = 0;
   uint32_t keep_ = 0;
 };
