@@ -71,7 +71,6 @@ struct Options {
   FsyncPolicy appendfsync = FsyncPolicy::Everysec;
   TaskSync task_sync = TaskSync::Always;
   int64_t log_segment_bytes = 64ll << 20;
-  int64_t log_keep_bytes = 256ll << 20;
   std::vector<SavePoint> save = {{3600, 1}, {300, 100}, {60, 10000}};
   int64_t snapshot_interval = 0;  ///< seconds; 0: only the save points
   int64_t snapshot_keep = 2;
@@ -93,8 +92,6 @@ struct Options {
   LogLevel loglevel = LogLevel::Notice;
   std::string logfile;  ///< empty: standard output
   LogFormat log_format = LogFormat::Text;
-  int64_t slowlog_log_slower_than = 10'000;  ///< microseconds; negative: off
-  int64_t slowlog_max_len = 128;
 
   const BufferLimit& output_limit(ClientClass c) const {
     return client_output_buffer_limit[static_cast<size_t>(c)];

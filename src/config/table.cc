@@ -262,9 +262,6 @@ void add_durability(std::vector<Row>& rows) {
            task_sync_names),
        memory<&Options::log_segment_bytes>(
            {"log-segment-bytes", s, When::Start, "size of one file of the log"}, 64 << 10, 16ll << 30),
-       memory<&Options::log_keep_bytes>({"log-keep-bytes", s, When::Anytime,
-                                         "log that is kept even when a snapshot has made it superfluous"},
-                                        0),
        save_row({"save", s, When::Anytime,
                  "take a snapshot when so many seconds have passed and so many changes were made (pairs); "
                  "empty for "
@@ -319,13 +316,7 @@ void add_logging(std::vector<Row>& rows) {
            {"logfile", s, When::Start,
             "file of the server's messages; empty for standard output; SIGHUP reopens it"}),
        choice<&Options::log_format>(
-           {"log-format", s, When::Start, "messages as text, or one JSON object a line"}, format_names),
-       number<&Options::slowlog_log_slower_than>(
-           {"slowlog-log-slower-than", s, When::Anytime,
-            "microseconds after which a command counts as slow; -1 for never"},
-           -1, no_max),
-       number<&Options::slowlog_max_len>(
-           {"slowlog-max-len", s, When::Anytime, "slow commands that are remembered"}, 0, 1'000'000)});
+           {"log-format", s, When::Start, "messages as text, or one JSON object a line"}, format_names)});
 }
 
 char fold(char c) { return c == '_' ? '-' : lower(c); }

@@ -31,6 +31,17 @@ size_t allocator_number(const char* name) {
   return mallctl(name, &value, &size, nullptr, 0) == 0 ? value : 0;
 }
 
+uint64_t allocated_bytes() {
+  if (mallctl == nullptr) {
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+  }
+  uint64_t epoch = 1;  // jemalloc's numbers stand still until told to move
+  size_t size = sizeof epoch;
+  mallctl("epoch", &epoch, &size, &epoch, size);
+  return allocator_number("stats.allocated");
+}
+
 void fill_memory(node::HostFacts& facts) {
   if (FILE* statm = std::fopen("/proc/self/statm", "re")) {
     unsigned long total = 0, resident = 0;
@@ -38,16 +49,12 @@ void fill_memory(node::HostFacts& facts) {
       facts.resident_memory = resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     std::fclose(statm);
   }
+  facts.used_memory = allocated_bytes();
   if (mallctl != nullptr) {
-    uint64_t epoch = 1;  // jemalloc's numbers stand still until told to move
-    size_t size = sizeof epoch;
-    mallctl("epoch", &epoch, &size, &epoch, size);
-    facts.used_memory = allocator_number("stats.allocated");
     facts.allocator_active = allocator_number("stats.active");
     facts.allocator_resident = allocator_number("stats.resident");
   } else {
     const struct mallinfo2 info = mallinfo2();
-    facts.used_memory = info.uordblks + info.hblkhd;
     facts.allocator_active = facts.allocator_resident = info.arena + info.hblkhd;
   }
 }
@@ -97,6 +104,12 @@ ProcessHost::ProcessHost(const std::string& config_file, int tcp_port) {
     if (mallctl("version", &version, &size, nullptr, 0) == 0)
       fixed_.allocator = "jemalloc-" + std::string(version).substr(0, std::string(version).find('-'));
   }
+}
+
+uint64_t ProcessHost::used_memory() {
+  const uint64_t used = allocated_bytes();
+  peak_ = std::max(peak_, used);
+  return used;
 }
 
 node::HostFacts ProcessHost::facts() {

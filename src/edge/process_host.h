@@ -11,6 +11,7 @@ class ProcessHost final : public node::Host {
   /// `config_file` is empty when the server runs without one.
   ProcessHost(const std::string& config_file, int tcp_port);
   node::HostFacts facts() override;
+  uint64_t used_memory() override;
   Result<std::string> read_config() override;
   Status write_config(const std::string& text) override;
 

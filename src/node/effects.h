@@ -79,6 +79,8 @@ class Host {
  public:
   virtual ~Host() = default;
   virtual HostFacts facts() = 0;
+  /// Bytes allocated by the program, for maxmemory: asked often, so it should be cheap.
+  virtual uint64_t used_memory() { return facts().used_memory; }
   /// The config file's text; error when there is none.
   virtual Result<std::string> read_config() = 0;
   /// Replaces it atomically.

@@ -59,6 +59,8 @@ bool Executor::admit(const Spec* spec, ClientState& client, std::span<const Byte
   if (!client.authenticated && !(spec->flags & command::NoAuth)) return refuse("NOAUTH Authentication required.");
   if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return refuse(gate.refuse_all);
   if (!gate.refuse_writes.empty() && (spec->flags & command::Write)) return refuse(gate.refuse_writes);
+  if (gate.memory_full && (spec->flags & command::DenyOom))
+    return refuse("OOM command not allowed when used memory > 'maxmemory'.");
   if (client.transaction.open && (spec->flags & command::NoMulti) && !ends_or_changes_transaction(*spec))
     return refuse("ERR Command not allowed inside a transaction");
   (void)args;

@@ -22,6 +22,7 @@ namespace hf::node {
 struct Gate {
   std::string refuse_writes;   ///< "MISCONF ..."
   std::string refuse_all;      ///< "LOADING ..."
+  bool memory_full = false;    ///< used memory is above maxmemory: what may need more gets -OOM
 };
 
 struct Statistics {

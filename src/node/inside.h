@@ -89,6 +89,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void note_grants(Session& session);
   void run_timers();
   void expire_some();
+  void look_at_memory();
   void collect_output(Effects& effects);
   void enforce_output_limit(Session& session, Effects& effects);
   void once_a_second(Effects& effects);
@@ -142,7 +143,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   Buffer timer_reply_;
 
   // time kept
-  MonoUs started_at_ = -1, next_second_ = 0, next_expire_ = 0;
+  MonoUs started_at_ = -1, next_second_ = 0, next_expire_ = 0, next_memory_look_ = 0;
   DbIndex expire_db_ = 0;
   uint64_t ops_last_ = 0, ops_per_second_ = 0;
 

@@ -87,6 +87,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   }
   executor_.gate.refuse_writes = persistence_.refuse_writes();
 
+  look_at_memory();
   std::vector<ConnId> batch;
   batch.swap(runnable_);
   for (const ConnId id : batch) {
@@ -95,7 +96,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     session->runnable = false;
     run_session(*session, more);
   }
-  if (persistence_.serving()) {
+  // Not while closing: nothing may follow the record of the clean end.
+  if (persistence_.phase() == Persistence::Phase::Serving) {
     if (persistence_.take_snapshot_finished())
       for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, save_key);
     run_timers();
@@ -314,6 +316,17 @@ void ServerNode::Impl::run_timers() {
   }
   command::run_due_tasks(ctx, due_tasks_a_turn);
   timer_reply_.clear();
+}
+
+/// Asking the allocator costs some microseconds: every ten milliseconds is often enough.
+void ServerNode::Impl::look_at_memory() {
+  if (options_.maxmemory == 0 || host_ == nullptr) {
+    executor_.gate.memory_full = false;
+    return;
+  }
+  if (now_.mono_us < next_memory_look_) return;
+  next_memory_look_ = now_.mono_us + second_us / 100;
+  executor_.gate.memory_full = host_->used_memory() > static_cast<uint64_t>(options_.maxmemory);
 }
 
 /// Active expiry: a circular sweep over one database after another, a little each tick, more while it finds many.

@@ -86,7 +86,7 @@ TEST_CASE("a rewritten file is TOML and means the new values") {
   options.unixsocketperm = 0770;
   options.appendonly = false;
   options.maxmemory = 1 << 30;
-  const std::string text = config::rewrite("# c\nport = 6379\n[log]\nkeep-bytes = 5\n", options);
+  const std::string text = config::rewrite("# c\nport = 6379\n[task]\nruns-keep = 5\n", options);
   config::Options read_back;
   REQUIRE(config::apply(read_back, settings_of(text)).ok());
   CHECK(config::get(read_back, "*") == config::get(options, "*"));
