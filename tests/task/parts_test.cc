@@ -1,0 +1,95 @@
+// The small parts: the heap, short texts, JSON, chains.
+#include <catch2/catch.hpp>
+
+#include "base/prng.h"
+#include "task/json.h"
+#include "task/run_heap.h"
+
+namespace hf::task {
+namespace {
+
+TEST_CASE("the heap agrees with a sorted list whatever is done to it") {
+  Prng dice(5);
+  RunHeap<&Run::place> heap;
+  std::vector<std::unique_ptr<Run>> runs;
+  std::vector<std::pair<int64_t, Run*>> model;
+  const auto check = [&] {
+    CHECK(heap.size() == model.size());
+    if (model.empty()) return;
+    const auto least = std::min_element(model.begin(), model.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.first, a.second->order) < std::pair(b.first, b.second->order);
+    });
+    CHECK(heap.top().run == least->second);
+    CHECK(heap.top().key == least->first);
+  };
+  for (int i = 0; i < 5000; ++i) {
+    const uint64_t what = dice.below(8);
+    if (what < 4 || model.empty()) {
+      runs.push_back(std::make_unique<Run>());
+      runs.back()->order = static_cast<uint64_t>(i);
+      const auto key = static_cast<int64_t>(dice.below(50));
+      heap.push({key, runs.back()->order, runs.back().get()});
+      model.emplace_back(key, runs.back().get());
+    } else if (what < 6) {
+      const size_t at = dice.below(model.size());
+      heap.erase(*model[at].second);
+      CHECK(model[at].second->place == no_place);
+      model.erase(model.begin() + static_cast<ptrdiff_t>(at));
+    } else if (what == 6 || i % 100 != 0) {
+      const size_t at = dice.below(model.size());
+      model[at].first = static_cast<int64_t>(dice.below(50));
+      heap.rekey(*model[at].second, model[at].first);
+    } else {
+      for (auto& [key, run] : model) key = static_cast<int64_t>(dice.below(50));
+      heap.rekey_all([&](const Run& run) {
+        return std::find_if(model.begin(), model.end(), [&](const auto& m) { return m.second == &run; })->first;
+      });
+    }
+    check();
+  }
+}
+
+TEST_CASE("texts are shared when copied and empty ones cost nothing") {
+  Text a("hello"), b = a, c;
+  CHECK(a.view().data() == b.view().data());
+  CHECK(c.empty());
+  CHECK(c.memory_bytes() == 0);
+  a = Text("other");
+  CHECK(b.view() == "hello");
+  b = b;
+  c = std::move(b);
+  CHECK(c.view() == "hello");
+  CHECK(sizeof(Text) == 8);
+}
+
+TEST_CASE("META is a JSON object, and its fields are found") {
+  for (const char* good : {"{}", " {\"a\":1} ", "{\"a\":[1,-2.5e+3,{\"b\":null}],\"c\":true}", "{\"\\u00e9\":\"\\ud83d\\ude00\"}"})
+    CHECK(is_json_object(good));
+  for (const char* bad : {"", "1", "[]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":01}", "{\"a\":1}x",
+                          "{\"a\":\"\x01\"}", "{\"a\":\"\\q\"}", "{\"a\":\"\\ud800\"}", "{\"a\":tru}", "{\"a\":1.}", "{\"a\":-}"})
+    CHECK(!is_json_object(bad));
+  std::string deep = "{\"a\":" + std::string(100, '[') + std::string(100, ']') + "}";
+  CHECK(!is_json_object(deep));
+  const Bytes meta = "{\"v\":\"a\\nb\",\"n\":12.5,\"o\":{\"v\":3},\"l\":[1, 2],\"e\":\"\\u00e9\"}";
+  CHECK(json_field(meta, "v") == "a\nb");
+  CHECK(json_field(meta, "n") == "12.5");
+  CHECK(json_field(meta, "o") == "{\"v\":3}");
+  CHECK(json_field(meta, "l") == "[1, 2]");
+  CHECK(json_field(meta, "e") == "\xc3\xa9");
+  CHECK(!json_field(meta, "x"));
+  CHECK(!json_field("junk", "x"));
+}
+
+TEST_CASE("the sum covers payload, step and META, each in its place") {
+  const Sum128 sum = checkpoint_sum("payload", 7, "{}");
+  CHECK(sum == sum128(Bytes("payload\x07\0\0\0\0\0\0\0{}", 17)));
+  CHECK(sum != checkpoint_sum("payload", 8, "{}"));
+  CHECK(sum != checkpoint_sum("payload", 7, ""));
+  Sum128 parsed;
+  CHECK((parse_sum(to_hex(sum), parsed) && parsed == sum));
+  CHECK(!parse_sum("12", parsed));
+  CHECK(!parse_sum(std::string(32, 'g'), parsed));
+}
+
+}  // namespace
+}  // namespace hf::task
