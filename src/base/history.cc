@@ -80,7 +80,9 @@ std::optional<History> History::decode(Bytes& in) {
   in.remove_prefix(4);
   History history;
   for (uint32_t i = 0; i < count; ++i) {
-    Reign reign{{get_le<uint64_t>(in, 0)}, id_from_bytes(in.substr(8, id_bytes)), {get_le<uint64_t>(in, 8 + id_bytes)}};
+    Reign reign{{get_le<uint64_t>(in, 0)},
+                id_from_bytes(in.substr(8, id_bytes)),
+                {get_le<uint64_t>(in, 8 + id_bytes)}};
     if (!history.add(std::move(reign))) return {};
     in.remove_prefix(reign_bytes);
   }

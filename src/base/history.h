@@ -1,5 +1,5 @@
-// The list of reigns that made the log, oldest first. The log, snapshots, MANIFEST and replication all store or compare
-// it, and none of them may know another: that is why this value type lives down here.
+// The list of reigns that made the log, oldest first. The log, snapshots, MANIFEST and replication all store
+// or compare it, and none of them may know another: that is why this value type lives down here.
 #pragma once
 #include <optional>
 #include <string>
@@ -25,8 +25,8 @@ struct Reign {
   bool operator==(const Reign&) const = default;
 };
 
-/// Epochs rise strictly and first offsets never fall. At most limits::history_reigns_max reigns are kept: the oldest
-/// go first (a replica that still lives in one of those gets a full sync).
+/// Epochs rise strictly and first offsets never fall. At most limits::history_reigns_max reigns are kept: the
+/// oldest go first (a replica that still lives in one of those gets a full sync).
 class History {
  public:
   const std::vector<Reign>& reigns() const { return reigns_; }
@@ -39,8 +39,8 @@ class History {
   const Reign* at(LogOffset offset) const;
   bool operator==(const History&) const = default;
 
-  /// Binary form, as snapshot headers hold it: u32 count, then per reign u64 epoch, 20 bytes of id, u64 first offset
-  /// (little-endian).
+  /// Binary form, as snapshot headers hold it: u32 count, then per reign u64 epoch, 20 bytes of id, u64 first
+  /// offset (little-endian).
   void encode(std::string& out) const;
   /// Reads one history off the front of `in`; empty when the bytes are no history.
   static std::optional<History> decode(Bytes& in);

@@ -1,4 +1,5 @@
-// A folder is judged by the very code that would start from it, then every file is read for what that code passes over.
+// A folder is judged by the very code that would start from it, then every file is read for what that code
+// passes over.
 #include "log/check.h"
 
 #include <algorithm>
@@ -24,7 +25,7 @@ class CommandsOnly final : public ReplaySink {
 
 Soundness soundness_of(const Error& error) {
   return error.code == newer_version || error.code == EACCES || error.code == EPERM ? Soundness::Unusable
-                                                                                     : Soundness::Damaged;
+                                                                                    : Soundness::Damaged;
 }
 
 struct Judged {
@@ -67,7 +68,8 @@ FileReport check_manifest(Files& files, std::optional<Manifest>& manifest) {
   report.items = manifest->segments.size();
   report.end = manifest->durable_upto;
   if (!manifest->segments.empty()) report.first = manifest->segments.front().first;
-  if (manifest->clean_end) report.finding = "clean shutdown at offset " + std::to_string(manifest->clean_end->value);
+  if (manifest->clean_end)
+    report.finding = "clean shutdown at offset " + std::to_string(manifest->clean_end->value);
   return report;
 }
 
@@ -97,8 +99,8 @@ FileReport check_segment(Files& files, const std::string& name, std::optional<ui
     }
     const std::string where = "byte " + std::to_string(reader.at()) + ": ";
     if (torn_at) {
-      report.finding = "byte " + std::to_string(*torn_at) + ": torn tail of " + std::to_string(*size - *torn_at) +
-                       " bytes, cut at the next start";
+      report.finding = "byte " + std::to_string(*torn_at) + ": torn tail of " +
+                       std::to_string(*size - *torn_at) + " bytes, cut at the next start";
       return report;
     }
     if (*verdict == Verdict::End) return report;
@@ -134,11 +136,13 @@ void write_verdict(const Judged& judged, FolderReport& report) {
     report.end = recovered->resume.end;
     report.verdict = "The server would start at offset " + std::to_string(report.end.value);
     if (recovered->torn)
-      report.verdict += ", after moving a torn tail of " + std::to_string(recovered->torn->bytes) + " bytes aside";
+      report.verdict +=
+          ", after moving a torn tail of " + std::to_string(recovered->torn->bytes) + " bytes aside";
   } else {
     report.verdict = "The server would start empty";
   }
-  report.verdict += report.soundness == Soundness::Sound ? "." : ", but not everything in the folder is sound.";
+  report.verdict +=
+      report.soundness == Soundness::Sound ? "." : ", but not everything in the folder is sound.";
 }
 
 }  // namespace
@@ -160,8 +164,11 @@ FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& sna
     report.verdict = "The folder can't be read: " + names.error().message;
     return report;
   }
-  const auto there = [&](const std::string& name) { return std::find(names->begin(), names->end(), name) != names->end(); };
-  const bool any_segment = std::any_of(names->begin(), names->end(), [](auto& n) { return parse_segment_name(n).has_value(); });
+  const auto there = [&](const std::string& name) {
+    return std::find(names->begin(), names->end(), name) != names->end();
+  };
+  const bool any_segment =
+      std::any_of(names->begin(), names->end(), [](auto& n) { return parse_segment_name(n).has_value(); });
   if (!there(manifest_name) && !any_segment && snapshots.empty()) {
     report.soundness = Soundness::Unusable;
     report.verdict = "This is no data folder: it holds no MANIFEST, no log and no snapshot.";
@@ -176,8 +183,11 @@ FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& sna
   std::vector<FileReport> segments, leftovers;
   for (const std::string& name : *names) {
     const auto first = parse_segment_name(name);
-    const bool temporary = name == manifest_temp_name || (name.starts_with("snapshot-") && name.ends_with(".rdb.tmp"));
-    if (temporary) leftovers.push_back({.name = name, .kind = "leftover", .finding = "of a write that was not finished; ignored"});
+    const bool temporary =
+        name == manifest_temp_name || (name.starts_with("snapshot-") && name.ends_with(".rdb.tmp"));
+    if (temporary)
+      leftovers.push_back(
+          {.name = name, .kind = "leftover", .finding = "of a write that was not finished; ignored"});
     if (!first) continue;
     std::optional<uint64_t> torn_at;
     if (recovered && recovered->torn && recovered->torn->segment == name) torn_at = recovered->torn->byte;
@@ -188,7 +198,8 @@ FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& sna
       segments.push_back(std::move(segment));
       continue;
     }
-    // What this means is the judge's to say: a leftover that is taken out of the way, or a MANIFEST older than the log.
+    // What this means is the judge's to say: a leftover that is taken out of the way, or a MANIFEST older
+    // than the log.
     segment.kind = "leftover";
     if (segment.soundness == Soundness::Damaged) segment.soundness = Soundness::Sound;
     segment.finding = "not in MANIFEST";

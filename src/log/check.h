@@ -1,5 +1,6 @@
-// holdfast-check's verdict on a data folder: reads everything, changes nothing. The decision lives here, so that it is
-// tested without files; src/main/check.cc verifies the snapshots (which this room does not know), asks here, and prints.
+// holdfast-check's verdict on a data folder: reads everything, changes nothing. The decision lives here, so
+// that it is tested without files; src/main/check.cc verifies the snapshots (which this room does not know),
+// asks here, and prints.
 #pragma once
 #include <optional>
 #include <string>
@@ -21,12 +22,12 @@ const char* soundness_text(Soundness soundness);
 /// One file's line in the table.
 struct FileReport {
   std::string name;
-  std::string kind;        ///< manifest, segment, snapshot, leftover
+  std::string kind;  ///< manifest, segment, snapshot, leftover
   uint64_t bytes = 0;
-  uint64_t items = 0;      ///< frames, or keys
-  LogOffset first, end;    ///< offsets covered
+  uint64_t items = 0;    ///< frames, or keys
+  LogOffset first, end;  ///< offsets covered
   Soundness soundness = Soundness::Sound;
-  std::string finding;     ///< what is wrong or worth knowing, with the byte; empty when nothing is
+  std::string finding;  ///< what is wrong or worth knowing, with the byte; empty when nothing is
 };
 
 /// A snapshot that the caller has verified: `point` is set when it is whole.
@@ -37,10 +38,10 @@ struct VerifiedSnapshot {
 
 struct FolderReport {
   Soundness soundness = Soundness::Sound;
-  std::string verdict;           ///< a sentence: what a start of the server would do
+  std::string verdict;  ///< a sentence: what a start of the server would do
   std::vector<FileReport> files;
-  LogOffset end;                 ///< recovered end, when it would start
-  LogOffset durable_upto;        ///< the largest offset known to have been synced
+  LogOffset end;           ///< recovered end, when it would start
+  LogOffset durable_upto;  ///< the largest offset known to have been synced
 };
 
 FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& snapshots);

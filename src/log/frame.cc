@@ -1,4 +1,5 @@
-// Frames to bytes and back. Everything that judges a frame by itself is here; the chain is judged by reader.cc.
+// Frames to bytes and back. Everything that judges a frame by itself is here; the chain is judged by
+// reader.cc.
 #include "log/frame.h"
 
 #include "base/buffer.h"
@@ -13,9 +14,9 @@ namespace hf::log {
 namespace {
 
 // Byte positions in the header: see FORMAT.md.
-constexpr size_t at_type = 4, at_flags = 5, at_zero = 6, at_stored = 8, at_raw = 12, at_salt = 16, at_epoch = 24,
-                 at_offset = 32, at_visible = 40, at_wall = 48, at_commit = 56, at_durable = 64, at_previous = 72,
-                 at_header_sum = 80;
+constexpr size_t at_type = 4, at_flags = 5, at_zero = 6, at_stored = 8, at_raw = 12, at_salt = 16,
+                 at_epoch = 24, at_offset = 32, at_visible = 40, at_wall = 48, at_commit = 56,
+                 at_durable = 64, at_previous = 72, at_header_sum = 80;
 static_assert(at_header_sum + 8 == frame_header_bytes);
 
 constexpr uint8_t flag_compressed = 1, flag_more = 2;
@@ -41,7 +42,8 @@ void write_header(const FrameHeader& h, char* out) {
 
 /// Lengths and codes that this version can have written.
 bool plausible(const FrameHeader& h, uint8_t type, uint8_t flags, uint16_t zero) {
-  if (type != static_cast<uint8_t>(FrameType::Data) && type != static_cast<uint8_t>(FrameType::Epoch)) return false;
+  if (type != static_cast<uint8_t>(FrameType::Data) && type != static_cast<uint8_t>(FrameType::Epoch))
+    return false;
   if ((flags & ~(flag_compressed | flag_more)) != 0 || zero != 0) return false;
   if (h.raw_bytes == 0 || h.raw_bytes > limits::frame_content_bytes_max) return false;
   return h.compressed ? h.stored_bytes > 0 && h.stored_bytes < h.raw_bytes : h.stored_bytes == h.raw_bytes;
@@ -85,7 +87,7 @@ Verdict decode_header(Bytes in, uint64_t salt, FrameHeader& header) {
     return in.find_first_not_of('\0') == Bytes::npos ? Verdict::Zeros : Verdict::Incomplete;
   if (in.substr(0, 4) != frame_magic)
     return in.substr(0, frame_header_bytes).find_first_not_of('\0') == Bytes::npos ? Verdict::Zeros
-                                                                                 : Verdict::BadMagic;
+                                                                                   : Verdict::BadMagic;
   if (get_le<uint64_t>(in, at_header_sum) != sum64(in.substr(0, at_header_sum))) return Verdict::BadHeaderSum;
   const auto type = static_cast<uint8_t>(in[at_type]), flags = static_cast<uint8_t>(in[at_flags]);
   header.type = static_cast<FrameType>(type);
@@ -120,7 +122,8 @@ Verdict decode_frame(Bytes in, uint64_t salt, DecodedFrame& out) {
 std::string epoch_command(const Reign& reign) {
   Buffer out;
   resp::Writer writer(out, 2);
-  writer.command({epoch_command_name, std::to_string(reign.epoch.value), reign.id, std::to_string(reign.first.value)});
+  writer.command(
+      {epoch_command_name, std::to_string(reign.epoch.value), reign.id, std::to_string(reign.first.value)});
   return std::string(out.view());
 }
 

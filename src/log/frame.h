@@ -1,4 +1,4 @@
-// One frame: a batch of canonical commands under two checksums, chained to the frame before. Bytes in FORMAT.md.
+// One frame: a batch of canonical commands under two checksums, chained to the one before. Bytes: FORMAT.md.
 #pragma once
 #include <string>
 
@@ -18,21 +18,21 @@ enum class FrameType : uint8_t {
 
 struct FrameHeader {
   FrameType type = FrameType::Data;
-  bool compressed = false;       ///< the stored content is one lz4 block of raw_bytes
-  bool more = false;             ///< the group goes on in the next frame; only a complete group may be applied
-  uint32_t stored_bytes = 0;     ///< content as it lies in the file
-  uint32_t raw_bytes = 0;        ///< content as commands; what LogOffset counts
-  uint64_t salt = 0;             ///< the segment's: a frame is only valid in its own segment
-  Epoch epoch;                   ///< reign that wrote it
-  LogOffset offset;              ///< of the first content byte
-  uint64_t visible_end = 0;      ///< the Redis-visible offset behind this frame
-  WallMs wall_ms = 0;            ///< the primary's clock; never runs backwards along the log
-  LogOffset commit;              ///< commit offset known when sealed
-  LogOffset durable_upto;        ///< known to be synced here when sealed
-  uint64_t previous_sum = 0;     ///< the frame sum of the frame before (0 at the start of history)
+  bool compressed = false;    ///< the stored content is one lz4 block of raw_bytes
+  bool more = false;          ///< the group goes on in the next frame; only a complete group may be applied
+  uint32_t stored_bytes = 0;  ///< content as it lies in the file
+  uint32_t raw_bytes = 0;     ///< content as commands; what LogOffset counts
+  uint64_t salt = 0;          ///< the segment's: a frame is only valid in its own segment
+  Epoch epoch;                ///< reign that wrote it
+  LogOffset offset;           ///< of the first content byte
+  uint64_t visible_end = 0;   ///< the Redis-visible offset behind this frame
+  WallMs wall_ms = 0;         ///< the primary's clock; never runs backwards along the log
+  LogOffset commit;           ///< commit offset known when sealed
+  LogOffset durable_upto;     ///< known to be synced here when sealed
+  uint64_t previous_sum = 0;  ///< the frame sum of the frame before (0 at the start of history)
 
   LogOffset end() const { return offset + raw_bytes; }
-  size_t frame_bytes() const;    ///< header, stored content and sum
+  size_t frame_bytes() const;  ///< header, stored content and sum
   bool operator==(const FrameHeader&) const = default;
 };
 
@@ -40,14 +40,16 @@ constexpr size_t frame_header_bytes = 88;
 constexpr size_t frame_trailer_bytes = 8;
 constexpr size_t compress_bytes_min = 4096;  ///< smaller contents are stored as they are
 constexpr Bytes frame_magic = "HFrm";
-inline size_t FrameHeader::frame_bytes() const { return frame_header_bytes + stored_bytes + frame_trailer_bytes; }
+inline size_t FrameHeader::frame_bytes() const {
+  return frame_header_bytes + stored_bytes + frame_trailer_bytes;
+}
 
 /// What is wrong with bytes that should be a frame, in the order in which it is found out.
 enum class Verdict : uint8_t {
   Valid,
-  End,           ///< no bytes at all
-  Incomplete,    ///< the file ends inside the frame
-  Zeros,         ///< nothing but zero bytes where the header should be
+  End,         ///< no bytes at all
+  Incomplete,  ///< the file ends inside the frame
+  Zeros,       ///< nothing but zero bytes where the header should be
   BadMagic,
   BadHeaderSum,  ///< the lengths can't be believed
   BadLength,     ///< header intact, but it names a length past the limits: not written by us
@@ -58,12 +60,12 @@ enum class Verdict : uint8_t {
 };
 const char* verdict_text(Verdict verdict);
 
-/// Appends the whole frame to `out`: header, `stored` content, sum. `header.stored_bytes` and `raw_bytes` must be set
-/// and fit `stored`. Returns the frame's sum: the next frame's `previous_sum`.
+/// Appends the whole frame to `out`: header, `stored` content, sum. `header.stored_bytes` and `raw_bytes`
+/// must be set and fit `stored`. Returns the frame's sum: the next frame's `previous_sum`.
 uint64_t encode_frame(const FrameHeader& header, Bytes stored, std::string& out);
 
-/// Looks at a header alone: Valid (fields in `header`), Incomplete, End, Zeros, BadMagic, BadHeaderSum, BadLength or
-/// WrongSalt.
+/// Looks at a header alone: Valid (fields in `header`), Incomplete, End, Zeros, BadMagic, BadHeaderSum,
+/// BadLength or WrongSalt.
 Verdict decode_header(Bytes in, uint64_t salt, FrameHeader& header);
 
 struct DecodedFrame {

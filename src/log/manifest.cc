@@ -70,7 +70,8 @@ bool read_offset(const std::vector<Bytes>& w, LogOffset& out) {
 
 bool read_snapshot(const std::vector<Bytes>& w, Manifest& m) {
   if (w.size() != 8) return false;
-  const auto offset = parse_uint(w[1]), epoch = parse_uint(w[2]), bytes = parse_uint(w[4]), keys = parse_uint(w[5]);
+  const auto offset = parse_uint(w[1]), epoch = parse_uint(w[2]), bytes = parse_uint(w[4]),
+             keys = parse_uint(w[5]);
   const auto wall = parse_int(w[3]);
   if (!offset || !epoch || !wall || !bytes || !keys) return false;
   SnapshotNote note{{*offset}, {*epoch}, *wall, *bytes, *keys, {}, {}};
@@ -101,7 +102,8 @@ std::string encode_manifest(const Manifest& m) {
   HF_CHECK(is_id(m.cluster_id));
   std::string out = std::string(first_word) + " " + std::to_string(format_version) + "\n";
   out += "cluster " + m.cluster_id + "\n";
-  for (const SegmentRef& s : m.segments) out += "segment " + std::to_string(s.first.value) + " " + hex16(s.salt) + "\n";
+  for (const SegmentRef& s : m.segments)
+    out += "segment " + std::to_string(s.first.value) + " " + hex16(s.salt) + "\n";
   for (const Reign& r : m.history.reigns())
     out += "reign " + std::to_string(r.epoch.value) + " " + r.id + " " + std::to_string(r.first.value) + "\n";
   out += "durable " + std::to_string(m.durable_upto.value) + "\n";
@@ -126,11 +128,13 @@ Result<Manifest> decode_manifest(Bytes text) {
   }
   const size_t body_bytes = text.size() < sum_line_bytes ? 0 : text.size() - sum_line_bytes;
   const Bytes body = text.substr(0, body_bytes), sum_line = text.substr(body_bytes);
-  const auto sum = sum_line.size() == sum_line_bytes && sum_line.starts_with("sum ") && sum_line.back() == '\n'
-                       ? parse_hex16(sum_line.substr(4, 16))
-                       : std::nullopt;
+  const auto sum =
+      sum_line.size() == sum_line_bytes && sum_line.starts_with("sum ") && sum_line.back() == '\n'
+          ? parse_hex16(sum_line.substr(4, 16))
+          : std::nullopt;
   if (!sum || sum_line != "sum " + hex16(*sum) + "\n")
-    return Error{"MANIFEST, byte " + std::to_string(body_bytes) + ": the line with the checksum is missing or damaged"};
+    return Error{"MANIFEST, byte " + std::to_string(body_bytes) +
+                 ": the line with the checksum is missing or damaged"};
   if (*sum != sum64(body))
     return Error{"MANIFEST, bytes 0 to " + std::to_string(body_bytes) + ": checksum mismatch"};
 
@@ -152,7 +156,8 @@ Result<Manifest> decode_manifest(Bytes text) {
 
 void add_manifest_steps(const Manifest& manifest, std::vector<FileStep>& steps) {
   using Kind = FileStep::Kind;
-  // Cut first: an older, longer leftover must not stick out behind the new text. (Truncating needs the file to be there.)
+  // Cut first: an older, longer leftover must not stick out behind the new text. (Truncating needs the file
+  // to be there.)
   steps.push_back({.kind = Kind::Remove, .name = manifest_temp_name});
   steps.push_back({.kind = Kind::Write, .name = manifest_temp_name, .bytes = encode_manifest(manifest)});
   steps.push_back({.kind = Kind::Sync, .name = manifest_temp_name});

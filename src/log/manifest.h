@@ -1,5 +1,6 @@
-// MANIFEST: which segments make the log, what is surely durable, and who wrote it. A small text file, replaced whole
-// and atomically (write aside, sync, rename, sync the folder), so that it is always the old one or the new one.
+// MANIFEST: which segments make the log, what is surely durable, and who wrote it. A small text file,
+// replaced whole and atomically (write aside, sync, rename, sync the folder), so that it is always the old
+// one or the new one.
 #pragma once
 #include <optional>
 #include <string>
@@ -33,8 +34,8 @@ struct SnapshotNote {
 struct Manifest {
   std::string cluster_id;            ///< is_id
   std::vector<SegmentRef> segments;  ///< ascending; every segment that may hold a frame is here
-  History history;                   ///< for people and for numbering epochs; recovery trusts the log's own records
-  LogOffset durable_upto;            ///< synced when this was written
+  History history;         ///< for people and for numbering epochs; recovery trusts the log's own records
+  LogOffset durable_upto;  ///< synced when this was written
   std::optional<LogOffset> clean_end;  ///< the log's end at a clean shutdown; set by that shutdown only
   std::vector<SnapshotNote> snapshots;
   bool operator==(const Manifest&) const = default;

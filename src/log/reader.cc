@@ -27,11 +27,14 @@ Status SegmentReader::open() {
 Result<Bytes> SegmentReader::window(uint64_t at, size_t want) {
   HF_CHECK(at <= size_);
   want = std::min<uint64_t>(want, size_ - at);
-  const bool inside = at >= chunk_at_ && at - chunk_at_ <= chunk_.size() && chunk_.size() - (at - chunk_at_) >= want;
+  const bool inside =
+      at >= chunk_at_ && at - chunk_at_ <= chunk_.size() && chunk_.size() - (at - chunk_at_) >= want;
   if (!inside) {
     const size_t fetch = std::min<uint64_t>(std::max(want, read_bytes_), size_ - at);
     Result<std::string> read = files_.read(name_, at, fetch);
-    if (!read) return Error{"log segment " + name_ + ", byte " + std::to_string(at) + ": " + read.error().message, read.error().code};
+    if (!read)
+      return Error{"log segment " + name_ + ", byte " + std::to_string(at) + ": " + read.error().message,
+                   read.error().code};
     if (read->size() < want)
       return Error{"log segment " + name_ + ", byte " + std::to_string(at + read->size()) +
                    ": the file became shorter while it was read"};
@@ -56,7 +59,8 @@ Result<Verdict> SegmentReader::next(ChainPoint& chain, Frame& frame) {
   }
   if (verdict != Verdict::Valid) return verdict;
   const FrameHeader& h = decoded.header;
-  if (h.offset != chain.offset || h.previous_sum != chain.sum || h.epoch < chain.epoch) return Verdict::ChainBroken;
+  if (h.offset != chain.offset || h.previous_sum != chain.sum || h.epoch < chain.epoch)
+    return Verdict::ChainBroken;
 
   frame.content = decoded.stored;
   if (h.compressed) {

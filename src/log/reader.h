@@ -1,5 +1,5 @@
-// Reads one segment frame by frame, in big chunks, judging each frame exactly. Recovery, holdfast-check and catching up
-// from the log all read through this.
+// Reads one segment frame by frame, in big chunks, judging each frame exactly. Recovery, holdfast-check and
+// catching up from the log all read through this.
 #pragma once
 #include <string>
 
@@ -33,19 +33,19 @@ class SegmentReader {
 
   struct Frame {
     FrameHeader header;
-    Bytes content;      ///< as commands, decompressed; valid until the next call
+    Bytes content;  ///< as commands, decompressed; valid until the next call
     uint64_t sum = 0;
-    uint64_t at = 0;    ///< byte in the file
+    uint64_t at = 0;  ///< byte in the file
   };
-  /// The next frame that continues `chain`; moves on only when Valid, and then advances `chain`. `End` means exactly at
-  /// the end of the file. An unreadable file is an error.
+  /// The next frame that continues `chain`; moves on only when Valid, and then advances `chain`. `End` means
+  /// exactly at the end of the file. An unreadable file is an error.
   Result<Verdict> next(ChainPoint& chain, Frame& frame);
 
   /// Only zeros from at() to the end of the file?
   Result<bool> zeros_to_the_end();
 
-  /// The largest durable_upto of any valid frame with this segment's salt that begins at byte `from` or later, whether
-  /// or not a chain leads there; also the count of such frames and their largest epoch.
+  /// The largest durable_upto of any valid frame with this segment's salt that begins at byte `from` or
+  /// later, whether or not a chain leads there; also the count of such frames and their largest epoch.
   struct Ahead {
     size_t frames = 0;
     LogOffset durable_upto;
@@ -62,9 +62,9 @@ class SegmentReader {
   size_t read_bytes_;
   uint64_t size_ = 0, at_ = 0;
   SegmentHeader header_;
-  std::string chunk_;        ///< file bytes from chunk_at_
+  std::string chunk_;  ///< file bytes from chunk_at_
   uint64_t chunk_at_ = 0;
-  std::string raw_;          ///< the last decompressed content
+  std::string raw_;  ///< the last decompressed content
 };
 
 }  // namespace hf::log

@@ -1,5 +1,5 @@
-// Recovery, the start and the replay: which files there are, which snapshot to load, and the frames behind it in order.
-// What the log's end means is judged in recovery_end.cc.
+// Recovery, the start and the replay: which files there are, which snapshot to load, and the frames behind it
+// in order. What the log's end means is judged in recovery_end.cc.
 #include "log/recovery.h"
 
 #include <algorithm>
@@ -30,7 +30,7 @@ void Recovery::raise_floor(LogOffset durable, const std::string& source) {
   floor_source_ = source;
 }
 
-// ---- what is there -----------------------------------------------------------------------------------------------------
+// ---- what is there ------------------------------------------------------------------------------
 
 Recovery::Phase Recovery::open() {
   const Result<std::vector<std::string>> names = files_.list();
@@ -55,12 +55,14 @@ Recovery::Phase Recovery::read_manifest() {
   const Result<uint64_t> size = files_.size(manifest_name);
   if (!size) return refuse("MANIFEST can't be read: " + size.error().message);
   if (*size > limits::manifest_bytes_max)
-    return refuse("MANIFEST, byte " + std::to_string(limits::manifest_bytes_max) + ": larger than any MANIFEST can be");
+    return refuse("MANIFEST, byte " + std::to_string(limits::manifest_bytes_max) +
+                  ": larger than any MANIFEST can be");
   const Result<std::string> text = files_.read(manifest_name, 0, *size);
   if (!text) return refuse("MANIFEST can't be read: " + text.error().message);
   Result<Manifest> manifest = decode_manifest(*text);
   if (!manifest)
-    return refuse(manifest.error().message + ". The log can't be judged without it; run holdfast-check on this folder" +
+    return refuse(manifest.error().message +
+                  ". The log can't be judged without it; run holdfast-check on this folder" +
                   (manifest.error().code == newer_version ? ", or start the newer version" : ""));
   manifest_ = std::move(*manifest);
   if (manifest_.clean_end) raise_floor(*manifest_.clean_end, "MANIFEST (clean shutdown)");
@@ -69,8 +71,9 @@ Recovery::Phase Recovery::read_manifest() {
   return phase_;
 }
 
-/// Segments that MANIFEST does not list hold no frame when we made them: a crash came between making the file and listing
-/// it, or between unlisting and removing. Anything else is refused, since the log would be judged by half of it.
+/// Segments that MANIFEST does not list hold no frame when we made them: a crash came between making the file
+/// and listing it, or between unlisting and removing. Anything else is refused, since the log would be judged
+/// by half of it.
 Status Recovery::collect_segments(const std::vector<std::string>& names) {
   for (const SegmentRef& ref : manifest_.segments) {
     File file{ref, segment_name(ref.first)};
@@ -101,9 +104,10 @@ Status Recovery::set_aside(const std::string& name) {
   if (!size) return Error{"log segment " + name + ": " + size.error().message};
   if (*size > segment_header_bytes) {
     if (!have_manifest_)
-      return Error{"MANIFEST is missing, but " + name + " holds " + std::to_string(*size) +
-                   " bytes of log. Bring MANIFEST back from where this folder was copied; run holdfast-check on this "
-                   "folder to see what is there"};
+      return Error{
+          "MANIFEST is missing, but " + name + " holds " + std::to_string(*size) +
+          " bytes of log. Bring MANIFEST back from where this folder was copied; run holdfast-check on this "
+          "folder to see what is there"};
     SegmentReader reader(files_, name, options_.read_bytes);
     const Status opened = reader.open();
     if (!opened && opened.error().code == newer_version) return opened.error();
@@ -112,11 +116,13 @@ Status Recovery::set_aside(const std::string& name) {
     if (opened) ahead = reader.look_ahead(segment_header_bytes);
     if (!ahead) return ahead.error();
     if (ahead->frames > 0)
-      return Error{"log segment " + name + " holds " + std::to_string(ahead->frames) +
-                   " valid frames, but MANIFEST does not list it: MANIFEST is older than the log. Bring the right one "
-                   "back; run holdfast-check on this folder"};
+      return Error{
+          "log segment " + name + " holds " + std::to_string(ahead->frames) +
+          " valid frames, but MANIFEST does not list it: MANIFEST is older than the log. Bring the right one "
+          "back; run holdfast-check on this folder"};
   }
-  notes_.push_back(name + " was being made when the server stopped and holds no frame; it is taken out of the way");
+  notes_.push_back(name +
+                   " was being made when the server stopped and holds no frame; it is taken out of the way");
   if (!have_manifest_) return ok();  // a first start that never finished: the next one overwrites the header
   if (*size > segment_header_bytes) {
     repair_.push_back({.kind = FileStep::Kind::MakeDir, .name = "rescue"});
@@ -129,7 +135,7 @@ Status Recovery::set_aside(const std::string& name) {
   return ok();
 }
 
-// ---- snapshots ---------------------------------------------------------------------------------------------------------
+// ---- snapshots ----------------------------------------------------------------------------------
 
 Recovery::Phase Recovery::snapshot_loaded(const SnapshotPoint& point) {
   HF_CHECK(phase_ == Phase::LoadSnapshot);
@@ -156,7 +162,7 @@ Recovery::Phase Recovery::snapshot_damaged(const std::string& why) {
   return start_replay();
 }
 
-// ---- the replay --------------------------------------------------------------------------------------------------------
+// ---- the replay ---------------------------------------------------------------------------------
 
 Recovery::Phase Recovery::start_replay() {
   const LogOffset start = snapshot_ ? snapshot_->offset : LogOffset{0};
@@ -174,14 +180,16 @@ Recovery::Phase Recovery::start_replay() {
   size_t first = segments_.size();
   while (first > 0 && segments_[first - 1].ref.first > start) --first;
   if (first == 0)
-    return refuse("the log begins at " + at_offset(segments_.front().ref.first) + " (" + segments_.front().name + "), but " +
+    return refuse("the log begins at " + at_offset(segments_.front().ref.first) + " (" +
+                  segments_.front().name + "), but " +
                   (snapshot_ ? "snapshot " + snapshot().name + " ends at " + at_offset(start)
                              : std::string("there is no snapshot of what came before")) +
                   ": the log no longer reaches back; run holdfast-check on this folder");
   for (size_t i = first - 1; i < segments_.size(); ++i) {
     if (segments_[i].missing)
-      return refuse("log segment " + segments_[i].name + " (from " + at_offset(segments_[i].ref.first) +
-                    ") is in MANIFEST, but the file is missing; bring it back, or run holdfast-check on this folder");
+      return refuse(
+          "log segment " + segments_[i].name + " (from " + at_offset(segments_[i].ref.first) +
+          ") is in MANIFEST, but the file is missing; bring it back, or run holdfast-check on this folder");
     bytes_total_ += segments_[i].size;
   }
   if (const Status status = enter(first - 1); !status) return refuse(status.error().message);
@@ -204,10 +212,12 @@ Status Recovery::enter(size_t index) {
   good_.byte = segment_header_bytes;
   if (const Status status = reader_->open(); !status)
     return Error{status.error().message + " (" + at_offset(file.ref.first) +
-                 "); the header was on disk before MANIFEST listed the segment, so this is damage. Run holdfast-check on "
+                 "); the header was on disk before MANIFEST listed the segment, so this is damage. Run "
+                 "holdfast-check on "
                  "this folder"};
   const SegmentHeader& header = reader_->header();
-  if (header.salt != file.ref.salt || header.first != file.ref.first || header.cluster_id != manifest_.cluster_id)
+  if (header.salt != file.ref.salt || header.first != file.ref.first ||
+      header.cluster_id != manifest_.cluster_id)
     return Error{"log segment " + file.name + ", byte 16: the header is that of another segment (" +
                  at_offset(header.first) + ", cluster " + header.cluster_id +
                  ") than MANIFEST lists; run holdfast-check on this folder"};
@@ -222,8 +232,9 @@ Status Recovery::join_snapshot() {
     return Error{"snapshot " + snapshot().name + " was cut at " + at_offset(snapshot_->offset) +
                  ", which is inside a frame of log segment " + where + ": they do not belong together"};
   if (chain_.sum != snapshot_->previous_sum)
-    return Error{"snapshot " + snapshot().name + " continues another history than log segment " + where + " (" +
-                 at_offset(chain_.offset) + "): the sums of the frame before differ. Run holdfast-check on this folder"};
+    return Error{"snapshot " + snapshot().name + " continues another history than log segment " + where +
+                 " (" + at_offset(chain_.offset) +
+                 "): the sums of the frame before differ. Run holdfast-check on this folder"};
   joined_ = true;
   good_.history = snapshot_->history;
   return ok();
@@ -246,7 +257,8 @@ Recovery::Phase Recovery::step(size_t budget_bytes, ReplaySink& sink) {
       const Result<bool> zeros = reader_->zeros_to_the_end();
       if (!zeros) return refuse(zeros.error().message);
       if (!*zeros) return bad_frame(*verdict);
-      if (segment_ + 1 == segments_.size()) return judge_end("zero bytes behind the last frame", reader_->at());
+      if (segment_ + 1 == segments_.size())
+        return judge_end("zero bytes behind the last frame", reader_->at());
       return file_ended();
     }
     if (*verdict != Verdict::End) return bad_frame(*verdict);
@@ -278,7 +290,8 @@ Status Recovery::take_frame(const SegmentReader::Frame& frame, ReplaySink& sink)
   return taken;
 }
 
-Status Recovery::take_group(const SegmentReader::Frame& frame, LogOffset begin, Bytes content, ReplaySink& sink) {
+Status Recovery::take_group(const SegmentReader::Frame& frame, LogOffset begin, Bytes content,
+                            ReplaySink& sink) {
   const FrameHeader& header = frame.header;
   const bool wanted = !snapshot_ || begin >= snapshot_->offset;
   if (wanted) {
@@ -289,7 +302,8 @@ Status Recovery::take_group(const SegmentReader::Frame& frame, LogOffset begin, 
         return Error{"an epoch record that does not follow the reign before"};
     }
     if (const Status status = sink.replay(header, begin, content); !status)
-      return Error{status.error().message + "; the frame is intact, so this is not disk damage: please report it"};
+      return Error{status.error().message +
+                   "; the frame is intact, so this is not disk damage: please report it"};
   }
   good_.byte = reader_->at();
   good_.offset = header.end();

@@ -1,13 +1,15 @@
-// Brings a data folder back: picks a snapshot, replays the log behind it, and tells a torn tail (cut, saved, go on) from
-// damage (refuse, naming the byte). Stepwise, so that a loading server can answer -LOADING meanwhile.
+// Brings a data folder back: picks a snapshot, replays the log behind it, and tells a torn tail (cut, saved,
+// go on) from damage (refuse, naming the byte). Stepwise, so that a loading server can answer -LOADING
+// meanwhile.
 //
-//   open() -> LoadSnapshot? the caller loads snapshot() with its own loader, then snapshot_loaded() or snapshot_damaged()
+//   open() -> LoadSnapshot? the caller loads snapshot() with its own loader, then snapshot_loaded() or
+//   snapshot_damaged()
 //          -> Replay        step() until it says Done
 //          -> Done          outcome()
 //
-// The rule: let x be the offset behind the last good frame (behind the last complete group). When x lies below what any
-// valid frame, MANIFEST, a successor segment, a clean shutdown or the loaded snapshot says was durable, this is damage.
-// Otherwise it is what a power cut leaves.
+// The rule: let x be the offset behind the last good frame (behind the last complete group). When x lies
+// below what any valid frame, MANIFEST, a successor segment, a clean shutdown or the loaded snapshot says was
+// durable, this is damage. Otherwise it is what a power cut leaves.
 #pragma once
 #include <memory>
 #include <optional>
@@ -32,8 +34,8 @@ namespace hf::log {
 class ReplaySink {
  public:
   virtual ~ReplaySink() = default;
-  /// `header` is that of the group's last frame, `content` the whole group's commands from offset `begin` on; both die
-  /// with the call. An error ends recovery as Refused.
+  /// `header` is that of the group's last frame, `content` the whole group's commands from offset `begin` on;
+  /// both die with the call. An error ends recovery as Refused.
   virtual Status replay(const FrameHeader& header, LogOffset begin, Bytes content) = 0;
 };
 
@@ -53,17 +55,17 @@ struct Fresh {};
 /// A tail that a power cut (or kill) left behind the last good frame.
 struct TornTail {
   std::string segment;
-  uint64_t byte = 0;     ///< where the log is cut
-  uint64_t bytes = 0;    ///< how much goes to rescue/
-  LogOffset offset;      ///< the log's new end
-  std::string why;       ///< verdict on the first bad frame
+  uint64_t byte = 0;   ///< where the log is cut
+  uint64_t bytes = 0;  ///< how much goes to rescue/
+  LogOffset offset;    ///< the log's new end
+  std::string why;     ///< verdict on the first bad frame
 };
 
 struct Recovered {
   ResumePoint resume;
   std::optional<TornTail> torn;
-  /// To be done as one job on Lane::Log before a Writer is made: saves the tail under rescue/ and cuts the log. May be
-  /// empty. Fails? Then the server can't start.
+  /// To be done as one job on Lane::Log before a Writer is made: saves the tail under rescue/ and cuts the
+  /// log. May be empty. Fails? Then the server can't start.
   std::vector<FileStep> repair;
 };
 
@@ -75,8 +77,8 @@ struct Refused {
 using Outcome = std::variant<Fresh, Recovered, Refused>;
 
 struct RecoveryOptions {
-  WallMs wall_ms = 0;                       ///< names the files under rescue/
-  size_t read_bytes = 4 * 1024 * 1024;      ///< of one read
+  WallMs wall_ms = 0;                   ///< names the files under rescue/
+  size_t read_bytes = 4 * 1024 * 1024;  ///< of one read
 };
 
 class Recovery {
@@ -159,20 +161,20 @@ class Recovery {
   std::vector<FileStep> repair_;
 
   bool have_manifest_ = false;
-  Manifest manifest_;                      ///< as read
-  std::vector<File> segments_;             ///< those in MANIFEST, ascending
-  std::vector<SnapshotFile> candidates_;   ///< ascending: the newest is tried first
+  Manifest manifest_;                     ///< as read
+  std::vector<File> segments_;            ///< those in MANIFEST, ascending
+  std::vector<SnapshotFile> candidates_;  ///< ascending: the newest is tried first
   std::optional<SnapshotPoint> snapshot_;
-  bool joined_ = false;                    ///< the replay has passed the snapshot's offset
+  bool joined_ = false;  ///< the replay has passed the snapshot's offset
 
   size_t segment_ = 0;                     ///< being read
   std::unique_ptr<SegmentReader> reader_;  ///< null while there is none
   ChainPoint chain_;
   GoodEnd good_;
   bool in_group_ = false;
-  Buffer group_;                           ///< contents of an unfinished group
+  Buffer group_;  ///< contents of an unfinished group
   LogOffset group_begin_;
-  LogOffset floor_;                        ///< surely durable: a log that ends below is damaged
+  LogOffset floor_;  ///< surely durable: a log that ends below is damaged
   std::string floor_source_;
   Epoch epoch_max_;
   uint64_t bytes_total_ = 0, bytes_before_ = 0, frames_ = 0;

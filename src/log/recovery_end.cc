@@ -1,5 +1,5 @@
-// Recovery, the end: the first byte that is no frame is either where a power cut tore the log, or damage. This file holds
-// that verdict and what follows from it.
+// Recovery, the end: the first byte that is no frame is either where a power cut tore the log, or damage.
+// This file holds that verdict and what follows from it.
 #include <algorithm>
 
 #include "base/check.h"
@@ -25,8 +25,9 @@ Recovery::Phase Recovery::file_ended() {
   if (const Status status = enter(segment_ + 1); !status) return refuse(status.error().message);
   const SegmentHeader& header = reader_->header();
   if (header.first != chain_.offset || header.previous_sum != chain_.sum)
-    return refuse("log segment " + before + ", byte " + std::to_string(byte) + " (" + at_offset(chain_.offset) +
-                  "): the segment ends here, but " + reader_->name() + " continues from " + at_offset(header.first) +
+    return refuse("log segment " + before + ", byte " + std::to_string(byte) + " (" +
+                  at_offset(chain_.offset) + "): the segment ends here, but " + reader_->name() +
+                  " continues from " + at_offset(header.first) +
                   (header.first == chain_.offset ? " with another history" : "") +
                   ". This is damage, nothing was changed; run holdfast-check on this folder");
   return phase_;
@@ -48,14 +49,15 @@ Recovery::Phase Recovery::judge_end(const std::string& why, uint64_t byte) {
     const File& next = segments_[segment_ + 1];
     raise_floor(next.ref.first, "segment " + next.name);
     if (floor_ <= good_.offset)
-      return refuse("log segment " + reader_->name() + ", byte " + std::to_string(byte) + " (" + at_offset(good_.offset) +
-                    "): " + why + ", though the segment was closed. This is damage, nothing was changed; run "
+      return refuse("log segment " + reader_->name() + ", byte " + std::to_string(byte) + " (" +
+                    at_offset(good_.offset) + "): " + why +
+                    ", though the segment was closed. This is damage, nothing was changed; run "
                     "holdfast-check on this folder");
   }
   if (floor_ > good_.offset) {
-    const std::string where =
-        reader_ ? "log segment " + reader_->name() + ", byte " + std::to_string(byte) + " (" + at_offset(good_.offset) + ")"
-                : "data folder (" + at_offset(good_.offset) + ")";
+    const std::string where = reader_ ? "log segment " + reader_->name() + ", byte " + std::to_string(byte) +
+                                            " (" + at_offset(good_.offset) + ")"
+                                      : "data folder (" + at_offset(good_.offset) + ")";
     return refuse(where + ": " + why + ". This is damage, not a torn tail: " + floor_source_ +
                   " tells that everything up to " + at_offset(floor_) +
                   " was on disk. Nothing was changed; run holdfast-check on this folder");
@@ -84,10 +86,12 @@ Status Recovery::add_rescue_steps(const TornTail& torn) {
   const std::string copy = rescue_name(torn.segment, torn.byte);
   std::vector<FileStep> copying;
   for (uint64_t at = 0; at < torn.bytes;) {
-    Result<std::string> bytes = files_.read(torn.segment, torn.byte + at, std::min<uint64_t>(rescue_chunk_bytes, torn.bytes - at));
+    Result<std::string> bytes =
+        files_.read(torn.segment, torn.byte + at, std::min<uint64_t>(rescue_chunk_bytes, torn.bytes - at));
     if (!bytes || bytes->empty())
-      return Error{"log segment " + torn.segment + ", byte " + std::to_string(torn.byte + at) +
-                   ": the torn tail can't be saved: " + (bytes ? "the file became shorter" : bytes.error().message)};
+      return Error{
+          "log segment " + torn.segment + ", byte " + std::to_string(torn.byte + at) +
+          ": the torn tail can't be saved: " + (bytes ? "the file became shorter" : bytes.error().message)};
     only_zeros = only_zeros && bytes->find_first_not_of('\0') == std::string::npos;
     const uint64_t here = at;
     at += bytes->size();
@@ -102,9 +106,10 @@ Status Recovery::add_rescue_steps(const TornTail& torn) {
   }
   repair_.push_back({.kind = Kind::Truncate, .name = torn.segment, .offset = torn.byte});
   repair_.push_back({.kind = Kind::Sync, .name = torn.segment});
-  notes_.push_back("log segment " + torn.segment + ", byte " + std::to_string(torn.byte) + " (" + at_offset(torn.offset) +
-                   "): " + torn.why + "; a torn tail of " + std::to_string(torn.bytes) + " bytes, none of it known to have " +
-                   "been synced, is cut" + (only_zeros ? "" : " and kept as " + copy));
+  notes_.push_back("log segment " + torn.segment + ", byte " + std::to_string(torn.byte) + " (" +
+                   at_offset(torn.offset) + "): " + torn.why + "; a torn tail of " +
+                   std::to_string(torn.bytes) + " bytes, none of it known to have " + "been synced, is cut" +
+                   (only_zeros ? "" : " and kept as " + copy));
   return ok();
 }
 

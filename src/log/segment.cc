@@ -77,6 +77,8 @@ Result<SegmentHeader> decode_segment_header(Bytes in) {
 std::string segment_name(LogOffset first) { return numbered_name("log-", first, ".aof"); }
 std::optional<LogOffset> parse_segment_name(Bytes name) { return parse_numbered_name(name, "log-", ".aof"); }
 std::string snapshot_name(LogOffset offset) { return numbered_name("snapshot-", offset, ".rdb"); }
-std::optional<LogOffset> parse_snapshot_name(Bytes name) { return parse_numbered_name(name, "snapshot-", ".rdb"); }
+std::optional<LogOffset> parse_snapshot_name(Bytes name) {
+  return parse_numbered_name(name, "snapshot-", ".rdb");
+}
 
 }  // namespace hf::log

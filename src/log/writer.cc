@@ -1,5 +1,5 @@
-// Sealing frames, planning jobs, taking answers. The order of steps inside a job is what makes a crash at any of them
-// harmless; each order is explained where it is made.
+// Sealing frames, planning jobs, taking answers. The order of steps inside a job is what makes a crash at any
+// of them harmless; each order is explained where it is made.
 #include "log/writer.h"
 
 #include <algorithm>
@@ -49,7 +49,7 @@ Writer::Writer(WriterOptions options, ResumePoint from)
   }
 }
 
-// ---- appending -------------------------------------------------------------------------------------------------------
+// ---- appending ----------------------------------------------------------------------------------
 
 LogOffset Writer::append(const FrameInput& input) {
   HF_CHECK(!input.content.empty());
@@ -143,7 +143,7 @@ void Writer::seal(const FrameInput& input, Bytes content, bool more, uint64_t vi
   bytes_sealed_ += header.frame_bytes();
 }
 
-// ---- jobs ------------------------------------------------------------------------------------------------------------
+// ---- jobs ---------------------------------------------------------------------------------------
 
 FileJob Writer::new_job(InFlight what) {
   HF_CHECK(in_flight_ == InFlight::Nothing);
@@ -179,8 +179,9 @@ std::optional<FileJob> Writer::next_job(bool want_sync) {
   return {};
 }
 
-/// The old segment is synced before the new one exists, the new one's header before MANIFEST lists it, and MANIFEST is on
-/// disk before the first frame: so only the last listed segment can be torn, and an unlisted one holds no frame.
+/// The old segment is synced before the new one exists, the new one's header before MANIFEST lists it, and
+/// MANIFEST is on disk before the first frame: so only the last listed segment can be torn, and an unlisted
+/// one holds no frame.
 void Writer::add_opening_steps(const Batch& batch, std::vector<FileStep>& steps) {
   if (current_) steps.push_back({.kind = Kind::Sync, .name = segment_name(current_->first)});
   steps.push_back({.kind = Kind::Write, .name = job_name_, .bytes = batch.header});
@@ -218,7 +219,8 @@ FileJob Writer::batch_job(bool want_sync) {
   return job;
 }
 
-/// What a failed write left behind goes before anything is written there again; synced, so that no crash brings it back.
+/// What a failed write left behind goes before anything is written there again; synced, so that no crash
+/// brings it back.
 FileJob Writer::cut_job() {
   const Batch& batch = batches_.front();
   FileJob job = new_job(InFlight::Cut);
@@ -236,8 +238,8 @@ FileJob Writer::cut_job() {
 
 std::optional<FileJob> Writer::sync_job() {
   if (health_ == Health::Dead || sync_id_ != 0 || synced_ >= written_ || !current_) return {};
-  // Segments before the current one were synced when it was opened, so its file alone covers everything written. A batch
-  // in flight is not claimed, whether or not the sync happens to catch it.
+  // Segments before the current one were synced when it was opened, so its file alone covers everything
+  // written. A batch in flight is not claimed, whether or not the sync happens to catch it.
   sync_id_ = next_id_++;
   sync_job_covers_ = written_;
   FileJob job{.id = sync_id_, .lane = Lane::Sync};
@@ -263,7 +265,7 @@ void Writer::set_snapshots(std::vector<SnapshotNote> snapshots) {
   manifest_dirty_ = true;
 }
 
-// ---- answers ---------------------------------------------------------------------------------------------------------
+// ---- answers ------------------------------------------------------------------------------------
 
 void Writer::retry() {
   if (health_ == Health::Failing) may_try_ = true;
@@ -325,7 +327,8 @@ WriterEvent Writer::log_job_failed(const FileJobDone& done) {
   in_flight_ = InFlight::Nothing;
   health_ = Health::Failing;
   may_try_ = false;
-  reason_ = "cannot write the log (" + job_name_ + "): " + done.message + "; make room or mend the disk, it is tried again each second";
+  reason_ = "cannot write the log (" + job_name_ + "): " + done.message +
+            "; make room or mend the disk, it is tried again each second";
   if (what == InFlight::Manifest || what == InFlight::Shutdown) manifest_dirty_ = true;
   if (what == InFlight::Shutdown) manifest_.clean_end.reset();
   if (what == InFlight::Batch) {
@@ -344,12 +347,13 @@ WriterEvent Writer::log_job_failed(const FileJobDone& done) {
   return WriterEvent::Failed;
 }
 
-/// The system may have dropped the pages it could not write and may call the next sync a success: there is no telling
-/// what is on disk any more.
+/// The system may have dropped the pages it could not write and may call the next sync a success: there is no
+/// telling what is on disk any more.
 WriterEvent Writer::die(const FileJobDone& done) {
   if (done.lane == Lane::Log) in_flight_ = InFlight::Nothing;
   health_ = Health::Dead;
-  reason_ = "cannot sync the log: " + done.message + "; nothing is acknowledged any more. Check the disk, then start again";
+  reason_ = "cannot sync the log: " + done.message +
+            "; nothing is acknowledged any more. Check the disk, then start again";
   return WriterEvent::Died;
 }
 

@@ -1,13 +1,17 @@
-// The log's write side: seals frames, gathers batches, plans the disk's jobs and knows how far the log is written and
-// synced. A state machine without I/O: the caller hands jobs to their lanes and brings the answers back.
+// The log's write side: seals frames, gathers batches, plans the disk's jobs and knows how far the log is
+// written and synced. A state machine without I/O: the caller hands jobs to their lanes and brings the
+// answers back.
 //
-//   append() ... append()  ->  next_job(want_sync)  ->  Lane::Log  ->  job_done()  ->  written(), synced() moved
+//   append() ... append()  ->  next_job(want_sync)  ->  Lane::Log  ->  job_done()  ->  written(), synced()
+//   moved
 //
 // Invariants
 //   1. At most one job on Lane::Log and one on Lane::Sync; frames appended meanwhile make the next batch.
 //   2. synced() <= written() <= end(). synced() only claims what was written before that sync was asked for.
-//   3. A segment is synced before its successor is begun, and a segment is in MANIFEST before its first frame is written.
-//   4. A batch whose write failed is kept, and is written again only after what it left behind was cut and synced.
+//   3. A segment is synced before its successor is begun, and a segment is in MANIFEST before its first frame
+//   is written.
+//   4. A batch whose write failed is kept, and is written again only after what it left behind was cut and
+//   synced.
 //   5. After a failed sync nothing is written, synced or claimed ever again (Dead).
 #pragma once
 #include <deque>
@@ -28,14 +32,16 @@ namespace hf::log {
 
 /// Where writing goes on: made by Recovery, or by `fresh_start` for an empty folder.
 struct ResumePoint {
-  Manifest manifest;           ///< cluster id, segments, history as recovered; the writer keeps it up to date
-  LogOffset end;               ///< offset behind the last frame
-  uint64_t visible_end = 0;    ///< Redis-visible offset there
-  uint64_t last_sum = 0;       ///< sum of the last frame (0: none)
-  uint64_t segment_bytes = 0;  ///< length of the last segment up to `end`; 0: there is none, the first append opens one
-  Epoch epoch_max;             ///< highest epoch seen anywhere: the next reign takes a higher one
-  WallMs wall_ms = 0;          ///< the last frame's time: the clock of records does not run backwards
-  bool manifest_stale = false;  ///< the file MANIFEST does not say what `manifest` says: written before the first frame
+  Manifest manifest;         ///< cluster id, segments, history as recovered; the writer keeps it up to date
+  LogOffset end;             ///< offset behind the last frame
+  uint64_t visible_end = 0;  ///< Redis-visible offset there
+  uint64_t last_sum = 0;     ///< sum of the last frame (0: none)
+  uint64_t segment_bytes =
+      0;            ///< length of the last segment up to `end`; 0: there is none, the first append opens one
+  Epoch epoch_max;  ///< highest epoch seen anywhere: the next reign takes a higher one
+  WallMs wall_ms = 0;  ///< the last frame's time: the clock of records does not run backwards
+  bool manifest_stale =
+      false;  ///< the file MANIFEST does not say what `manifest` says: written before the first frame
 };
 /// CHECK: is_id(cluster_id).
 ResumePoint fresh_start(std::string cluster_id);
@@ -46,7 +52,8 @@ struct WriterOptions {
   uint64_t salt_seed = 0;  ///< salts are drawn from it: random in production, chosen in the simulator
 };
 
-/// One turn's content. Contents over limits::frame_content_bytes_max are cut into frames with `more` by the writer.
+/// One turn's content. Contents over limits::frame_content_bytes_max are cut into frames with `more` by the
+/// writer.
 struct FrameInput {
   FrameType type = FrameType::Data;
   Epoch epoch;
@@ -78,34 +85,38 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // ---- appending -----------------------------------------------------------------------------------------------
-  /// Seals `input` behind the last frame: one copy and one sum, no I/O. Returns the log's new end. A snapshot's cut must
-  /// be taken at such an end (cut_point()), never while content of the turn is still waiting to be appended.
+  // ---- appending --------------------------------------------------------------------------------
+  /// Seals `input` behind the last frame: one copy and one sum, no I/O. Returns the log's new end. A
+  /// snapshot's cut must be taken at such an end (cut_point()), never while content of the turn is still
+  /// waiting to be appended.
   LogOffset append(const FrameInput& input);
-  /// Appends the record that opens `reign` and adds it to the history (MANIFEST is rewritten with the next batch). Sync
-  /// it before serving. CHECK: reign.first == end(), and it follows the last reign.
+  /// Appends the record that opens `reign` and adds it to the history (MANIFEST is rewritten with the next
+  /// batch). Sync it before serving. CHECK: reign.first == end(), and it follows the last reign.
   LogOffset begin_reign(const Reign& reign, WallMs wall_ms);
 
-  // ---- jobs ----------------------------------------------------------------------------------------------------
-  /// The next job for Lane::Log, if one is due and none is in flight: a batch (with its segment, MANIFEST and sync where
-  /// needed), a cut after a failed write, or a rewritten MANIFEST. `want_sync`: what is appended so far must end up synced
-  /// (policy `always`, or a reply that waits for the sync): then also when nothing new is to be written.
+  // ---- jobs -------------------------------------------------------------------------------------
+  /// The next job for Lane::Log, if one is due and none is in flight: a batch (with its segment, MANIFEST and
+  /// sync where needed), a cut after a failed write, or a rewritten MANIFEST. `want_sync`: what is appended
+  /// so far must end up synced (policy `always`, or a reply that waits for the sync): then also when nothing
+  /// new is to be written.
   std::optional<FileJob> next_job(bool want_sync);
-  /// For `everysec`: a job for Lane::Sync that covers what is written now; none when one is in flight or all is synced.
+  /// For `everysec`: a job for Lane::Sync that covers what is written now; none when one is in flight or all
+  /// is synced.
   std::optional<FileJob> sync_job();
-  /// The last job: everything synced, MANIFEST with the clean end. CHECK: idle(), health() is Good. Append nothing after.
+  /// The last job: everything synced, MANIFEST with the clean end. CHECK: idle(), health() is Good. Append
+  /// nothing after.
   FileJob shutdown_job();
   /// Every answer from Lane::Log and Lane::Sync, in any order between the two.
   WriterEvent job_done(const FileJobDone& done);
   /// Let the kept batch (or its cut) be tried again; no effect unless Failing.
   void retry();
 
-  // ---- what holds ------------------------------------------------------------------------------------------------
+  // ---- what holds -------------------------------------------------------------------------------
   LogOffset end() const { return end_; }          ///< of what is appended
   LogOffset written() const { return written_; }  ///< handed to the system: survives kill -9
   LogOffset synced() const { return synced_; }    ///< survives a power cut
   uint64_t visible_end() const { return visible_end_; }
-  WallMs wall_ms() const { return wall_ms_; }     ///< of the last frame
+  WallMs wall_ms() const { return wall_ms_; }  ///< of the last frame
   bool sync_in_flight() const { return sync_id_ != 0; }
   /// Nothing appended that is not written, and no job in flight.
   bool idle() const;
@@ -135,9 +146,9 @@ class Writer {
   /// Sealed frames that go to one place of one segment.
   struct Batch {
     SegmentRef segment;
-    bool opens = false;   ///< the segment has to be created first
-    std::string header;   ///< then its header
-    uint64_t at = 0;      ///< byte of the segment where `frames` go
+    bool opens = false;  ///< the segment has to be created first
+    std::string header;  ///< then its header
+    uint64_t at = 0;     ///< byte of the segment where `frames` go
     std::string frames;
     LogOffset end;
   };
@@ -163,22 +174,23 @@ class Writer {
   uint64_t visible_end_, last_sum_;
   WallMs wall_ms_;
 
-  SegmentRef sealing_;           ///< segment that the last frame was sealed for
-  uint64_t sealing_bytes_ = 0;   ///< its length with everything sealed; 0: none yet
+  SegmentRef sealing_;                 ///< segment that the last frame was sealed for
+  uint64_t sealing_bytes_ = 0;         ///< its length with everything sealed; 0: none yet
   std::optional<SegmentRef> current_;  ///< segment that written_ lies in
   std::deque<Batch> batches_;
-  bool front_taken_ = false;     ///< the front batch is in flight, or kept after a failure: nothing is added to it
-  std::string spare_;            ///< a written batch's memory, used again
+  bool front_taken_ =
+      false;           ///< the front batch is in flight, or kept after a failure: nothing is added to it
+  std::string spare_;  ///< a written batch's memory, used again
   size_t unwritten_ = 0;
   uint64_t bytes_sealed_ = 0;
   unsigned compress_skips_ = 0, compress_misses_ = 0;
 
   InFlight in_flight_ = InFlight::Nothing;
   uint64_t log_id_ = 0, sync_id_ = 0, next_id_ = 1;
-  std::string job_name_;         ///< segment that the job on Lane::Log writes to, for reason()
-  size_t rename_step_ = 0;       ///< of an opening batch's job: from its success on the segment is in MANIFEST
+  std::string job_name_;    ///< segment that the job on Lane::Log writes to, for reason()
+  size_t rename_step_ = 0;  ///< of an opening batch's job: from its success on the segment is in MANIFEST
   std::optional<LogOffset> log_job_covers_;  ///< synced when the job on Lane::Log succeeds
-  LogOffset sync_job_covers_;    ///< the same for Lane::Sync
+  LogOffset sync_job_covers_;                ///< the same for Lane::Sync
   bool cut_due_ = false, cut_removes_ = false, may_try_ = false;
   Health health_ = Health::Good;
   std::string reason_;

@@ -19,14 +19,16 @@ using hf::log::VerifiedSnapshot;
 constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
     "\n"
-    "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. Reads only,\n"
+    "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. Reads "
+    "only,\n"
     "changes nothing. Stop the server first, or check a copy: a log that is being written looks torn.\n"
     "\n"
     "  --json    one JSON object instead of a table\n"
     "  --help    this text\n"
     "\n"
     "Exit status: 0 sound (a torn tail, which the server cuts by itself at the next start, is sound),\n"
-    "             1 damaged, 2 unusable (no data folder, unreadable, written by a newer version, or bad usage).\n";
+    "             1 damaged, 2 unusable (no data folder, unreadable, written by a newer version, or bad "
+    "usage).\n";
 
 /// Blocks are verified by their sums; what is inside them is the store's business at loading.
 class Discard final : public hf::snapshot::EntrySink {
@@ -54,7 +56,8 @@ VerifiedSnapshot verify_snapshot(hf::Files& files, const std::string& name) {
   const hf::snapshot::Header& header = reader.header();
   if (header.offset != report.end) {
     report.soundness = Soundness::Damaged;
-    report.finding = "byte 16: the header says offset " + std::to_string(header.offset.value) + ", the name another";
+    report.finding =
+        "byte 16: the header says offset " + std::to_string(header.offset.value) + ", the name another";
     return result;
   }
   report.finding = header.reason + (header.tag.empty() ? "" : ", tag " + header.tag);
@@ -101,13 +104,14 @@ void print_json(const std::string& folder, const FolderReport& report) {
 
 void print_table(const std::string& folder, const FolderReport& report) {
   std::printf("%s\n\n", folder.c_str());
-  std::printf("%-34s %-9s %14s %10s %20s %20s  %-8s  %s\n", "FILE", "KIND", "BYTES", "ITEMS", "FROM OFFSET", "TO OFFSET",
-              "STATE", "FINDING");
+  std::printf("%-34s %-9s %14s %10s %20s %20s  %-8s  %s\n", "FILE", "KIND", "BYTES", "ITEMS", "FROM OFFSET",
+              "TO OFFSET", "STATE", "FINDING");
   for (const FileReport& file : report.files)
     std::printf("%-34s %-9s %14llu %10llu %20llu %20llu  %-8s  %s\n", file.name.c_str(), file.kind.c_str(),
                 static_cast<unsigned long long>(file.bytes), static_cast<unsigned long long>(file.items),
-                static_cast<unsigned long long>(file.first.value), static_cast<unsigned long long>(file.end.value),
-                soundness_text(file.soundness), file.finding.c_str());
+                static_cast<unsigned long long>(file.first.value),
+                static_cast<unsigned long long>(file.end.value), soundness_text(file.soundness),
+                file.finding.c_str());
   std::printf("\n%s: %s\n", soundness_text(report.soundness), report.verdict.c_str());
 }
 

@@ -11,7 +11,8 @@
 namespace hf::snapshot {
 namespace {
 
-constexpr Bytes header_magic = "HFSnapsh", block_magic = "HFBk", index_magic = "HFIx", footer_magic = "HFSnpEnd";
+constexpr Bytes header_magic = "HFSnapsh", block_magic = "HFBk", index_magic = "HFIx",
+                footer_magic = "HFSnpEnd";
 constexpr size_t fixed_header_bytes = 76;  // up to the texts
 constexpr uint32_t flag_compressed = 1;
 
@@ -43,7 +44,7 @@ std::string file_name(LogOffset offset) {
 }
 std::string temp_name(LogOffset offset) { return file_name(offset) + ".tmp"; }
 
-// ---- header ------------------------------------------------------------------------------------------------------------
+// ---- header -------------------------------------------------------------------------------------
 
 std::string encode_header(const Header& header) {
   std::string out(header_magic);
@@ -93,7 +94,8 @@ Result<Header> decode_header(Bytes in) {
   header.wall_ms = get_le<int64_t>(in, 48);
   header.cluster_id = id_from_bytes(in.substr(56, 20));
   Bytes rest = in.substr(fixed_header_bytes, in.size() - fixed_header_bytes - 8);
-  if (!take_text(rest, header.reason) || !take_text(rest, header.tag)) return Error{"a text that overruns the header"};
+  if (!take_text(rest, header.reason) || !take_text(rest, header.tag))
+    return Error{"a text that overruns the header"};
   auto history = History::decode(rest);
   if (!history || !rest.empty()) return Error{"the header's history is malformed"};
   header.history = std::move(*history);
@@ -105,7 +107,7 @@ uint64_t header_sum(Bytes encoded) {
   return get_le<uint64_t>(encoded, encoded.size() - 8);
 }
 
-// ---- blocks ------------------------------------------------------------------------------------------------------------
+// ---- blocks -------------------------------------------------------------------------------------
 
 std::string encode_block(Bytes raw, uint32_t entries, uint32_t number, uint64_t salt) {
   HF_CHECK(!raw.empty() && raw.size() <= limits::snapshot_block_raw_bytes_max);
@@ -159,7 +161,7 @@ Result<std::string> decode_block(Bytes block, const BlockHeader& header) {
   return raw;
 }
 
-// ---- index and footer --------------------------------------------------------------------------------------------------
+// ---- index and footer ---------------------------------------------------------------------------
 
 std::string encode_index(const std::vector<IndexEntry>& index, uint64_t salt) {
   std::string out(index_magic);
@@ -203,11 +205,12 @@ std::string encode_footer(const Footer& footer, uint64_t salt) {
 
 Result<Footer> decode_footer(Bytes in, uint64_t salt) {
   if (in.size() < footer_bytes) return Error{"the file ends before its footer"};
-  if (!in.starts_with(footer_magic)) return Error{"no footer at the end of the file: it is cut short or damaged"};
+  if (!in.starts_with(footer_magic))
+    return Error{"no footer at the end of the file: it is cut short or damaged"};
   if (!sum_matches(in.substr(0, footer_bytes))) return Error{"checksum mismatch in the footer"};
   if (get_le<uint64_t>(in, 8) != salt) return Error{"the footer of another snapshot"};
-  return Footer{get_le<uint64_t>(in, 16), get_le<uint64_t>(in, 24), get_le<uint64_t>(in, 32), get_le<uint64_t>(in, 40),
-                get_le<uint64_t>(in, 48)};
+  return Footer{get_le<uint64_t>(in, 16), get_le<uint64_t>(in, 24), get_le<uint64_t>(in, 32),
+                get_le<uint64_t>(in, 40), get_le<uint64_t>(in, 48)};
 }
 
 }  // namespace hf::snapshot

@@ -46,7 +46,7 @@ struct BlockHeader {
   bool compressed = false;
   uint32_t stored_bytes = 0, raw_bytes = 0;
   uint32_t entries = 0;
-  uint32_t number = 0;   ///< from 0
+  uint32_t number = 0;  ///< from 0
   bool operator==(const BlockHeader&) const = default;
 };
 constexpr size_t block_header_bytes = 40;
@@ -61,8 +61,8 @@ constexpr size_t entry_prefix_bytes = 8;
 constexpr uint32_t database_max = 1u << 20;
 
 struct IndexEntry {
-  uint64_t at = 0;       ///< byte of the block
-  uint32_t bytes = 0;    ///< of the whole block
+  uint64_t at = 0;     ///< byte of the block
+  uint32_t bytes = 0;  ///< of the whole block
   uint32_t entries = 0;
   bool operator==(const IndexEntry&) const = default;
 };

@@ -1,5 +1,5 @@
-// Loading: header, footer, index, then block after block. Nothing is believed before its sum was checked, and no length
-// before it was held against the file.
+// Loading: header, footer, index, then block after block. Nothing is believed before its sum was checked, and
+// no length before it was held against the file.
 #include "snapshot/reader.h"
 
 #include "base/check.h"
@@ -59,7 +59,8 @@ Reader::Phase Reader::read_index() {
   Result<std::vector<IndexEntry>> index = decode_index(*encoded, salt_);
   if (!index) return damaged(footer_.index_at, index.error().message);
   index_ = std::move(*index);
-  if (index_.size() != footer_.blocks) return damaged(footer_.index_at, "index and footer disagree on the blocks");
+  if (index_.size() != footer_.blocks)
+    return damaged(footer_.index_at, "index and footer disagree on the blocks");
   // Blocks lie side by side between header and index: no byte of the file is outside a sum.
   uint64_t at = at_;
   for (const IndexEntry& entry : index_) {
@@ -93,14 +94,16 @@ Status Reader::load_block(EntrySink& sink) {
   if (!block) return block.error();
   const Result<BlockHeader> header = decode_block_header(*block, salt_);
   if (!header) return header.error();
-  if (header->number != block_ || header->entries != entry.entries) return Error{"the index describes another block"};
+  if (header->number != block_ || header->entries != entry.entries)
+    return Error{"the index describes another block"};
   const Result<std::string> raw = decode_block(*block, *header);
   if (!raw) return raw.error();
   Bytes rest = *raw;
   for (uint32_t i = 0; i < header->entries; ++i) {
     if (rest.size() < entry_prefix_bytes) return Error{"an entry overruns its block"};
     const uint32_t db = get_le<uint32_t>(rest, 0), bytes = get_le<uint32_t>(rest, 4);
-    if (db > database_max || bytes > rest.size() - entry_prefix_bytes) return Error{"an entry overruns its block"};
+    if (db > database_max || bytes > rest.size() - entry_prefix_bytes)
+      return Error{"an entry overruns its block"};
     if (Status status = sink.entry(db, rest.substr(entry_prefix_bytes, bytes)); !status)
       return Error{"entry " + std::to_string(i) + ": " + status.error().message};
     rest.remove_prefix(entry_prefix_bytes + bytes);

@@ -1,5 +1,5 @@
-// Loads (or merely verifies) a snapshot file stepwise. Every block is verified before anything in it is used, and every
-// length is held against a limit and the file before it is trusted.
+// Loads (or merely verifies) a snapshot file stepwise. Every block is verified before anything in it is used,
+// and every length is held against a limit and the file before it is trusted.
 #pragma once
 #include <string>
 #include <vector>
@@ -41,8 +41,8 @@ class Reader {
 
   /// Header, footer and index. Damaged: see reason().
   Phase open();
-  /// In phase Loading: about `budget_bytes` of raw entries, at least one block. After Damaged the sink's state is
-  /// incomplete: throw it away.
+  /// In phase Loading: about `budget_bytes` of raw entries, at least one block. After Damaged the sink's
+  /// state is incomplete: throw it away.
   Phase step(size_t budget_bytes, EntrySink& sink);
 
   Phase phase() const { return phase_; }

@@ -1,5 +1,5 @@
-// Verified entries go into the store through its own loader. In a file of its own: who merely verifies a snapshot does
-// not need a store.
+// Verified entries go into the store through its own loader. In a file of its own: who merely verifies a
+// snapshot does not need a store.
 #include "snapshot/reader.h"
 #include "store/store.h"
 

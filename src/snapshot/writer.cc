@@ -1,5 +1,5 @@
-// Entries into blocks, blocks into jobs. Only the closures in the jobs' steps run on the lane's thread; they share the
-// OnLane with the writer, which looks at nothing but its atomic byte count.
+// Entries into blocks, blocks into jobs. Only the closures in the jobs' steps run on the lane's thread; they
+// share the OnLane with the writer, which looks at nothing but its atomic byte count.
 #include "snapshot/writer.h"
 
 #include <atomic>
@@ -25,7 +25,10 @@ struct Writer::OnLane {
 };
 
 Writer::Writer(Header header, WriterOptions options)
-    : header_(std::move(header)), options_(options), lane_(std::make_shared<OnLane>()), next_id_(options.first_job_id) {
+    : header_(std::move(header)),
+      options_(options),
+      lane_(std::make_shared<OnLane>()),
+      next_id_(options.first_job_id) {
   HF_CHECK(is_id(header_.cluster_id));
 }
 
@@ -66,7 +69,8 @@ void Writer::entry_added(size_t begin) {
   waiting_ += added;
   if (over) {
     fail("more than " + std::to_string(options_.waiting_bytes_max) +
-         " bytes wait to be written: the disk does not keep up with the changes. Try again when there is less load");
+         " bytes wait to be written: the disk does not keep up with the changes. Try again when there is "
+         "less load");
     return;
   }
   if (open_.raw.size() < options_.block_bytes) return;
@@ -132,7 +136,8 @@ void Writer::add_last_steps(std::vector<FileStep>& steps) {
 
 std::optional<FileJob> Writer::next_job(LogOffset synced) {
   if (in_flight_id_ != 0 || state_ == State::Failed || state_ == State::Done) return {};
-  const bool last = state_ == State::Finishing && ready_.size() <= blocks_per_job_max && synced >= header_.offset;
+  const bool last =
+      state_ == State::Finishing && ready_.size() <= blocks_per_job_max && synced >= header_.offset;
   if (ready_.empty() && !last) return {};
   FileJob job{.lane = Lane::Snapshot};
   const std::string temp = temp_name(header_.offset);

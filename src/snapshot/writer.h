@@ -1,5 +1,6 @@
-// Writes the state at one offset into a file while the server goes on: takes entries from a walk, packs them into blocks
-// of about 256 KiB, and plans jobs whose steps compress and sum on the lane's thread. No I/O here.
+// Writes the state at one offset into a file while the server goes on: takes entries from a walk, packs them
+// into blocks of about 256 KiB, and plans jobs whose steps compress and sum on the lane's thread. No I/O
+// here.
 //
 //   Writer w(...); store.begin_walk(w)
 //   each slice: store.walk_some(...); next_job(synced) -> Lane::Snapshot; answers -> job_done()
@@ -22,7 +23,8 @@ struct WriterOptions {
   size_t block_bytes = limits::snapshot_block_bytes;
   /// Entries handed over and not yet on disk. Past it the snapshot fails, never the server.
   size_t waiting_bytes_max = 256 * 1024 * 1024;
-  /// Ids of jobs rise along a lane: give the next free one, take next_job_id() back for the following snapshot.
+  /// Ids of jobs rise along a lane: give the next free one, take next_job_id() back for the following
+  /// snapshot.
   uint64_t first_job_id = 1;
 };
 
@@ -47,8 +49,9 @@ class Writer final : public store::WalkConsumer {
   /// The walk is complete. No effect once Failed.
   void finish();
 
-  /// What can go to Lane::Snapshot now, one job at a time. The last job, which gives the file its final name, is held back
-  /// until `synced`, the log's synced offset, has reached the cut: a snapshot ahead of its log would look like damage.
+  /// What can go to Lane::Snapshot now, one job at a time. The last job, which gives the file its final name,
+  /// is held back until `synced`, the log's synced offset, has reached the cut: a snapshot ahead of its log
+  /// would look like damage.
   std::optional<FileJob> next_job(LogOffset synced);
   /// The answer; state() tells what it meant.
   void job_done(const FileJobDone& done);
@@ -61,8 +64,8 @@ class Writer final : public store::WalkConsumer {
   const std::string& reason() const { return reason_; }
   const Header& header() const { return header_; }
   std::string name() const { return file_name(header_.offset); }
-  /// Bytes handed over and not yet on disk. Above `pause_bytes()` the caller should stop walking until it falls (what
-  /// changing entries hand over comes all the same).
+  /// Bytes handed over and not yet on disk. Above `pause_bytes()` the caller should stop walking until it
+  /// falls (what changing entries hand over comes all the same).
   size_t waiting_bytes() const { return waiting_; }
   size_t pause_bytes() const { return options_.waiting_bytes_max / 8; }
   bool should_pause() const { return waiting_ > pause_bytes(); }
@@ -90,11 +93,11 @@ class Writer final : public store::WalkConsumer {
   std::shared_ptr<OnLane> lane_;
   Block open_;
   std::deque<Block> ready_;
-  uint32_t blocks_ = 0;          ///< handed to the lane
+  uint32_t blocks_ = 0;  ///< handed to the lane
   size_t waiting_ = 0, in_flight_bytes_ = 0;
   uint64_t keys_ = 0, raw_bytes_ = 0;
   uint64_t next_id_, in_flight_id_ = 0;
-  bool begun_ = false;           ///< the temporary file may exist
+  bool begun_ = false;  ///< the temporary file may exist
   bool last_in_flight_ = false;
 };
 

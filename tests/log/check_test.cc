@@ -70,7 +70,8 @@ TEST_CASE("damage in any segment is found, with the byte, also below the snapsho
   // A snapshot above the damage lets the server start; the folder is damaged all the same.
   const std::string second = segment_name(manifest.segments[1].first);
   const auto header = decode_segment_header(disk.content(second));
-  const SnapshotPoint point{header->first, header->previous_sum, header->visible_offset, 0, cluster, manifest.history};
+  const SnapshotPoint point{header->first, header->previous_sum, header->visible_offset, 0,
+                            cluster,       manifest.history};
   VerifiedSnapshot snapshot{{.name = snapshot_name(header->first), .kind = "snapshot"}, point};
   disk.content(snapshot.report.name) = "a snapshot";
   const FolderReport again = check_folder(disk, {snapshot});
@@ -103,8 +104,11 @@ TEST_CASE("a missing segment and a damaged snapshot are damage") {
   MemoryFiles disk;
   fill(disk, true);
   disk.content(snapshot_name({33})) = "broken";
-  const VerifiedSnapshot broken{
-      {.name = snapshot_name({33}), .kind = "snapshot", .soundness = Soundness::Damaged, .finding = "byte 0: broken"}, {}};
+  const VerifiedSnapshot broken{{.name = snapshot_name({33}),
+                                 .kind = "snapshot",
+                                 .soundness = Soundness::Damaged,
+                                 .finding = "byte 0: broken"},
+                                {}};
   FolderReport report = check_folder(disk, {broken});
   CHECK(report.soundness == Soundness::Damaged);
   CHECK(report.verdict.find("would start") != std::string::npos);

@@ -59,12 +59,14 @@ TEST_CASE("a frame cut anywhere is incomplete") {
   encode_frame(sample(5), "hello", bytes);
   DecodedFrame frame;
   CHECK(decode_frame("", 77, frame) == Verdict::End);
-  for (size_t n = 1; n < bytes.size(); ++n) REQUIRE(decode_frame(bytes.substr(0, n), 77, frame) == Verdict::Incomplete);
+  for (size_t n = 1; n < bytes.size(); ++n)
+    REQUIRE(decode_frame(bytes.substr(0, n), 77, frame) == Verdict::Incomplete);
 }
 
 TEST_CASE("zeros are never a frame") {
   DecodedFrame frame;
-  for (const size_t n : {1u, 87u, 88u, 4096u}) CHECK(decode_frame(std::string(n, '\0'), 0, frame) == Verdict::Zeros);
+  for (const size_t n : {1u, 87u, 88u, 4096u})
+    CHECK(decode_frame(std::string(n, '\0'), 0, frame) == Verdict::Zeros);
 }
 
 TEST_CASE("a frame of another segment is told apart from a damaged one") {
@@ -105,8 +107,13 @@ TEST_CASE("an epoch record names its reign") {
 }
 
 TEST_CASE("a segment header comes back, and every flipped byte or cut is named") {
-  const SegmentHeader header{.salt = 5, .first = {42}, .epoch = {3}, .visible_offset = 40, .previous_sum = 99,
-                             .wall_ms = 1700000000000, .cluster_id = test::cluster};
+  const SegmentHeader header{.salt = 5,
+                             .first = {42},
+                             .epoch = {3},
+                             .visible_offset = 40,
+                             .previous_sum = 99,
+                             .wall_ms = 1700000000000,
+                             .cluster_id = test::cluster};
   const std::string bytes = encode_segment_header(header);
   REQUIRE(bytes.size() == segment_header_bytes);
   const auto back = decode_segment_header(bytes + "frames");

@@ -1,5 +1,5 @@
-// Golden files: bytes kept beside the tests, so that a format never changes by accident. When one must change, the
-// format's version does too, and the hidden test [make-golden] writes the new files.
+// Golden files: bytes kept beside the tests, so that a format never changes by accident. When one must
+// change, the format's version does too, and the hidden test [make-golden] writes the new files.
 #pragma once
 #include <fstream>
 #include <iterator>

@@ -1,4 +1,5 @@
-// The log's format, byte for byte: what is written today equals the files kept, and the files kept are still read.
+// The log's format, byte for byte: what is written today equals the files kept, and the files kept are still
+// read.
 #include <catch2/catch.hpp>
 
 #include "golden.h"

@@ -52,7 +52,8 @@ inline RecoveryRun recover(Files& files, size_t budget = 1 << 20, size_t read_by
   RecoveryRun run;
   log::Recovery recovery(files, {.wall_ms = 1700000000000, .read_bytes = read_bytes});
   recovery.open();
-  while (recovery.phase() == log::Recovery::Phase::LoadSnapshot) recovery.snapshot_damaged("the test has no loader");
+  while (recovery.phase() == log::Recovery::Phase::LoadSnapshot)
+    recovery.snapshot_damaged("the test has no loader");
   while (recovery.phase() == log::Recovery::Phase::Replay) recovery.step(budget, run.seen);
   run.outcome = std::move(recovery.outcome());
   run.notes = recovery.notes();
@@ -75,8 +76,8 @@ inline std::string command_text(uint64_t number, size_t bytes = 0) {
   std::string value = "value-" + std::to_string(number);
   while (value.size() < bytes) value += static_cast<char>('a' + (number + value.size() * 7) % 26);
   const std::string key = "key:" + std::to_string(number);
-  return "*3\r\n$3\r\nSET\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n$" + std::to_string(value.size()) +
-         "\r\n" + value + "\r\n";
+  return "*3\r\n$3\r\nSET\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n$" +
+         std::to_string(value.size()) + "\r\n" + value + "\r\n";
 }
 
 inline LogOffset append(log::Writer& writer, const std::string& content, WallMs wall_ms = 1700000000001) {

@@ -1,5 +1,6 @@
-// A disk in memory that forgets like a real one: what was not synced may be lost, kept or garbled at a crash, page by
-// page and in any order; names that were not synced with their folder may be lost too. Runs FileJobs, fails on request.
+// A disk in memory that forgets like a real one: what was not synced may be lost, kept or garbled at a crash,
+// page by page and in any order; names that were not synced with their folder may be lost too. Runs FileJobs,
+// fails on request.
 #pragma once
 #include <cerrno>
 #include <functional>
@@ -14,7 +15,8 @@
 
 namespace hf::test {
 
-/// How the next job goes wrong: at step `fail_step` with `code`; a write leaves `short_bytes` of its bytes behind.
+/// How the next job goes wrong: at step `fail_step` with `code`; a write leaves `short_bytes` of its bytes
+/// behind.
 struct DiskFault {
   size_t fail_step = SIZE_MAX;
   int code = ENOSPC;
@@ -23,7 +25,7 @@ struct DiskFault {
 
 class MemoryFiles final : public Files {
  public:
-  // ---- Files ---------------------------------------------------------------------------------------------------------
+  // ---- Files ------------------------------------------------------------------------------------
   Result<std::vector<std::string>> list() override {
     std::vector<std::string> names;
     for (const auto& [name, inode] : names_)
@@ -45,7 +47,7 @@ class MemoryFiles final : public Files {
   }
   std::string unreadable;  ///< reading this file fails
 
-  // ---- jobs ----------------------------------------------------------------------------------------------------------
+  // ---- jobs -------------------------------------------------------------------------------------
   FileJobDone run(const FileJob& job, DiskFault fault = {}) {
     FileJobDone done{.id = job.id, .lane = job.lane};
     for (size_t i = 0; i < job.steps.size(); ++i) {
@@ -56,20 +58,24 @@ class MemoryFiles final : public Files {
       if (fails || !apply(step)) {
         done.ok = false, done.failed_step = i, done.failed_kind = step.kind;
         done.code = fails ? fault.code : ENOENT;
-        done.message = done.code == ENOSPC ? "No space left on device" : done.code == EIO ? "Input/output error" : "no such file";
+        done.message = done.code == ENOSPC ? "No space left on device"
+                       : done.code == EIO  ? "Input/output error"
+                                           : "no such file";
         return done;
       }
     }
     return done;
   }
-  /// Only the first `steps` of the job, and `short_bytes` of the one after if that is a write: a crash comes next.
+  /// Only the first `steps` of the job, and `short_bytes` of the one after if that is a write: a crash comes
+  /// next.
   void run_part(const FileJob& job, size_t steps, size_t short_bytes) {
     for (size_t i = 0; i < std::min(steps, job.steps.size()); ++i) HF_CHECK(apply(job.steps[i]));
     if (steps < job.steps.size() && job.steps[steps].kind == FileStep::Kind::Write)
       write(job.steps[steps].name, job.steps[steps].offset, job.steps[steps].bytes.substr(0, short_bytes));
   }
 
-  /// Power cut. Synced bytes and names stay; of the rest, each page and each run of names is kept, lost or garbled.
+  /// Power cut. Synced bytes and names stay; of the rest, each page and each run of names is kept, lost or
+  /// garbled.
   void crash(Prng& prng) {
     const size_t kept = prng.below(name_ops_.size() + 1);
     names_ = durable_names_;
@@ -81,7 +87,7 @@ class MemoryFiles final : public Files {
   /// kill -9: the process is gone, the page cache is not.
   void kill() {}
 
-  // ---- for tests that write files by hand ------------------------------------------------------------------------------
+  // ---- for tests that write files by hand -------------------------------------------------------
   std::string& content(const std::string& name) {
     auto& inode = names_[name];
     if (!inode) inode = std::make_shared<Inode>();
@@ -116,7 +122,8 @@ class MemoryFiles final : public Files {
         left.resize(prng.chance(1, 2) ? longest : shortest + prng.below(longest - shortest + 1), '\0');
         for (size_t at = 0; at < left.size(); at += page_bytes) {
           const size_t n = std::min(page_bytes, left.size() - at);
-          if (at + n <= now.size() && at + n <= durable.size() && now.compare(at, n, durable, at, n) == 0) continue;
+          if (at + n <= now.size() && at + n <= durable.size() && now.compare(at, n, durable, at, n) == 0)
+            continue;
           if (!prng.chance(1, 2)) continue;
           for (size_t i = at; i < at + n; ++i) {
             const bool same = i < now.size() && i < durable.size() && now[i] == durable[i];
@@ -154,7 +161,8 @@ class MemoryFiles final : public Files {
         if (!names_.count(step.name)) return false;
         names_[step.name]->durable = names_[step.name]->now;
         return true;
-      case FileStep::Kind::SyncDir:  // of one folder; syncing both is what the order of operations allows at most
+      case FileStep::Kind::SyncDir:  // of one folder; syncing both is what the order of operations allows at
+                                     // most
         durable_names_ = names_;
         name_ops_.clear();
         return true;

@@ -29,7 +29,8 @@ std::unique_ptr<CutLog> cut_log(size_t segment_bytes) {
     drain(log->disk, writer, true);
     if (i == 6 || i == 13) {
       const Writer::CutPoint cut = writer.cut_point();
-      log->cuts.push_back({cut.offset, cut.previous_sum, cut.visible_offset, cut.wall_ms, cluster, writer.history()});
+      log->cuts.push_back(
+          {cut.offset, cut.previous_sum, cut.visible_offset, cut.wall_ms, cluster, writer.history()});
       log->disk.content(snapshot_name(cut.offset)) = "a snapshot";
     }
   }
@@ -114,7 +115,8 @@ TEST_CASE("a cut inside a frame is refused") {
   CHECK(recover_from(*log, {UINT64_MAX}, {point}).refusal().find("inside a frame") != std::string::npos);
 }
 
-TEST_CASE("a log that ends below its snapshot is damage: the snapshot was only named when the log was synced") {
+TEST_CASE(
+    "a log that ends below its snapshot is damage: the snapshot was only named when the log was synced") {
   const auto log = cut_log(1 << 20);
   const std::string name = "log-00000000000000000000.aof";
   log->disk.content(name).resize(log->disk.content(name).size() / 3);

@@ -13,12 +13,13 @@ namespace {
 const std::string segment0 = "log-00000000000000000000.aof";
 using Folder = std::map<std::string, std::string>;
 
-/// A small log of several segments. `synced_to_the_end`: the last thing done was a sync that a later frame tells of.
+/// A small log of several segments. `synced_to_the_end`: the last thing done was a sync that a later frame
+/// tells of.
 struct SmallLog {
   MemoryFiles disk;
-  std::string text;              ///< everything appended
-  std::vector<size_t> ends;      ///< where frames end in it
-  LogOffset durable;             ///< what frames and MANIFEST tell was durable
+  std::string text;          ///< everything appended
+  std::vector<size_t> ends;  ///< where frames end in it
+  LogOffset durable;         ///< what frames and MANIFEST tell was durable
   Folder folder;
 };
 
@@ -46,7 +47,8 @@ std::unique_ptr<SmallLog> small_log(size_t frames, size_t segment_bytes, bool sy
   return log;
 }
 
-/// What must hold whatever was done to a log: refused by name, or a prefix of whole frames with everything durable.
+/// What must hold whatever was done to a log: refused by name, or a prefix of whole frames with everything
+/// durable.
 void check_verdict(const SmallLog& log, const RecoveryRun& run, const std::string& file, LogOffset durable) {
   if (const std::string why = run.refusal(); !why.empty()) {
     REQUIRE(why.find("byte") != std::string::npos);
@@ -121,7 +123,8 @@ TEST_CASE("pages of an unsynced tail that reached the disk in any order make a t
       for (size_t i = at; i < std::min(at + page, bytes.size()); ++i)
         bytes[i] = prng.chance(1, 2) ? '\0' : static_cast<char>(prng.next());
     }
-    if (prng.chance(1, 2)) bytes.resize(segment_header_bytes + prng.below(bytes.size() - segment_header_bytes));
+    if (prng.chance(1, 2))
+      bytes.resize(segment_header_bytes + prng.below(bytes.size() - segment_header_bytes));
     const RecoveryRun run = recover(log->disk, 1 << 20, 256);
     INFO(run.refusal());
     REQUIRE(run.recovered());
@@ -174,10 +177,12 @@ TEST_CASE("a log file stored as a value fools nobody") {
   Writer writer({.compress = false, .salt_seed = 99}, fresh_start(cluster));
   append(writer, command_text(1));
   drain(disk, writer, false);
-  append(writer, "*1\r\n$" + std::to_string(other->folder.at(segment0).size()) + "\r\n" + other->folder.at(segment0) + "\r\n");
+  append(writer, "*1\r\n$" + std::to_string(other->folder.at(segment0).size()) + "\r\n" +
+                     other->folder.at(segment0) + "\r\n");
   drain(disk, writer, false);
   std::string& bytes = disk.content(segment0);
-  bytes[segment_header_bytes + frame_header_bytes + command_text(1).size() + 20] ^= 1;  // the second frame's header
+  bytes[segment_header_bytes + frame_header_bytes + command_text(1).size() + 20] ^=
+      1;  // the second frame's header
   const RecoveryRun run = recover(disk);
   REQUIRE(run.refusal() == "");
   CHECK(run.seen.text.size() <= command_text(1).size());
@@ -193,7 +198,8 @@ TEST_CASE("a valid frame behind the bad byte that tells of a later sync makes it
   drain(disk, writer, true);
   append(writer, command_text(3));
   drain(disk, writer, false);
-  const size_t second = segment_header_bytes + frame_header_bytes + command_text(1).size() + frame_trailer_bytes;
+  const size_t second =
+      segment_header_bytes + frame_header_bytes + command_text(1).size() + frame_trailer_bytes;
   disk.content(segment0)[second + 100] ^= 1;
   const std::string why = recover(disk).refusal();
   CHECK(why.find("byte " + std::to_string(second)) != std::string::npos);
@@ -232,17 +238,20 @@ TEST_CASE("folders that can't be judged are refused with a sentence") {
   CHECK(refusal_after([&] { log->disk.remove("MANIFEST"); }).find("MANIFEST is missing") == 0);
   CHECK(refusal_after([&] { log->disk.remove(segments[2]); }).find(segments[2]) != std::string::npos);
   CHECK(refusal_after([&] { log->disk.remove(segments.back()); }).find("missing") != std::string::npos);
-  CHECK(refusal_after([&] { log->disk.unreadable = segments[1]; }).find("Input/output error") != std::string::npos);
-  log->disk.unreadable.clear();
-  CHECK(refusal_after([&] { log->disk.content(segments[1]) = log->folder.at(segments[2]); }).find("another segment") !=
+  CHECK(refusal_after([&] { log->disk.unreadable = segments[1]; }).find("Input/output error") !=
         std::string::npos);
+  log->disk.unreadable.clear();
+  CHECK(refusal_after([&] {
+          log->disk.content(segments[1]) = log->folder.at(segments[2]);
+        }).find("another segment") != std::string::npos);
   CHECK(refusal_after([&] {
           Manifest older = *decode_manifest(log->folder.at("MANIFEST"));
           older.segments.pop_back();
           older.durable_upto = {0};
           log->disk.content("MANIFEST") = encode_manifest(older);
         }).find("MANIFEST is older than the log") != std::string::npos);
-  CHECK(refusal_after([&] { log->disk.content(segments[0])[8] = 2; }).find("newer version") != std::string::npos);
+  CHECK(refusal_after([&] { log->disk.content(segments[0])[8] = 2; }).find("newer version") !=
+        std::string::npos);
   CHECK(refusal_after([&] {
           Manifest later = *decode_manifest(log->folder.at("MANIFEST"));
           later.segments.erase(later.segments.begin());

@@ -1,5 +1,5 @@
-// The writer against a disk in memory: batches, rolling, group commit, failures - and whatever happens, what it called
-// synced is there afterwards.
+// The writer against a disk in memory: batches, rolling, group commit, failures - and whatever happens, what
+// it called synced is there afterwards.
 #include <catch2/catch.hpp>
 
 #include "log_support.h"
@@ -284,7 +284,8 @@ TEST_CASE("compressible contents are stored smaller, incompressible ones as they
 
 namespace {
 
-/// One life after another on one disk: random appends, jobs answered late, failures, crashes in the middle of a job.
+/// One life after another on one disk: random appends, jobs answered late, failures, crashes in the middle of
+/// a job.
 void live_and_crash(uint64_t seed) {
   Prng prng(seed);
   MemoryFiles disk;
@@ -305,8 +306,10 @@ void live_and_crash(uint64_t seed) {
 
     Writer writer({.segment_bytes = 300 + prng.below(3000), .salt_seed = prng.next()}, std::move(resume));
     REQUIRE(writer.end().value == appended.size());
-    const Reign reign{{writer.history().empty() ? 1 : writer.history().last().epoch.value + 1 + prng.below(2)},
-                      reign_id(seed * 100 + static_cast<uint64_t>(life)), writer.end()};
+    const Reign reign{
+        {writer.history().empty() ? 1 : writer.history().last().epoch.value + 1 + prng.below(2)},
+        reign_id(seed * 100 + static_cast<uint64_t>(life)),
+        writer.end()};
     writer.begin_reign(reign, 1700000000000);
     appended += epoch_command(reign);
     const bool always = prng.chance(1, 2);
@@ -315,7 +318,8 @@ void live_and_crash(uint64_t seed) {
     for (int turn = 0; turn < 120 && !crashed && writer.health() != Health::Dead; ++turn) {
       if (prng.chance(1, 2)) {
         std::string content;
-        for (uint64_t n = 1 + prng.below(3); n-- > 0;) content += command_text(++number, prng.chance(1, 20) ? 6000 : prng.below(200));
+        for (uint64_t n = 1 + prng.below(3); n-- > 0;)
+          content += command_text(++number, prng.chance(1, 20) ? 6000 : prng.below(200));
         append(writer, content);
         appended += content;
       }
@@ -333,7 +337,8 @@ void live_and_crash(uint64_t seed) {
         if (prng.chance(1, 12)) {
           fault = {.fail_step = prng.below(job->steps.size()), .short_bytes = prng.below(400)};
           const auto kind = job->steps[fault.fail_step].kind;
-          if ((kind == FileStep::Kind::Sync || kind == FileStep::Kind::SyncDir) && !prng.chance(1, 6)) fault = {};
+          if ((kind == FileStep::Kind::Sync || kind == FileStep::Kind::SyncDir) && !prng.chance(1, 6))
+            fault = {};
         }
         writer.job_done(disk.run(*job, fault));
         job.reset();

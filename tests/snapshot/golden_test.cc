@@ -1,4 +1,5 @@
-// The snapshot's format, byte for byte: what is written today equals the file kept, and the files kept are still read.
+// The snapshot's format, byte for byte: what is written today equals the file kept, and the files kept are
+// still read.
 #include "log/golden.h"
 
 #include <catch2/catch.hpp>

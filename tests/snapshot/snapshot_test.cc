@@ -254,7 +254,8 @@ TEST_CASE("a store comes back from its snapshot with the same digest") {
   store::Store store({.hash_seed = 1});
   for (int i = 0; i < 3000; ++i) {
     const std::string key = "key:" + std::to_string(i);
-    store.set_string(static_cast<DbIndex>(i % 3), store.key(key), std::string(static_cast<size_t>(i % 200), 'v'),
+    store.set_string(static_cast<DbIndex>(i % 3), store.key(key),
+                     std::string(static_cast<size_t>(i % 200), 'v'),
                      i % 5 == 0 ? 1700000000000 + i : store::no_expiry);
   }
   const Sum128 at_cut = store.digest();
