@@ -102,19 +102,19 @@ TEST_CASE("aborted walks, hundreds in a row, never confuse a later one") {
     for (const bool old_walk : {false, true}) {
       Prng prng(housekeeping * 2u + old_walk);
       Store store(small(9));
-      Client client(store, prng, 200);
-      for (int i = 0; i < 2000; ++i) client.step();
+      Client client(store, prng, 600);
+      for (int i = 0; i < 4000; ++i) client.step();
       std::unique_ptr<Running> oldest;
       if (old_walk) oldest = std::make_unique<Running>(store, client);
-      for (int i = 0; i < 900; ++i) {
+      for (int i = 0; i < 1600; ++i) {
         Collector unused(store);
         const WalkId id = store.begin_walk(unused);
         store.walk_some(id, prng.below(4) + 1);
         if (prng.chance(1, 4)) client.step();
-        if (housekeeping) store.free_some(3);
+        if (housekeeping) store.free_some(1);  // a sweep then takes a hundred walks and more
         if (store.walks_active() > (old_walk ? 1u : 0u)) store.abort_walk(id);
         REQUIRE(unused.doubles == 0);
-        if (i % 90 != 89) continue;
+        if (i % 400 != 399) continue;  // long enough for the bytes to wrap
         Running whole(store, client);
         for (int j = 0; j < 30; ++j) client.step();
         for (bool done = false; !done; done = store.walk_some(whole.id, 20)) client.step();
