@@ -326,6 +326,10 @@ class _Lines(unittest.TestResult):
 
     def addError(self, test, err):
         super().addError(test, err)
+        if not isinstance(test, unittest.TestCase):  # a setUpClass: its tests do not run, so it counts as one
+            self.startTest(test)
+            self._note('FAILED', test, err)
+            self.stopTest(test)
         self._note('FAILED', test, err)
 
     def addSkip(self, test, reason):

@@ -145,7 +145,7 @@ class HoldfastCliTest(harness.Case):
         self.assertEqual('three\n', self.cli('-u', f'redis://127.0.0.1:{self.node.port}/3', 'ECHO', 'three')[0])
         out, _ = self.cli(input=b'SET b 2\nGET b\n')
         self.assertEqual(['OK', '2'], out.split())
-        self.assertEqual({'a', 'b', 'h'}, set(self.cli('--scan')[0].split()))
+        self.assertEqual({'a', 'b', 'h'}, set(self.cli('--scan', '--pattern', '?')[0].split()))
         self.did('0 done, 1 error, 2 usage, 69 no server; stdin, URL, JSON, --scan')
 
     def test_tables_of_tasks(self):
@@ -162,7 +162,8 @@ class HoldfastCliTest(harness.Case):
         self.cli('task', 'show', 'nothing-of-that-name', code=1)
         self.did('task ls, show, runs, events')
 
-    def test_a_wrapped_job_that_is_killed_goes_on(self):
+    def wrapped(self, task):
+        """The command for a job of five steps that kills itself after the third, the first time."""
         folder = harness.temp_dir()
         script = os.path.join(folder, 'job.py')
         with open(script, 'w') as f:
@@ -176,21 +177,53 @@ class HoldfastCliTest(harness.Case):
                     '  n += 1\n'
                     '  with holdfast.save(n) as p:\n'
                     '    open(p, "w").write(str(n))\n'
-                    '  if n == 3 and not path:\n'
-                    '    time.sleep(0.4); os.kill(os.getpid(), 9)\n'
-                    'print("end", n, flush=True)\n')
-        command = [harness.CLI, 'run', '-p', str(self.node.port), '--task', 'wrapped', '--', '/usr/bin/python3', script]
-        code, first, err = harness.run(command, env={'HOME': folder})
-        self.assertEqual(137, code, first + err)
-        self.assertIn('from 0', first)
-        code, second, err = harness.run(command, env={'HOME': folder}, seconds=60)
-        self.assertEqual(0, code, second + err)
-        self.assertIn('from 3', second)
-        self.assertIn('end 5', second)
+                    '  time.sleep(0.1)\n'
+                '  if n == 3 and not path:\n'
+                '    os.kill(os.getpid(), 9)\n'
+                'print("end", n, flush=True)\n')
+        return [harness.CLI, 'run', '-p', str(self.node.port), '--task', task, '--dir', os.path.join(folder, 'run'),
+                '--backoff', 'fixed,100,100', '--', '/usr/bin/python3', script]
+
+    def state(self, task):
         with self.node.connect() as c:
-            record = c.cmd('TASK.GET', 'wrapped')
-            self.assertEqual(b'SUCCESS', dict(zip(record[::2], record[1::2]))[b'state'])
+            record = c.cmd('TASK.GET', task)
+            return dict(zip(record[::2], record[1::2]))[b'state'].decode()
+
+    def test_a_wrapped_job_that_is_killed_goes_on(self):
+        code, out, err = harness.run(self.wrapped('killed-job'))
+        self.assertEqual(0, code, out + err)
+        self.assertEqual(['from 0', 'from 3', 'end 5'], out.splitlines())
+        self.assertEqual('SUCCESS', self.state('killed-job'))
         self.did('killed after step 3, went on from 3, SUCCESS')
+
+    def test_a_wrapper_that_is_killed_takes_up_its_run_again(self):
+        command = self.wrapped('killed-wrapper')
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   preexec_fn=harness.die_with_parent)
+        def steps():
+            with self.node.connect() as c:
+                answer = c.pipe([('TASK.CHECKPOINTS', 'killed-wrapper')])[0]
+                return [] if isinstance(answer, harness.ReplyError) else answer
+        harness.wait_until('two checkpoints', lambda: len(steps()) >= 2)
+        process.kill()
+        process.wait()
+        since = time.monotonic()
+        code, out, err = harness.run(command, seconds=60)
+        self.assertEqual(0, code, out + err)
+        self.assertRegex(out.splitlines()[0], 'from [2345]')
+        self.assertEqual('SUCCESS', self.state('killed-wrapper'))
+        self.did(f'"{out.splitlines()[0]}", done {time.monotonic() - since:.1f} s after the second start')
+
+    def test_once_after_a_success_does_nothing(self):
+        code, out, err = harness.run([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'once', '--once', '--dir',
+                                      os.path.join(harness.temp_dir(), 'run'), '--', 'echo', 'hello'])
+        self.assertEqual((0, 'hello\n'), (code, out), err)
+        code, out, err = harness.run([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'once', '--once', '--dir',
+                                      os.path.join(harness.temp_dir(), 'run'), '--', 'echo', 'hello'])
+        self.assertEqual((0, ''), (code, out), err)
+        code, out, err = harness.run([harness.CLI, 'run', '-p', str(harness.free_port()), '--task', 'x', '--', 'true'])
+        self.assertEqual(69, code, out + err)
+        self.did('exit 0 without a second run; 69 where no server is')
 
 
 if harness.IS_REDIS:
