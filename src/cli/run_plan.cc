@@ -139,7 +139,7 @@ void RunPlan::on_exit(int code, int signal, bool finished, Millis now) {
   else end_ = End::Transient;
   if (end_ == End::Done) out_.push_back(effect::RememberEnd{run_, end_code_});
   look_in_out_ = true;
-  beat_at_ = std::min(beat_at_, now + lease_ms_ / 5);
+  if (!(progress_ == sent_progress_)) beat_at_ = now;  // what the program said last is worth a beat
   enter(Phase::Closing);
 }
 

@@ -72,10 +72,9 @@ std::string progress_of(const Value& record) {
 
 std::string checkpoint_of(const Value& record) {
   const Value* c = record.field("checkpoint");
-  if (c == nullptr || c->is_null()) return "";
-  if (!c->is_aggregate()) return c->as_text() == "0" ? "" : "v" + c->as_text();
-  const std::string version = text_of(*c, "version"), step = text_of(*c, "step");
-  return version.empty() ? "" : "v" + version + (step.empty() ? "" : " step " + step);
+  if (c == nullptr || c->is_null() || c->is_aggregate()) return "";
+  const std::string step = text_of(record, "checkpoint_step");
+  return "v" + c->as_text() + (step.empty() ? "" : " step " + step);
 }
 
 std::string clock_text(int64_t ms) {
