@@ -152,6 +152,7 @@ class Runner {
     if (fds[2].revents != 0) {
       char events[4096];
       while (::read(inotify_, events, sizeof events) > 0) {}
+      if (!helper_.busy()) folder_->coalesce();
       plan_.on_out_changed();
     }
     if (fds[3].revents != 0) helper_.finish();
