@@ -14,7 +14,8 @@ void client_id(Context& ctx) { ctx.reply.integer(static_cast<int64_t>(ctx.client
 
 void client_info(Context& ctx) { ctx.reply.verbatim(ctx.server.describe_client(ctx.client) + "\n"); }
 
-/// Client types as CLIENT LIST and KILL name them. Connections that replicate or subscribe are kinds of their own.
+/// Client types as CLIENT LIST and KILL name them. Connections that replicate or subscribe are kinds of their
+/// own.
 enum class ClientType : uint8_t { Normal, Replica, Master, PubSub };
 
 bool type_arg(Context& ctx, size_t i, ClientType& type) {
@@ -54,7 +55,7 @@ void client_list(Context& ctx) {
   ctx.reply.verbatim(list);
 }
 
-// ---- KILL ---------------------------------------------------------------------------------------------------------
+// ---- KILL -----------------------------------------------------------------------------------------------
 
 struct KillFilter {
   std::optional<uint64_t> id;
@@ -63,8 +64,8 @@ struct KillFilter {
   bool skip_me = true;
 
   bool matches(const ClientState& client) const {
-    return (!id || client.id == *id) && (!type || type_of(client) == *type) && (!user || client.user == *user) &&
-           (!address || client.peer_address == *address) &&
+    return (!id || client.id == *id) && (!type || type_of(client) == *type) &&
+           (!user || client.user == *user) && (!address || client.peer_address == *address) &&
            (!local_address || client.local_address == *local_address);
   }
 };
@@ -121,7 +122,7 @@ void client_kill(Context& ctx) {
   ctx.reply.integer(kill_matching(ctx, filter));
 }
 
-// ---- names and switches -------------------------------------------------------------------------------------------
+// ---- names and switches ---------------------------------------------------------------------------------
 
 void client_setname(Context& ctx) {
   if (!is_client_name(ctx.args[2])) return ctx.error(invalid_client_name);
@@ -141,7 +142,8 @@ void client_setinfo(Context& ctx) {
   else if (equal_nocase(option, "lib-ver")) info = &ctx.client.lib_version;
   else return ctx.error("ERR Unrecognized option '" + std::string(option.substr(0, 128)) + "'");
   if (!is_client_name(ctx.args[3]))
-    return ctx.error("ERR " + std::string(option) + " cannot contain spaces, newlines or special characters.");
+    return ctx.error("ERR " + std::string(option) +
+                     " cannot contain spaces, newlines or special characters.");
   *info = ctx.args[3];
   ctx.reply.ok();
 }
@@ -161,7 +163,8 @@ void client_unblock(Context& ctx) {
   ctx.reply.integer(id > 0 && ctx.server.unblock_client(static_cast<uint64_t>(id), with_error) ? 1 : 0);
 }
 
-/// NO-EVICT and NO-TOUCH: clients are never evicted here and access times never kept, so either setting holds.
+/// NO-EVICT and NO-TOUCH: clients are never evicted here and access times never kept, so either setting
+/// holds.
 void client_switch(Context& ctx) {
   if (!equal_nocase(ctx.args[2], "on") && !equal_nocase(ctx.args[2], "off")) return ctx.syntax_error();
   ctx.reply.ok();
@@ -171,28 +174,29 @@ void client_help(Context& ctx) { reply_help(ctx, *find_command("client")); }
 
 constexpr uint32_t any = NoScript | Loading | Stale;
 
+// clang-format off
 constexpr Spec subcommands[] = {
-    {"getname", 2, any, no_keys, CatConnection, "connection", "2.6.9", "O(1)", "Returns this connection's name.", "",
-     client_getname},
-    {"help", 2, Loading | Stale, no_keys, CatConnection, "connection", "5.0.0", "O(1)", "Lists these subcommands.", "",
-     client_help},
-    {"id", 2, any, no_keys, CatConnection, "connection", "5.0.0", "O(1)", "Returns this connection's number.", "",
-     client_id},
+    {"getname", 2, any, no_keys, CatConnection, "connection", "2.6.9", "O(1)",
+     "Returns this connection's name.", "", client_getname},
+    {"help", 2, Loading | Stale, no_keys, CatConnection, "connection", "5.0.0", "O(1)",
+     "Lists these subcommands.", "", client_help},
+    {"id", 2, any, no_keys, CatConnection, "connection", "5.0.0", "O(1)", "Returns this connection's number.",
+     "", client_id},
     {"info", 2, any, no_keys, CatConnection, "connection", "6.2.0", "O(1)", "Describes this connection.", "",
      client_info, {}, "nondeterministic_output"},
-    {"kill", -3, any | Admin, no_keys, CatConnection, "connection", "2.4.0", "O(N), N the number of connections",
-     "Closes connections, by address or by a filter.",
+    {"kill", -3, any | Admin, no_keys, CatConnection, "connection", "2.4.0",
+     "O(N), N the number of connections", "Closes connections, by address or by a filter.",
      "<ip:port | [ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] [ADDR ip:port] "
-     "[LADDR ip:port] [SKIPME <YES | NO>]>",
-     client_kill},
-    {"list", -2, any | Admin, no_keys, CatConnection, "connection", "2.4.0", "O(N), N the number of connections",
-     "Describes all connections, or those of a type, or those named.",
+     "[LADDR ip:port] [SKIPME <YES | NO>]>", client_kill},
+    {"list", -2, any | Admin, no_keys, CatConnection, "connection", "2.4.0",
+     "O(N), N the number of connections", "Describes all connections, or those of a type, or those named.",
      "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", client_list, {},
      "nondeterministic_output"},
     {"no-evict", 3, any | Admin, no_keys, CatConnection, "connection", "7.0.0", "O(1)",
      "Keeps this connection from being evicted; none ever is.", "<ON | OFF>", client_switch},
     {"no-touch", 3, any, no_keys, CatConnection, "connection", "7.2.0", "O(1)",
-     "Keeps this connection's commands from changing access times; none are kept.", "<ON | OFF>", client_switch},
+     "Keeps this connection's commands from changing access times; none are kept.", "<ON | OFF>",
+     client_switch},
     {"setinfo", 4, any, no_keys, CatConnection, "connection", "7.2.0", "O(1)",
      "Names the client library and its version.", "<LIB-NAME libname | LIB-VER libver>", client_setinfo, {},
      "request_policy:all_nodes response_policy:all_succeeded"},
@@ -201,11 +205,14 @@ constexpr Spec subcommands[] = {
     {"unblock", -3, any | Admin, no_keys, CatConnection, "connection", "5.0.0", "O(1)",
      "Ends a connection's wait in a blocking command.", "client-id [TIMEOUT | ERROR]", client_unblock},
 };
+// clang-format on
 
+// clang-format off
 const Spec rows[] = {
     {"client", -2, 0, no_keys, 0, "connection", "2.4.0", "depends on the subcommand",
      "The connections there are: lists, names and closes them.", "", nullptr, subcommands},
 };
+// clang-format on
 
 }  // namespace
 

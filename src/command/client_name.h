@@ -9,6 +9,7 @@ inline bool is_client_name(Bytes name) {
     if (c < '!' || c > '~') return false;
   return true;
 }
-constexpr const char* invalid_client_name = "ERR Client names cannot contain spaces, newlines or special characters.";
+constexpr const char* invalid_client_name =
+    "ERR Client names cannot contain spaces, newlines or special characters.";
 
 }  // namespace hf::command

@@ -11,7 +11,8 @@ void reply_pair(Context& ctx, Bytes name, Bytes value) {
   ctx.reply.bulk(value);
 }
 
-void reply_arguments(Context& ctx, const std::vector<Argument>& arguments, const KeyUses& uses, int& keys_seen);
+void reply_arguments(Context& ctx, const std::vector<Argument>& arguments, const KeyUses& uses,
+                     int& keys_seen);
 
 void reply_argument(Context& ctx, const Argument& argument, const KeyUses& uses, int& keys_seen) {
   using Kind = Argument::Kind;
@@ -39,7 +40,8 @@ void reply_argument(Context& ctx, const Argument& argument, const KeyUses& uses,
   reply_arguments(ctx, argument.parts, uses, keys_seen);
 }
 
-void reply_arguments(Context& ctx, const std::vector<Argument>& arguments, const KeyUses& uses, int& keys_seen) {
+void reply_arguments(Context& ctx, const std::vector<Argument>& arguments, const KeyUses& uses,
+                     int& keys_seen) {
   ctx.reply.array(arguments.size());
   for (const Argument& argument : arguments) reply_argument(ctx, argument, uses, keys_seen);
 }

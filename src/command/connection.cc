@@ -40,7 +40,7 @@ void auth(Context& ctx) {
   if (authenticate(ctx, user, ctx.args.back())) ctx.reply.ok();
 }
 
-// ---- HELLO --------------------------------------------------------------------------------------------------------
+// ---- HELLO ----------------------------------------------------------------------------------------------
 
 struct Greeting {
   int protocol = 0;  // 0: stays as it is
@@ -79,8 +79,10 @@ void hello(Context& ctx) {
   if (greeting.with_auth && !authenticate(ctx, greeting.user, greeting.password)) return;
   if (!ctx.client.authenticated)
     return ctx.error(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
-        "<pass> option can be used to authenticate the client and select the RESP protocol version at the same time");
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+        "<user> "
+        "<pass> option can be used to authenticate the client and select the RESP protocol version at the "
+        "same time");
   if (greeting.name) ctx.client.name = *greeting.name;
   if (greeting.protocol != 0) {
     ctx.client.protocol = greeting.protocol;
@@ -130,6 +132,7 @@ void reset(Context& ctx) {
 
 constexpr uint32_t greeting = NoScript | Loading | Stale | Fast | NoAuth | AllowBusy;
 
+// clang-format off
 constexpr Spec rows[] = {
     {"ping", -1, Fast, no_keys, CatConnection, "connection", "1.0.0", "O(1)",
      "Answers PONG, or the message it was given.", "[message]", ping, {},
@@ -139,14 +142,16 @@ constexpr Spec rows[] = {
     {"hello", -1, greeting, no_keys, CatConnection, "connection", "6.0.0", "O(1)",
      "Tells about the server; chooses the protocol's version, authenticates and names the connection.",
      "[protover [AUTH username password] [SETNAME clientname]]", hello},
-    {"auth", -2, greeting, no_keys, CatConnection, "connection", "1.0.0", "O(1)", "Authenticates the connection.",
-     "[username] password", auth},
+    {"auth", -2, greeting, no_keys, CatConnection, "connection", "1.0.0", "O(1)",
+     "Authenticates the connection.", "[username] password", auth},
     {"select", 2, Loading | Stale | Fast, no_keys, CatConnection, "connection", "1.0.0", "O(1)",
      "Chooses the connection's database.", "index", select},
-    {"quit", -1, greeting, no_keys, CatConnection, "connection", "1.0.0", "O(1)", "Closes the connection.", "", quit},
+    {"quit", -1, greeting, no_keys, CatConnection, "connection", "1.0.0", "O(1)", "Closes the connection.",
+     "", quit},
     {"reset", 1, greeting, no_keys, CatConnection, "connection", "6.2.0", "O(1)",
      "Makes the connection as it was when it was new.", "", reset},
 };
+// clang-format on
 
 }  // namespace
 

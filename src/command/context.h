@@ -1,5 +1,6 @@
-// Everything a handler needs for one call: the request, the client, the store, the time, and where the reply and the
-// log go. A handler reads, changes through the store's door, replies, and says what the log must hold.
+// Everything a handler needs for one call: the request, the client, the store, the time, and where the reply
+// and the log go. A handler reads, changes through the store's door, replies, and says what the log must
+// hold.
 #pragma once
 #include <initializer_list>
 #include <span>
@@ -21,8 +22,8 @@ class Tasks;
 
 namespace hf::command {
 
-/// Live: a client's call on a writable node. Replay: the log (later the primary's stream) speaks: everything in it
-/// happened, nothing expires by itself, nothing is refused, nothing is recorded again.
+/// Live: a client's call on a writable node. Replay: the log (later the primary's stream) speaks: everything
+/// in it happened, nothing expires by itself, nothing is refused, nothing is recorded again.
 enum class Mode : uint8_t { Live, Replay };
 
 struct BlockRequest {
@@ -62,8 +63,8 @@ struct Context {
   bool replaying() const { return mode == Mode::Replay; }
   store::Key key(size_t arg) const { return store.key(args[arg]); }
 
-  /// The entry, or null when absent or expired. On a live node an expired one is removed first, and the log told:
-  /// readers and writers alike never see it.
+  /// The entry, or null when absent or expired. On a live node an expired one is removed first, and the log
+  /// told: readers and writers alike never see it.
   const store::Entry* find(const store::Key& key) { return find_in(db(), key); }
   const store::Entry* find_in(DbIndex db, const store::Key& key);
   /// The same, counted in keyspace_hits / keyspace_misses: for commands that read.
@@ -74,7 +75,9 @@ struct Context {
   /// The request changed something: it is logged as it came, unless `log` says what else.
   void changed() { dirty = true; }
   /// Logs this instead of the request; may be called several times.
-  void log(std::initializer_list<Bytes> command) { log(std::span<const Bytes>(command.begin(), command.size())); }
+  void log(std::initializer_list<Bytes> command) {
+    log(std::span<const Bytes>(command.begin(), command.size()));
+  }
   void log(std::span<const Bytes> command);
   /// The request changed something that the log need not hold, or that it holds already.
   void log_nothing() { rewritten = true; }

@@ -63,14 +63,16 @@ bool allowed(const Context& ctx) {
 void debug(Context& ctx) {
   if (!allowed(ctx))
     return ctx.error(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a "
-        "local connection, otherwise you need to set this option in the configuration file, and then restart the "
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run "
+        "it from a "
+        "local connection, otherwise you need to set this option in the configuration file, and then restart "
+        "the "
         "server.");
   for (const Subcommand& subcommand : subcommands)
     if (equal_nocase(ctx.args[1], subcommand.name) && ctx.args.size() >= subcommand.args_min)
       return subcommand.handler(ctx);
-  ctx.error("ERR unknown subcommand or wrong number of arguments for '" + std::string(ctx.args[1].substr(0, 128)) +
-            "'. Try DEBUG HELP.");
+  ctx.error("ERR unknown subcommand or wrong number of arguments for '" +
+            std::string(ctx.args[1].substr(0, 128)) + "'. Try DEBUG HELP.");
 }
 
 }  // namespace hf::command

@@ -104,17 +104,19 @@ constexpr KeyRange one{1, 1, 1};
 constexpr KeyUses reads{UseReadOnly | UseAccess};
 constexpr KeyUses updates{UseReadWrite | UseUpdate};
 
+// clang-format off
 constexpr Spec rows[] = {
     {"expire", -3, Write | Fast, one, CatKeyspace, "generic", "1.0.0", "O(1)",
      "Lets a key expire after some seconds.", "key seconds [NX | XX | GT | LT]", expire, {}, "", updates},
     {"pexpire", -3, Write | Fast, one, CatKeyspace, "generic", "2.6.0", "O(1)",
-     "Lets a key expire after some milliseconds.", "key milliseconds [NX | XX | GT | LT]", pexpire, {}, "", updates},
-    {"expireat", -3, Write | Fast, one, CatKeyspace, "generic", "1.2.0", "O(1)",
-     "Lets a key expire at a Unix time in seconds.", "key unix-time-seconds [NX | XX | GT | LT]", expireat, {}, "",
+     "Lets a key expire after some milliseconds.", "key milliseconds [NX | XX | GT | LT]", pexpire, {}, "",
      updates},
-    {"pexpireat", -3, Write | Fast, one, CatKeyspace, "generic", "2.6.0", "O(1)",
-     "Lets a key expire at a Unix time in milliseconds.", "key unix-time-milliseconds [NX | XX | GT | LT]", pexpireat,
+    {"expireat", -3, Write | Fast, one, CatKeyspace, "generic", "1.2.0", "O(1)",
+     "Lets a key expire at a Unix time in seconds.", "key unix-time-seconds [NX | XX | GT | LT]", expireat,
      {}, "", updates},
+    {"pexpireat", -3, Write | Fast, one, CatKeyspace, "generic", "2.6.0", "O(1)",
+     "Lets a key expire at a Unix time in milliseconds.", "key unix-time-milliseconds [NX | XX | GT | LT]",
+     pexpireat, {}, "", updates},
     {"ttl", 2, Readonly | Fast, one, CatKeyspace, "generic", "1.0.0", "O(1)",
      "Returns how many seconds a key has left.", "key", ttl, {}, "nondeterministic_output", reads},
     {"pttl", 2, Readonly | Fast, one, CatKeyspace, "generic", "2.6.0", "O(1)",
@@ -123,9 +125,10 @@ constexpr Spec rows[] = {
      "Returns the Unix time in seconds at which a key expires.", "key", expiretime, {}, "", reads},
     {"pexpiretime", 2, Readonly | Fast, one, CatKeyspace, "generic", "7.0.0", "O(1)",
      "Returns the Unix time in milliseconds at which a key expires.", "key", pexpiretime, {}, "", reads},
-    {"persist", 2, Write | Fast, one, CatKeyspace, "generic", "2.2.0", "O(1)", "Removes a key's expiry.", "key",
-     persist, {}, "", updates},
+    {"persist", 2, Write | Fast, one, CatKeyspace, "generic", "2.2.0", "O(1)", "Removes a key's expiry.",
+     "key", persist, {}, "", updates},
 };
+// clang-format on
 
 }  // namespace
 

@@ -31,8 +31,11 @@ inline void invalid_expire_time(Context& ctx) {
   ctx.error("ERR invalid expire time in '" + std::string(ctx.spec->name) + "' command");
 }
 
-/// True when setting this expiry means deleting: its time has passed. Never in a replay, where the primary has said so.
-inline bool already_expired(const Context& ctx, WallMs at) { return !ctx.replaying() && at <= ctx.now.wall_ms; }
+/// True when setting this expiry means deleting: its time has passed. Never in a replay, where the primary
+/// has said so.
+inline bool already_expired(const Context& ctx, WallMs at) {
+  return !ctx.replaying() && at <= ctx.now.wall_ms;
+}
 
 /// Digits of a number as Bytes, for canonical commands.
 class Digits {

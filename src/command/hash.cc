@@ -143,7 +143,7 @@ void hdel(Context& ctx) {
   ctx.reply.integer(removed);
 }
 
-// ---- counters -----------------------------------------------------------------------------------------------------
+// ---- counters -------------------------------------------------------------------------------------------
 
 void hincrby(Context& ctx) {
   int64_t increment;
@@ -185,7 +185,7 @@ void hincrbyfloat(Context& ctx) {
   ctx.reply.bulk(text);
 }
 
-// ---- HRANDFIELD, HSCAN --------------------------------------------------------------------------------------------
+// ---- HRANDFIELD, HSCAN ----------------------------------------------------------------------------------
 
 /// Writes fields, with their values where asked, in the shape of the protocol in force.
 class FieldsReply {
@@ -257,9 +257,11 @@ void hrandfield(Context& ctx) {
   int64_t count;
   if (!ctx.integer_arg(2, count)) return;
   if (count == INT64_MIN)
-    return ctx.error("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
+    return ctx.error(
+        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
   const bool with_values = ctx.args.size() > 3;
-  if (ctx.args.size() > 4 || (with_values && !equal_nocase(ctx.args[3], "withvalues"))) return ctx.syntax_error();
+  if (ctx.args.size() > 4 || (with_values && !equal_nocase(ctx.args[3], "withvalues")))
+    return ctx.syntax_error();
   if (with_values && (count < -INT64_MAX / 2 || count > INT64_MAX / 2))
     return ctx.error("ERR value is out of range");
   const Entry* entry = read_hash(ctx, wrong);
@@ -276,11 +278,12 @@ void hscan(Context& ctx) {
   if (entry == nullptr) return reply.finish(0);
   ScanOptions options;
   if (!parse_scan_options(ctx, 3, false, options)) return;
-  const uint64_t next = entry->hash_scan(cursor, static_cast<size_t>(options.count), [&](Bytes field, Bytes value) {
-    if (!options.any && !glob_match(options.pattern, field)) return;
-    reply.add(field);
-    reply.add(value);
-  });
+  const uint64_t next =
+      entry->hash_scan(cursor, static_cast<size_t>(options.count), [&](Bytes field, Bytes value) {
+        if (!options.any && !glob_match(options.pattern, field)) return;
+        reply.add(field);
+        reply.add(value);
+      });
   reply.finish(next);
 }
 
@@ -290,6 +293,7 @@ constexpr KeyUses examines{UseReadOnly};
 constexpr KeyUses updates{UseReadWrite | UseUpdate};
 constexpr KeyUses counts{UseReadWrite | UseAccess | UseUpdate};
 
+// clang-format off
 constexpr Spec rows[] = {
     {"hset", -4, Write | DenyOom | Fast, one, CatHash, "hash", "2.0.0", "O(N), N the number of fields",
      "Sets fields of a hash, which is created when missing; returns how many are new.",
@@ -299,19 +303,20 @@ constexpr Spec rows[] = {
      {UseReadWrite | UseInsert}},
     {"hmset", -4, Write | DenyOom | Fast, one, CatHash, "hash", "2.0.0", "O(N), N the number of fields",
      "The old form of HSET, which answers OK.", "key field value [field value ...]", hmset, {}, "", updates},
-    {"hget", 3, Readonly | Fast, one, CatHash, "hash", "2.0.0", "O(1)", "Returns the value of a field of a hash.",
-     "key field", hget, {}, "", reads},
+    {"hget", 3, Readonly | Fast, one, CatHash, "hash", "2.0.0", "O(1)",
+     "Returns the value of a field of a hash.", "key field", hget, {}, "", reads},
     {"hmget", -3, Readonly | Fast, one, CatHash, "hash", "2.0.0", "O(N), N the number of fields",
-     "Returns the values of several fields of a hash, null for those missing.", "key field [field ...]", hmget, {}, "",
-     reads},
+     "Returns the values of several fields of a hash, null for those missing.", "key field [field ...]",
+     hmget, {}, "", reads},
     {"hgetall", 2, Readonly, one, CatHash, "hash", "2.0.0", "O(N), N the size of the hash",
-     "Returns all fields of a hash with their values.", "key", hgetall, {}, "nondeterministic_output_order", reads},
+     "Returns all fields of a hash with their values.", "key", hgetall, {}, "nondeterministic_output_order",
+     reads},
     {"hkeys", 2, Readonly, one, CatHash, "hash", "2.0.0", "O(N), N the size of the hash",
      "Returns all fields of a hash.", "key", hkeys, {}, "nondeterministic_output_order", reads},
     {"hvals", 2, Readonly, one, CatHash, "hash", "2.0.0", "O(N), N the size of the hash",
      "Returns all values of a hash.", "key", hvals, {}, "nondeterministic_output_order", reads},
-    {"hlen", 2, Readonly | Fast, one, CatHash, "hash", "2.0.0", "O(1)", "Returns the number of fields of a hash.",
-     "key", hlen, {}, "", examines},
+    {"hlen", 2, Readonly | Fast, one, CatHash, "hash", "2.0.0", "O(1)",
+     "Returns the number of fields of a hash.", "key", hlen, {}, "", examines},
     {"hstrlen", 3, Readonly | Fast, one, CatHash, "hash", "3.2.0", "O(1)",
      "Returns the length of the value of a field of a hash.", "key field", hstrlen, {}, "", examines},
     {"hexists", 3, Readonly | Fast, one, CatHash, "hash", "2.0.0", "O(1)", "Says whether a hash has a field.",
@@ -320,18 +325,19 @@ constexpr Spec rows[] = {
      "Deletes fields of a hash; a hash left empty goes too.", "key field [field ...]", hdel, {}, "",
      {UseReadWrite | UseDelete}},
     {"hincrby", 4, Write | DenyOom | Fast, one, CatHash, "hash", "2.0.0", "O(1)",
-     "Adds to the integer in a field of a hash; a missing one counts as 0.", "key field increment", hincrby, {}, "",
-     counts},
+     "Adds to the integer in a field of a hash; a missing one counts as 0.", "key field increment", hincrby,
+     {}, "", counts},
     {"hincrbyfloat", 4, Write | DenyOom | Fast, one, CatHash, "hash", "2.6.0", "O(1)",
-     "Adds to the number in a field of a hash; a missing one counts as 0.", "key field increment", hincrbyfloat, {},
-     "", counts},
+     "Adds to the number in a field of a hash; a missing one counts as 0.", "key field increment",
+     hincrbyfloat, {}, "", counts},
     {"hrandfield", -2, Readonly, one, CatHash, "hash", "6.2.0", "O(N), N the number of fields returned",
      "Returns random fields of a hash: distinct ones, or with repeats when count is negative.",
      "key [count [WITHVALUES]]", hrandfield, {}, "nondeterministic_output", reads},
     {"hscan", -3, Readonly, one, CatHash, "hash", "2.8.0", "O(1) a call, O(N) for all of it",
-     "Walks the fields and values of a hash, a few at a call.", "key cursor [MATCH pattern] [COUNT count]", hscan, {},
-     "nondeterministic_output", reads},
+     "Walks the fields and values of a hash, a few at a call.", "key cursor [MATCH pattern] [COUNT count]",
+     hscan, {}, "nondeterministic_output", reads},
 };
+// clang-format on
 
 }  // namespace
 

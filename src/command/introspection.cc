@@ -14,6 +14,7 @@ struct Named {
   uint32_t bit;
   const char* name;
 };
+// clang-format off
 constexpr Named flag_names[] = {
     {Write, "write"},         {Readonly, "readonly"},     {DenyOom, "denyoom"},
     {Admin, "admin"},         {PubSub, "pubsub"},         {NoScript, "noscript"},
@@ -37,6 +38,7 @@ constexpr Named use_names[] = {
     {UseAccess, "access"}, {UseUpdate, "update"}, {UseInsert, "insert"}, {UseDelete, "delete"},
     {UseVariable, "variable_flags"},
 };
+// clang-format on
 
 void reply_names(Context& ctx, std::span<const Named> names, uint32_t bits, const char* prefix) {
   const auto set = ctx.reply.begin_set();
@@ -54,7 +56,7 @@ KeyUses uses_of(const Spec& spec) {
   return {static_cast<uint16_t>(spec.flags & Write ? UseReadWrite | UseUpdate : UseReadOnly | UseAccess)};
 }
 
-// ---- COMMAND INFO -------------------------------------------------------------------------------------------------
+// ---- COMMAND INFO ---------------------------------------------------------------------------------------
 
 void reply_key_spec(Context& ctx, uint32_t uses, int first, int last, int step) {
   ctx.reply.map(3);
@@ -123,7 +125,8 @@ bool listed(const Spec& spec) { return !(spec.flags & Internal); }
 
 size_t listed_count() {
   const auto all = all_commands();
-  return static_cast<size_t>(std::count_if(all.begin(), all.end(), [](const Spec* spec) { return listed(*spec); }));
+  return static_cast<size_t>(
+      std::count_if(all.begin(), all.end(), [](const Spec* spec) { return listed(*spec); }));
 }
 
 /// "config|get" or "config"; null when there is none such.
@@ -151,7 +154,7 @@ void command_info(Context& ctx) {
 
 void command_count(Context& ctx) { ctx.reply.integer(static_cast<int64_t>(listed_count())); }
 
-// ---- COMMAND DOCS -------------------------------------------------------------------------------------------------
+// ---- COMMAND DOCS ---------------------------------------------------------------------------------------
 
 void command_docs(Context& ctx) {
   if (ctx.args.size() == 2) {
@@ -171,7 +174,7 @@ void command_docs(Context& ctx) {
   ctx.reply.end(map, count);
 }
 
-// ---- COMMAND LIST -------------------------------------------------------------------------------------------------
+// ---- COMMAND LIST ---------------------------------------------------------------------------------------
 
 struct ListFilter {
   enum class By : uint8_t { Nothing, Module, Category, Pattern } by = By::Nothing;
@@ -222,7 +225,7 @@ void command_list(Context& ctx) {
   ctx.reply.end(list, count);
 }
 
-// ---- COMMAND GETKEYS ----------------------------------------------------------------------------------------------
+// ---- COMMAND GETKEYS ------------------------------------------------------------------------------------
 
 /// The row that the request in args[2..] would be run by, its arity checked; null: the error is replied.
 const Spec* requested(Context& ctx, std::span<const Bytes>& request) {
@@ -265,7 +268,8 @@ uint32_t uses_in(const Spec& spec, std::span<const Bytes> request, size_t nth) {
   if (nth > 0 && uses.second != 0) return uses.second;
   if (!(uses.first & UseVariable) || Bytes(spec.name) != "set") return uses.first;
   const auto options = request.subspan(3);
-  const bool gets = std::any_of(options.begin(), options.end(), [](Bytes arg) { return equal_nocase(arg, "get"); });
+  const bool gets =
+      std::any_of(options.begin(), options.end(), [](Bytes arg) { return equal_nocase(arg, "get"); });
   return gets ? UseReadWrite | UseAccess | UseUpdate : UseOverwrite | UseUpdate;
 }
 
@@ -289,28 +293,35 @@ void command_help(Context& ctx) { reply_help(ctx, *find_command("command")); }
 constexpr uint32_t any = Loading | Stale;
 constexpr const char* unordered = "nondeterministic_output_order";
 
+// clang-format off
 constexpr Spec subcommands[] = {
-    {"count", 2, any, no_keys, CatConnection, "server", "2.8.13", "O(1)", "Returns the number of commands.", "",
-     command_count},
+    {"count", 2, any, no_keys, CatConnection, "server", "2.8.13", "O(1)", "Returns the number of commands.",
+     "", command_count},
     {"docs", -2, any, no_keys, CatConnection, "server", "7.0.0", "O(N), N the number of commands",
-     "Returns the commands' documentation.", "[command-name [command-name ...]]", command_docs, {}, unordered},
+     "Returns the commands' documentation.", "[command-name [command-name ...]]", command_docs, {},
+     unordered},
     {"getkeys", -3, any, no_keys, CatConnection, "server", "2.8.13", "O(N), N the number of arguments",
      "Returns the keys of a request.", "command [arg [arg ...]]", command_getkeys},
     {"getkeysandflags", -3, any, no_keys, CatConnection, "server", "7.0.0", "O(N), N the number of arguments",
-     "Returns the keys of a request and what it does with them.", "command [arg [arg ...]]", command_getkeysandflags},
-    {"help", 2, any, no_keys, CatConnection, "server", "5.0.0", "O(1)", "Lists these subcommands.", "", command_help},
+     "Returns the keys of a request and what it does with them.", "command [arg [arg ...]]",
+     command_getkeysandflags},
+    {"help", 2, any, no_keys, CatConnection, "server", "5.0.0", "O(1)", "Lists these subcommands.", "",
+     command_help},
     {"info", -2, any, no_keys, CatConnection, "server", "2.8.13", "O(N), N the number of commands",
-     "Returns the commands' arity, flags, keys and categories.", "[command-name [command-name ...]]", command_info, {},
-     unordered},
+     "Returns the commands' arity, flags, keys and categories.", "[command-name [command-name ...]]",
+     command_info, {}, unordered},
     {"list", -2, any, no_keys, CatConnection, "server", "7.0.0", "O(N), N the number of commands",
-     "Returns the commands' names.",
-     "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]", command_list, {}, unordered},
+     "Returns the commands' names.", "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+     command_list, {}, unordered},
 };
+// clang-format on
 
+// clang-format off
 constexpr Spec rows[] = {
     {"command", -1, any, no_keys, CatConnection, "server", "2.8.13", "O(N), N the number of commands",
      "Returns all commands' arity, flags, keys and categories.", "", command, subcommands, unordered},
 };
+// clang-format on
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// What one turn of the loop changed, as canonical command text: the content of the frame to come. The journal puts the
-// SELECTs in, wraps a transaction in MULTI and EXEC, and counts what a stock Redis replica is sent.
+// What one turn of the loop changed, as canonical command text: the content of the frame to come. The journal
+// puts the SELECTs in, wraps a transaction in MULTI and EXEC, and counts what a stock Redis replica is sent.
 #pragma once
 #include <initializer_list>
 #include <span>

@@ -35,7 +35,7 @@ void type(Context& ctx) {
   ctx.reply.simple(entry == nullptr ? "none" : store::type_name(entry->type()));
 }
 
-// ---- to another name or database ----------------------------------------------------------------------------------
+// ---- to another name or database ------------------------------------------------------------------------
 
 /// A task with a run under way keeps its name: -ACTIVE is replied, and true returned.
 bool refused_as_active(Context& ctx, const Entry& entry) {
@@ -108,10 +108,12 @@ void move(Context& ctx) {
   ctx.reply.integer(1);
 }
 
-// ---- the whole database -------------------------------------------------------------------------------------------
+// ---- the whole database ---------------------------------------------------------------------------------
 
 /// Listings pass over what is past its time; removing it is for find and active expiry.
-bool listed(const Context& ctx, const Entry& entry) { return ctx.replaying() || !entry.expired(ctx.now.wall_ms); }
+bool listed(const Context& ctx, const Entry& entry) {
+  return ctx.replaying() || !entry.expired(ctx.now.wall_ms);
+}
 
 void keys(Context& ctx) {
   const Bytes pattern = ctx.args[1];
@@ -156,7 +158,8 @@ void dbsize(Context& ctx) { ctx.reply.integer(static_cast<int64_t>(ctx.store.siz
 /// Freeing is always done later, a little at a time, so ASYNC and SYNC are one.
 bool flush_arguments(Context& ctx) {
   if (ctx.args.size() == 1) return true;
-  if (ctx.args.size() == 2 && (equal_nocase(ctx.args[1], "async") || equal_nocase(ctx.args[1], "sync"))) return true;
+  if (ctx.args.size() == 2 && (equal_nocase(ctx.args[1], "async") || equal_nocase(ctx.args[1], "sync")))
+    return true;
   ctx.syntax_error();
   return false;
 }
@@ -187,7 +190,8 @@ void swapdb(Context& ctx) {
   if (!fits(a)) return ctx.error("ERR invalid first DB index");
   if (!fits(b)) return ctx.error("ERR invalid second DB index");
   const auto databases = static_cast<int64_t>(ctx.store.databases());
-  if (*a < 0 || *b < 0 || *a >= databases || *b >= databases) return ctx.error("ERR DB index is out of range");
+  if (*a < 0 || *b < 0 || *a >= databases || *b >= databases)
+    return ctx.error("ERR DB index is out of range");
   if (*a != *b) {
     ctx.store.swap(static_cast<DbIndex>(*a), static_cast<DbIndex>(*b));
     ctx.changed();
@@ -203,53 +207,56 @@ constexpr KeyUses takes{UseReadWrite | UseAccess | UseDelete, UseOverwrite | Use
 constexpr KeyUses takes_new{UseReadWrite | UseAccess | UseDelete, UseOverwrite | UseInsert};
 constexpr const char* summed = "request_policy:multi_shard response_policy:agg_sum";
 
+// clang-format off
 const Spec rows[] = {
     {"del", -2, Write, each_key, CatKeyspace, "generic", "1.0.0", "O(N), N the number of keys",
      "Deletes keys; returns how many there were.", "key [key ...]", del, {}, summed, removes},
     {"unlink", -2, Write | Fast, each_key, CatKeyspace, "generic", "4.0.0", "O(1) a key",
-     "Deletes keys like DEL; large values are freed later, as DEL's are here too.", "key [key ...]", del, {}, summed,
-     removes},
+     "Deletes keys like DEL; large values are freed later, as DEL's are here too.", "key [key ...]", del, {},
+     summed, removes},
     {"exists", -2, Readonly | Fast, each_key, CatKeyspace, "generic", "1.0.0", "O(N), N the number of keys",
-     "Counts which of the keys exist; a key named twice counts twice.", "key [key ...]", count_existing, {}, summed,
-     examines},
+     "Counts which of the keys exist; a key named twice counts twice.", "key [key ...]", count_existing, {},
+     summed, examines},
     {"type", 2, Readonly | Fast, first_key, CatKeyspace, "generic", "1.0.0", "O(1)",
      "Returns what a key holds: string, hash, task, ... or none.", "key", type, {}, "", examines},
     {"touch", -2, Readonly | Fast, each_key, CatKeyspace, "generic", "3.2.1", "O(N), N the number of keys",
-     "Counts which of the keys exist, as EXISTS does; access times are not kept.", "key [key ...]", count_existing, {},
-     summed, examines},
+     "Counts which of the keys exist, as EXISTS does; access times are not kept.", "key [key ...]",
+     count_existing, {}, summed, examines},
     {"rename", 3, Write, two_keys, CatKeyspace, "generic", "1.0.0", "O(1)",
      "Gives a key another name; what had that name is gone.", "key newkey", rename, {}, "", takes},
     {"renamenx", 3, Write | Fast, two_keys, CatKeyspace, "generic", "1.0.0", "O(1)",
      "Gives a key another name unless that name is taken.", "key newkey", renamenx, {}, "", takes_new},
     {"keys", 2, Readonly | WholeKeyspace, no_keys, CatKeyspace | CatDangerous, "generic", "1.0.0",
-     "O(N), N the number of keys in the database", "Returns all keys that match a pattern.", "pattern", keys, {},
-     "request_policy:all_shards nondeterministic_output_order"},
+     "O(N), N the number of keys in the database", "Returns all keys that match a pattern.", "pattern", keys,
+     {}, "request_policy:all_shards nondeterministic_output_order"},
     {"randomkey", 1, Readonly | WholeKeyspace, no_keys, CatKeyspace, "generic", "1.0.0", "O(1)",
      "Returns a random key of the database.", "", randomkey, {},
      "request_policy:all_shards response_policy:special nondeterministic_output"},
-    {"scan", -2, Readonly | WholeKeyspace, no_keys, CatKeyspace, "generic", "2.8.0", "O(1) a call, O(N) for all of it",
-     "Walks the keys of the database, a few at a call.", "cursor [MATCH pattern] [COUNT count] [TYPE type]", scan, {},
+    {"scan", -2, Readonly | WholeKeyspace, no_keys, CatKeyspace, "generic", "2.8.0",
+     "O(1) a call, O(N) for all of it", "Walks the keys of the database, a few at a call.",
+     "cursor [MATCH pattern] [COUNT count] [TYPE type]", scan, {},
      "nondeterministic_output request_policy:special response_policy:special"},
     {"dbsize", 1, Readonly | Fast | WholeKeyspace, no_keys, CatKeyspace, "server", "1.0.0", "O(1)",
      "Returns the number of keys in the database.", "", dbsize, {},
      "request_policy:all_shards response_policy:agg_sum"},
     {"flushdb", -1, Write | WholeKeyspace, no_keys, CatKeyspace | CatDangerous, "server", "1.0.0",
-     "O(1), freed later a little at a time", "Removes all keys of the database.", "[ASYNC | SYNC]", flushdb, {},
-     "request_policy:all_shards response_policy:all_succeeded"},
+     "O(1), freed later a little at a time", "Removes all keys of the database.", "[ASYNC | SYNC]", flushdb,
+     {}, "request_policy:all_shards response_policy:all_succeeded"},
     {"flushall", -1, Write | WholeKeyspace, no_keys, CatKeyspace | CatDangerous, "server", "1.0.0",
-     "O(1), freed later a little at a time", "Removes all keys of all databases.", "[ASYNC | SYNC]", flushall, {},
-     "request_policy:all_shards response_policy:all_succeeded"},
-    {"swapdb", 3, Write | Fast | WholeKeyspace, no_keys, CatKeyspace | CatDangerous, "server", "4.0.0", "O(1)",
-     "Lets two databases change places, for all clients at once.", "index1 index2", swapdb},
+     "O(1), freed later a little at a time", "Removes all keys of all databases.", "[ASYNC | SYNC]", flushall,
+     {}, "request_policy:all_shards response_policy:all_succeeded"},
+    {"swapdb", 3, Write | Fast | WholeKeyspace, no_keys, CatKeyspace | CatDangerous, "server", "4.0.0",
+     "O(1)", "Lets two databases change places, for all clients at once.", "index1 index2", swapdb},
     {"copy", -3, Write | DenyOom, two_keys, CatKeyspace, "generic", "6.2.0", "O(N), N the size of the value",
-     "Copies a value and its expiry to another key.", "source destination [DB destination-db] [REPLACE]", copy, {}, "",
-     {UseReadOnly | UseAccess, UseOverwrite | UseUpdate}},
+     "Copies a value and its expiry to another key.", "source destination [DB destination-db] [REPLACE]",
+     copy, {}, "", {UseReadOnly | UseAccess, UseOverwrite | UseUpdate}},
     {"move", 3, Write | Fast, first_key, CatKeyspace, "generic", "1.0.0", "O(1)",
      "Moves a key to another database, unless it exists there.", "key db", move, {}, "",
      {UseReadWrite | UseAccess | UseUpdate}},
-    {"object", -2, 0, no_keys, 0, "generic", "2.2.3", "depends on the subcommand", "Tells how a value is kept.", "",
-     nullptr, object_subcommands()},
+    {"object", -2, 0, no_keys, 0, "generic", "2.2.3", "depends on the subcommand",
+     "Tells how a value is kept.", "", nullptr, object_subcommands()},
 };
+// clang-format on
 
 }  // namespace
 

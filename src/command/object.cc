@@ -28,7 +28,8 @@ void object_refcount(Context& ctx) {
 void object_freq(Context& ctx) {
   if (examined(ctx) == nullptr) return;
   ctx.error(
-      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
+      "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+      "switching "
       "between policies at runtime LRU and LFU data will take some time to adjust.");
 }
 
@@ -54,24 +55,32 @@ void memory_help(Context& ctx) { reply_help(ctx, *find_command("memory")); }
 constexpr KeyUses examines{UseReadOnly};
 constexpr const char* varies = "nondeterministic_output";
 
+// clang-format off
 constexpr Spec object_rows[] = {
     {"encoding", 3, Readonly, second_key, CatKeyspace, "generic", "2.2.3", "O(1)",
      "Returns how the value of a key is encoded.", "key", object_encoding, {}, varies, examines},
     {"freq", 3, Readonly, second_key, CatKeyspace, "generic", "4.0.0", "O(1)",
      "Would return how often a key is used; not tracked here.", "key", object_freq, {}, varies, examines},
-    {"help", 2, Loading | Stale, no_keys, CatKeyspace, "generic", "6.2.0", "O(1)", "Lists these subcommands.", "",
-     object_help},
+    {"help", 2, Loading | Stale, no_keys, CatKeyspace, "generic", "6.2.0", "O(1)", "Lists these subcommands.",
+     "", object_help},
     {"idletime", 3, Readonly, second_key, CatKeyspace, "generic", "2.2.3", "O(1)",
-     "Would return how long a key was not used; not tracked here.", "key", object_idletime, {}, varies, examines},
+     "Would return how long a key was not used; not tracked here.", "key", object_idletime, {}, varies,
+     examines},
     {"refcount", 3, Readonly, second_key, CatKeyspace, "generic", "2.2.3", "O(1)",
-     "Returns how many references the value of a key has: always 1.", "key", object_refcount, {}, varies, examines},
+     "Returns how many references the value of a key has: always 1.", "key", object_refcount, {}, varies,
+     examines},
 };
+// clang-format on
 
+// clang-format off
 constexpr Spec memory_rows[] = {
-    {"help", 2, Loading | Stale, no_keys, 0, "server", "4.0.0", "O(1)", "Lists these subcommands.", "", memory_help},
+    {"help", 2, Loading | Stale, no_keys, 0, "server", "4.0.0", "O(1)", "Lists these subcommands.", "",
+     memory_help},
     {"usage", -3, Readonly, second_key, 0, "server", "4.0.0", "O(1)",
-     "Returns about how many bytes a key and its value take.", "key [SAMPLES count]", memory_usage, {}, "", examines},
+     "Returns about how many bytes a key and its value take.", "key [SAMPLES count]", memory_usage, {}, "",
+     examines},
 };
+// clang-format on
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// The grammar SCAN and HSCAN (later SSCAN, ZSCAN) share: a cursor, then MATCH, COUNT, and TYPE where it makes sense.
+// The grammar SCAN and HSCAN (later SSCAN, ZSCAN) share: a cursor, then MATCH, COUNT, and TYPE where it makes
+// sense.
 #pragma once
 #include "command/context.h"
 

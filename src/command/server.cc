@@ -24,7 +24,7 @@ void time(Context& ctx) {
   ctx.reply.bulk_int(ctx.now.wall_ms % 1000 * 1000 + ctx.now.mono_us % 1000);
 }
 
-// ---- CONFIG -------------------------------------------------------------------------------------------------------
+// ---- CONFIG ---------------------------------------------------------------------------------------------
 
 void config_get(Context& ctx) {
   std::set<std::string, std::less<>> seen;  // patterns may overlap
@@ -63,7 +63,7 @@ void config_resetstat(Context& ctx) {
 
 void config_help(Context& ctx) { reply_help(ctx, *find_command("config")); }
 
-// ---- saving and the end -------------------------------------------------------------------------------------------
+// ---- saving and the end ---------------------------------------------------------------------------------
 
 constexpr const char* save_running = "ERR Background save already in progress";
 
@@ -108,7 +108,7 @@ void shutdown(Context& ctx) {
   else if (abort) ctx.reply.ok();
 }
 
-// ---- LOLWUT -------------------------------------------------------------------------------------------------------
+// ---- LOLWUT ---------------------------------------------------------------------------------------------
 
 /// A holdfast: what kelp clings to the rock with. Stalks drawn afresh at each call.
 void lolwut(Context& ctx) {
@@ -131,44 +131,52 @@ void lolwut(Context& ctx) {
 
 constexpr uint32_t admin_any = Admin | NoScript | Loading | Stale;
 
+// clang-format off
 constexpr Spec config_subcommands[] = {
     {"get", -3, admin_any, no_keys, 0, "server", "2.0.0", "O(N), N the number of patterns",
      "Returns the options that match the patterns.", "parameter [parameter ...]", config_get},
-    {"help", 2, Loading | Stale, no_keys, 0, "server", "5.0.0", "O(1)", "Lists these subcommands.", "", config_help},
-    {"resetstat", 2, admin_any, no_keys, 0, "server", "2.0.0", "O(1)", "Sets the statistics back to zero.", "",
-     config_resetstat, {}, "request_policy:all_nodes response_policy:all_succeeded"},
+    {"help", 2, Loading | Stale, no_keys, 0, "server", "5.0.0", "O(1)", "Lists these subcommands.", "",
+     config_help},
+    {"resetstat", 2, admin_any, no_keys, 0, "server", "2.0.0", "O(1)", "Sets the statistics back to zero.",
+     "", config_resetstat, {}, "request_policy:all_nodes response_policy:all_succeeded"},
     {"rewrite", 2, admin_any, no_keys, 0, "server", "2.8.0", "O(1)",
      "Writes the options in force to the configuration file.", "", config_rewrite, {},
      "request_policy:all_nodes response_policy:all_succeeded"},
     {"set", -4, admin_any, no_keys, 0, "server", "2.0.0", "O(N), N the number of options",
-     "Changes options while running: all of them or none.", "parameter value [parameter value ...]", config_set, {},
-     "request_policy:all_nodes response_policy:all_succeeded"},
+     "Changes options while running: all of them or none.", "parameter value [parameter value ...]",
+     config_set, {}, "request_policy:all_nodes response_policy:all_succeeded"},
 };
+// clang-format on
 
+// clang-format off
 const Spec rows[] = {
     {"info", -1, Loading | Stale, no_keys, CatDangerous, "server", "1.0.0", "O(1)",
      "Reports on the server, by sections.", "[section [section ...]]", info, {},
      "nondeterministic_output request_policy:all_shards response_policy:special"},
-    {"config", -2, 0, no_keys, 0, "server", "2.0.0", "depends on the subcommand", "Reads and changes options.", "",
-     nullptr, config_subcommands},
+    {"config", -2, 0, no_keys, 0, "server", "2.0.0", "depends on the subcommand",
+     "Reads and changes options.", "", nullptr, config_subcommands},
     {"time", 1, Loading | Stale | Fast, no_keys, 0, "server", "2.6.0", "O(1)",
-     "Returns the server's time: Unix seconds and the microseconds within.", "", time, {}, "nondeterministic_output"},
+     "Returns the server's time: Unix seconds and the microseconds within.", "", time, {},
+     "nondeterministic_output"},
     {"save", 1, Admin | NoScript | NoAsyncLoading | NoMulti, no_keys, 0, "server", "1.0.0",
-     "O(N), N the number of keys; others are served meanwhile", "Takes a snapshot and waits for it.", "", save},
+     "O(N), N the number of keys; others are served meanwhile", "Takes a snapshot and waits for it.", "",
+     save},
     {"bgsave", -1, Admin | NoScript | NoAsyncLoading, no_keys, 0, "server", "1.0.0", "O(1)",
      "Begins a snapshot.", "[SCHEDULE]", bgsave},
     {"lastsave", 1, Loading | Stale | Fast, no_keys, CatAdmin | CatDangerous, "server", "1.0.0", "O(1)",
-     "Returns the Unix time of the last snapshot that succeeded.", "", lastsave, {}, "nondeterministic_output"},
+     "Returns the Unix time of the last snapshot that succeeded.", "", lastsave, {},
+     "nondeterministic_output"},
     {"shutdown", -1, admin_any | NoMulti | AllowBusy, no_keys, 0, "server", "1.0.0",
      "O(N), N the number of keys, when a snapshot is taken", "Ends the server in an orderly way.",
      "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]", shutdown},
     {"debug", -2, admin_any, no_keys, 0, "server", "1.0.0", "depends on the subcommand",
      "Looks inside; behind the option enable-debug-command.", "subcommand [arg ...]", debug},
-    {"lolwut", -1, Readonly | Fast, no_keys, 0, "server", "5.0.0", "O(1)", "Draws something.", "[VERSION version]",
-     lolwut},
-    {"memory", -2, 0, no_keys, 0, "server", "4.0.0", "depends on the subcommand", "Tells what takes how much memory.",
-     "", nullptr, memory_subcommands()},
+    {"lolwut", -1, Readonly | Fast, no_keys, 0, "server", "5.0.0", "O(1)", "Draws something.",
+     "[VERSION version]", lolwut},
+    {"memory", -2, 0, no_keys, 0, "server", "4.0.0", "depends on the subcommand",
+     "Tells what takes how much memory.", "", nullptr, memory_subcommands()},
 };
+// clang-format on
 
 }  // namespace
 

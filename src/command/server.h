@@ -15,7 +15,8 @@ namespace hf::command {
 
 struct Context;
 
-/// The Redis whose commands and replies these are; HELLO and INFO say it, and clients decide by it what they may send.
+/// The Redis whose commands and replies these are; HELLO and INFO say it, and clients decide by it what they
+/// may send.
 constexpr const char* redis_version = "7.2.5";
 
 enum class SaveMode : uint8_t { Default, Save, NoSave };
@@ -25,7 +26,8 @@ class Server {
   virtual ~Server() = default;
 
   // Introspection
-  /// INFO's text for the named sections (lower case; empty: the default ones; "all", "everything", "default" too).
+  /// INFO's text for the named sections (lower case; empty: the default ones; "all", "everything", "default"
+  /// too).
   virtual std::string info(const std::vector<std::string>& sections) = 0;
   virtual bool loading() const = 0;
 
@@ -37,7 +39,8 @@ class Server {
   virtual void config_reset_statistics() = 0;
   /// Value of an option by name, as CONFIG GET shows it ("" when unknown).
   virtual std::string option(Bytes name) const = 0;
-  /// True when `password` is the one required (compared in constant time); `required` says whether one is set at all.
+  /// True when `password` is the one required (compared in constant time); `required` says whether one is set
+  /// at all.
   virtual bool password_required() const = 0;
   virtual bool password_matches(Bytes user, Bytes password) const = 0;
 
@@ -67,7 +70,8 @@ class Server {
   // Waiting
   /// Whoever is blocked on this key (or pseudo key) in `db` is run again, the longest-waiting first.
   virtual void key_ready(DbIndex db, Bytes key) = 0;
-  /// Ends a blocked client's wait as if its time was up (CLIENT UNBLOCK) or with -UNBLOCKED. False: not blocked.
+  /// Ends a blocked client's wait as if its time was up (CLIENT UNBLOCK) or with -UNBLOCKED. False: not
+  /// blocked.
   virtual bool unblock_client(uint64_t id, bool with_error) = 0;
 };
 

@@ -1,5 +1,6 @@
-// A command as data: one row says its name, arity, flags, keys, categories and documentation, and names its handler.
-// Help, COMMAND DOCS, the client's hints, key extraction and the checks before a call all come from the row.
+// A command as data: one row says its name, arity, flags, keys, categories and documentation, and names its
+// handler. Help, COMMAND DOCS, the client's hints, key extraction and the checks before a call all come from
+// the row.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -26,16 +27,16 @@ enum Flag : uint32_t {
   SkipMonitor = 1u << 9,
   SkipSlowlog = 1u << 10,
   Fast = 1u << 11,
-  NoAuth = 1u << 12,    ///< allowed before AUTH
-  NoMulti = 1u << 13,   ///< refused inside MULTI
+  NoAuth = 1u << 12,   ///< allowed before AUTH
+  NoMulti = 1u << 13,  ///< refused inside MULTI
   AllowBusy = 1u << 14,
   MovableKeys = 1u << 15,
   NoAsyncLoading = 1u << 16,
   // ours, not printed
-  WaitsForSync = 1u << 24,  ///< the reply waits for the sync whatever the policy (TASK.*)
-  WholeKeyspace = 1u << 25, ///< reads more than its key arguments: its reply waits for the end of the log
-  Internal = 1u << 26,      ///< only in the log, never from a client; not listed
-  RunKeys = 1u << 27,       ///< its key arguments are run ids: of "nlp#6" the key is "nlp"
+  WaitsForSync = 1u << 24,   ///< the reply waits for the sync whatever the policy (TASK.*)
+  WholeKeyspace = 1u << 25,  ///< reads more than its key arguments: its reply waits for the end of the log
+  Internal = 1u << 26,       ///< only in the log, never from a client; not listed
+  RunKeys = 1u << 27,        ///< its key arguments are run ids: of "nlp#6" the key is "nlp"
 };
 
 /// ACL categories, as COMMAND INFO prints them with an '@'.
@@ -64,7 +65,8 @@ enum Category : uint32_t {
   CatGeo = 1u << 21,
 };
 
-/// Positions of keys among the arguments, as COMMAND prints them: first, last (negative: from the end), step. All 0: none.
+/// Positions of keys among the arguments, as COMMAND prints them: first, last (negative: from the end), step.
+/// All 0: none.
 struct KeyRange {
   int first = 0, last = 0, step = 0;
 };
@@ -81,29 +83,33 @@ enum KeyUse : uint16_t {
   UseDelete = 1u << 7,
   UseVariable = 1u << 8,  ///< depends on the arguments
 };
-/// `second` non-zero: the key after the first is used in another way (RENAME, COPY). All 0: as the Write flag says.
+/// `second` non-zero: the key after the first is used in another way (RENAME, COPY). All 0: as the Write flag
+/// says.
 struct KeyUses {
   uint16_t first = 0, second = 0;
 };
 
 struct Spec {
-  const char* name;  ///< lower case; a subcommand's row carries the subcommand's name alone ("id" of CLIENT ID)
-  int arity;         ///< with the name (and the container's); negative: at least
+  const char*
+      name;   ///< lower case; a subcommand's row carries the subcommand's name alone ("id" of CLIENT ID)
+  int arity;  ///< with the name (and the container's); negative: at least
   uint32_t flags;
   KeyRange keys;
-  uint32_t categories;   ///< beyond what the flags imply: see categories_of
+  uint32_t categories;     ///< beyond what the flags imply: see categories_of
   const char* group;       ///< "string", "hash", "generic", "connection", "server", "transactions", "task"
   const char* since;       ///< the Redis version whose behaviour this is, or ours
   const char* complexity;  ///< "O(1)"
   const char* summary;     ///< one sentence
-  const char* syntax;      ///< arguments as the docs write them: "key value [NX | XX] [GET] [EX seconds | KEEPTTL]"
-  Handler handler;         ///< null for a container
+  const char*
+      syntax;       ///< arguments as the docs write them: "key value [NX | XX] [GET] [EX seconds | KEEPTTL]"
+  Handler handler;  ///< null for a container
   std::span<const Spec> subcommands = {};
   const char* tips = "";  ///< COMMAND INFO's tips, separated by blanks
   KeyUses uses = {};
 };
 
-/// The row's categories and those that its flags imply: every command is @fast or @slow, a writer is @write, ...
+/// The row's categories and those that its flags imply: every command is @fast or @slow, a writer is @write,
+/// ...
 constexpr uint32_t categories_of(const Spec& spec) {
   uint32_t all = spec.categories | (spec.flags & Fast ? CatFast : CatSlow);
   if (spec.flags & Write) all |= CatWrite;

@@ -1,4 +1,5 @@
-// Strings: SET and what reads or replaces a value whole, and the counters. Ranges, APPEND and LCS are in string_more.cc.
+// Strings: SET and what reads or replaces a value whole, and the counters. Ranges, APPEND and LCS are in
+// string_more.cc.
 #include "command/string_more.h"
 
 #include <cmath>
@@ -34,7 +35,7 @@ void get(Context& ctx) {
   reply_value(ctx, ctx.key(1), entry);
 }
 
-// ---- SET and GETEX: one grammar of options ------------------------------------------------------------------------
+// ---- SET and GETEX: one grammar of options --------------------------------------------------------------
 
 enum class OptionsOf : uint8_t { Set, GetEx };
 
@@ -42,7 +43,7 @@ struct Options {
   bool nx = false, xx = false, get = false, keep_ttl = false, persist = false;
   size_t expire_arg = 0;  // 0: none
   TimeUnit unit{};
-  char expire_option = 0;  // which of the four it was: the same one may be repeated, two different ones may not
+  char expire_option = 0;  // its id below: one may be repeated, two different ones may not meet
 };
 
 struct ExpireOption {
@@ -182,7 +183,7 @@ void getex(Context& ctx) {
   }
 }
 
-// ---- several keys -------------------------------------------------------------------------------------------------
+// ---- several keys ---------------------------------------------------------------------------------------
 
 void mget(Context& ctx) {
   ctx.reply.array(ctx.args.size() - 1);
@@ -213,7 +214,7 @@ void msetnx(Context& ctx) {
   ctx.reply.integer(1);
 }
 
-// ---- counters -----------------------------------------------------------------------------------------------------
+// ---- counters -------------------------------------------------------------------------------------------
 
 void add_integer(Context& ctx, int64_t increment) {
   const Key key = ctx.key(1);
@@ -275,20 +276,22 @@ constexpr KeyUses examines{UseReadOnly};
 constexpr KeyUses replaces{UseOverwrite | UseUpdate};
 constexpr KeyUses updates{UseReadWrite | UseAccess | UseUpdate};
 
+// clang-format off
 constexpr Spec rows[] = {
     {"set", -3, Write | DenyOom, one, CatString, "string", "1.0.0", "O(1)",
-     "Sets a key to a string, whatever it held; options say when, until when, and whether to return the old value.",
+     "Sets a key to a string, whatever it held; options say when, until when, and whether to return the old.",
      "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
-     "PXAT unix-time-milliseconds | KEEPTTL]",
-     set, {}, "", {UseReadWrite | UseAccess | UseUpdate | UseVariable}},
+     "PXAT unix-time-milliseconds | KEEPTTL]", set, {}, "",
+     {UseReadWrite | UseAccess | UseUpdate | UseVariable}},
     {"setnx", 3, Write | DenyOom | Fast, one, CatString, "string", "1.0.0", "O(1)",
      "Sets a key to a string unless the key exists.", "key value", setnx, {}, "", {UseOverwrite | UseInsert}},
     {"setex", 4, Write | DenyOom, one, CatString, "string", "2.0.0", "O(1)",
      "Sets a key to a string that expires after some seconds.", "key seconds value", setex, {}, "", replaces},
     {"psetex", 4, Write | DenyOom, one, CatString, "string", "2.6.0", "O(1)",
-     "Sets a key to a string that expires after some milliseconds.", "key milliseconds value", psetex, {}, "", replaces},
-    {"get", 2, Readonly | Fast, one, CatString, "string", "1.0.0", "O(1)", "Returns the string at a key.", "key", get,
-     {}, "", reads},
+     "Sets a key to a string that expires after some milliseconds.", "key milliseconds value", psetex, {}, "",
+     replaces},
+    {"get", 2, Readonly | Fast, one, CatString, "string", "1.0.0", "O(1)", "Returns the string at a key.",
+     "key", get, {}, "", reads},
     {"getset", 3, Write | DenyOom | Fast, one, CatString, "string", "1.0.0", "O(1)",
      "Sets a key to a string and returns the string it held.", "key value", getset, {}, "", updates},
     {"getdel", 2, Write | Fast, one, CatString, "string", "6.2.0", "O(1)",
@@ -296,8 +299,8 @@ constexpr Spec rows[] = {
      {UseReadWrite | UseAccess | UseDelete}},
     {"getex", -2, Write | Fast, one, CatString, "string", "6.2.0", "O(1)",
      "Returns the string at a key and sets or removes the key's expiry.",
-     "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]", getex, {},
-     "", updates},
+     "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
+     getex, {}, "", updates},
     {"mget", -2, Readonly | Fast, {1, -1, 1}, CatString, "string", "1.0.0", "O(N), N the number of keys",
      "Returns the strings at several keys, null for those that hold none.", "key [key ...]", mget, {},
      "request_policy:multi_shard", reads},
@@ -305,19 +308,19 @@ constexpr Spec rows[] = {
      "Sets several keys to strings at once.", "key value [key value ...]", mset, {},
      "request_policy:multi_shard response_policy:all_succeeded", replaces},
     {"msetnx", -3, Write | DenyOom, {1, -1, 2}, CatString, "string", "1.0.1", "O(N), N the number of keys",
-     "Sets several keys to strings at once, unless any of them exists.", "key value [key value ...]", msetnx, {},
-     "request_policy:multi_shard response_policy:agg_min", {UseOverwrite | UseInsert}},
+     "Sets several keys to strings at once, unless any of them exists.", "key value [key value ...]", msetnx,
+     {}, "request_policy:multi_shard response_policy:agg_min", {UseOverwrite | UseInsert}},
     {"append", 3, Write | DenyOom | Fast, one, CatString, "string", "2.0.0", "O(1) amortized",
-     "Adds bytes to the end of the string at a key, which is created when missing.", "key value", append, {}, "",
-     {UseReadWrite | UseInsert}},
+     "Adds bytes to the end of the string at a key, which is created when missing.", "key value", append, {},
+     "", {UseReadWrite | UseInsert}},
     {"strlen", 2, Readonly | Fast, one, CatString, "string", "2.2.0", "O(1)",
      "Returns the length of the string at a key, 0 when missing.", "key", strlen, {}, "", examines},
     {"setrange", 4, Write | DenyOom, one, CatString, "string", "2.2.0", "O(M), M the length of the value",
      "Writes over part of the string at a key, from an offset on; a gap is filled with zero bytes.",
      "key offset value", setrange, {}, "", {UseReadWrite | UseUpdate}},
     {"getrange", 4, Readonly, one, CatString, "string", "2.4.0", "O(N), N the length returned",
-     "Returns part of the string at a key; negative positions count from its end.", "key start end", getrange, {}, "",
-     reads},
+     "Returns part of the string at a key; negative positions count from its end.", "key start end", getrange,
+     {}, "", reads},
     {"substr", 4, Readonly, one, CatString, "string", "1.0.0", "O(N), N the length returned",
      "The old name of GETRANGE.", "key start end", getrange, {}, "", reads},
     {"incr", 2, Write | DenyOom | Fast, one, CatString, "string", "1.0.0", "O(1)",
@@ -329,11 +332,14 @@ constexpr Spec rows[] = {
     {"decrby", 3, Write | DenyOom | Fast, one, CatString, "string", "1.0.0", "O(1)",
      "Takes from the integer at a key; a missing key counts as 0.", "key decrement", decrby, {}, "", updates},
     {"incrbyfloat", 3, Write | DenyOom | Fast, one, CatString, "string", "2.6.0", "O(1)",
-     "Adds to the number at a key; a missing key counts as 0.", "key increment", incrbyfloat, {}, "", updates},
-    {"lcs", -3, Readonly, {1, 2, 1}, CatString, "string", "7.0.0", "O(N*M), N and M the lengths of the strings",
+     "Adds to the number at a key; a missing key counts as 0.", "key increment", incrbyfloat, {}, "",
+     updates},
+    {"lcs", -3, Readonly, {1, 2, 1}, CatString, "string", "7.0.0",
+     "O(N*M), N and M the lengths of the strings",
      "Finds the longest common subsequence of the strings at two keys.",
      "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]", lcs, {}, "", reads},
 };
+// clang-format on
 
 }  // namespace
 

@@ -84,7 +84,7 @@ void getrange(Context& ctx) {
   ctx.reply.bulk(text.substr(static_cast<size_t>(start), static_cast<size_t>(end - start + 1)));
 }
 
-// ---- LCS ----------------------------------------------------------------------------------------------------------
+// ---- LCS ------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -136,7 +136,8 @@ struct Match {
   size_t a_first, a_last, b_first, b_last;
 };
 
-/// Walks the table from its end, calling `each` for every run of matches, last first; fills `common` backwards.
+/// Walks the table from its end, calling `each` for every run of matches, last first; fills `common`
+/// backwards.
 template <class Each>
 void walk_lcs(const LcsTable& table, Bytes a, Bytes b, std::string& common, Each&& each) {
   size_t left = common.size();
@@ -167,7 +168,8 @@ void reply_lcs_indexes(Context& ctx, const LcsOptions& options, const LcsTable& 
   std::vector<Match> matches;
   std::string common(total, '\0');
   walk_lcs(table, a, b, common, [&](const Match& match) {
-    if (static_cast<int64_t>(match.a_last - match.a_first + 1) >= options.min_match_length) matches.push_back(match);
+    if (static_cast<int64_t>(match.a_last - match.a_first + 1) >= options.min_match_length)
+      matches.push_back(match);
   });
   ctx.reply.map(2);
   ctx.reply.bulk("matches");
@@ -192,7 +194,8 @@ void lcs(Context& ctx) {
   const Entry* first = ctx.find_counted(ctx.key(1));
   // The second look-up may remove an expired key, never the first: an expired first one is gone already.
   const Entry* second = ctx.find_counted(ctx.key(2));
-  if ((first != nullptr && first->type() != Type::String) || (second != nullptr && second->type() != Type::String))
+  if ((first != nullptr && first->type() != Type::String) ||
+      (second != nullptr && second->type() != Type::String))
     return ctx.error("ERR The specified keys must contain string values");
   LcsOptions options;
   if (!parse_lcs(ctx, options)) return;

@@ -24,14 +24,15 @@ bool one_of(Bytes word, std::initializer_list<Bytes> words) {
 }
 
 Kind kind_of(Bytes word, const Spec& spec) {
-  if (spec.keys.step > 0 && one_of(word, {"key", "key1", "key2", "newkey", "source", "destination", "task", "run"}))
+  if (spec.keys.step > 0 &&
+      one_of(word, {"key", "key1", "key2", "newkey", "source", "destination", "task", "run"}))
     return Kind::Key;
   if (word == "pattern") return Kind::Pattern;
   if (word.starts_with("unix-time")) return Kind::UnixTime;
   if (word == "increment" && Bytes(spec.name).ends_with("float")) return Kind::Double;
-  if (one_of(word, {"seconds", "milliseconds", "count", "cursor", "offset", "start", "end", "increment", "decrement",
-                    "index", "index1", "index2", "destination-db", "db", "protover", "client-id", "version", "n", "ms",
-                    "min-match-len"}))
+  if (one_of(word, {"seconds",   "milliseconds", "count",   "cursor", "offset", "start",          "end",
+                    "increment", "decrement",    "index",   "index1", "index2", "destination-db", "db",
+                    "protover",  "client-id",    "version", "n",      "ms",     "min-match-len"}))
     return Kind::Integer;
   return Kind::String;
 }
@@ -47,7 +48,8 @@ class Reader {
     while (!rest.empty()) {
       const char c = rest[0];
       size_t size = 1;
-      if (c != ' ' && Bytes("[]<>|").find(c) == Bytes::npos) size = std::min(rest.find_first_of(" []<>|"), rest.size());
+      if (c != ' ' && Bytes("[]<>|").find(c) == Bytes::npos)
+        size = std::min(rest.find_first_of(" []<>|"), rest.size());
       if (c != ' ') words_.push_back(rest.substr(0, size));
       rest.remove_prefix(size);
     }
@@ -55,7 +57,8 @@ class Reader {
 
   std::vector<Argument> all() {
     auto arguments = sequence();
-    while (next_is("|")) {  // "run token TRANSIENT | PERMANENT reason": a choice between two words, without brackets
+    while (next_is(
+        "|")) {  // "run token TRANSIENT | PERMANENT reason": a choice between two words, without brackets
       ++at_;
       auto rest = sequence();
       HF_CHECK(!arguments.empty() && !rest.empty());
@@ -151,7 +154,8 @@ class Reader {
     const Argument* first = bracketed.kind == Kind::Block ? bracketed.parts.data() : &bracketed;
     for (size_t i = 0; i < n; ++i) {
       Argument candidate = before[before.size() - n + i];
-      if (i == 0 && candidate.token != first[i].token) candidate.token.clear();  // "ID client-id [client-id ...]"
+      if (i == 0 && candidate.token != first[i].token)
+        candidate.token.clear();  // "ID client-id [client-id ...]"
       if (!same(candidate, first[i])) return false;
     }
     std::vector<Argument> repeated(before.end() - static_cast<std::ptrdiff_t>(n), before.end());

@@ -1,4 +1,5 @@
-// A row's syntax text, read into the arguments that COMMAND DOCS lists: "key value [NX | XX] [EX seconds]" as a tree.
+// A row's syntax text, read into the arguments that COMMAND DOCS lists: "key value [NX | XX] [EX seconds]" as
+// a tree.
 #pragma once
 #include <string>
 #include <vector>
@@ -20,8 +21,9 @@ struct Argument {
 /// As COMMAND DOCS prints it: "key", "integer", "pure-token", ...
 const char* kind_name(Argument::Kind kind);
 
-/// Grammar: WORD is a token, word an argument, [x] optional, a | b one of, <a | b> one of (required), and "[x ...]"
-/// right behind x, or "x ...", repeats x. CHECK: brackets are balanced (the rows are ours; a test reads them all).
+/// Grammar: WORD is a token, word an argument, [x] optional, a | b one of, <a | b> one of (required), and "[x
+/// ...]" right behind x, or "x ...", repeats x. CHECK: brackets are balanced (the rows are ours; a test reads
+/// them all).
 std::vector<Argument> parse_syntax(const Spec& spec);
 
 }  // namespace hf::command

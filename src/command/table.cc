@@ -1,5 +1,5 @@
-// The families' rows and the one index over them: open addressing over a lower-cased hash, built once at first use and
-// never changed, so that finding a command costs one hash and (nearly always) one comparison.
+// The families' rows and the one index over them: open addressing over a lower-cased hash, built once at
+// first use and never changed, so that finding a command costs one hash and (nearly always) one comparison.
 #include "command/table.h"
 
 #include <array>
@@ -22,8 +22,9 @@ class Table {
  public:
   Table() {
     const std::span<const Spec> families[] = {
-        string_commands(), hash_commands(),   key_commands(),           expire_commands(),      connection_commands(),
-        client_commands(), server_commands(), introspection_commands(), transaction_commands(), task_commands()};
+        string_commands(),      hash_commands(),   key_commands(),    expire_commands(),
+        connection_commands(),  client_commands(), server_commands(), introspection_commands(),
+        transaction_commands(), task_commands()};
     for (const auto family : families)
       for (const Spec& spec : family) add(spec);
   }

@@ -1,4 +1,5 @@
-// MULTI ... EXEC. Queuing is the executor's: it keeps commands while a transaction is open; here they are run or dropped.
+// MULTI ... EXEC. Queuing is the executor's: it keeps commands while a transaction is open; here they are run
+// or dropped.
 #include "base/number.h"
 #include "command/common.h"
 #include "command/table.h"
@@ -68,18 +69,22 @@ void unwatch(Context& ctx) {
 
 constexpr uint32_t any = NoScript | Loading | Stale;
 
+// clang-format off
 constexpr Spec rows[] = {
     {"multi", 1, any | Fast | AllowBusy, no_keys, CatTransaction, "transactions", "1.2.0", "O(1)",
      "Begins a transaction: what follows is queued.", "", multi},
-    {"exec", 1, any | SkipSlowlog, no_keys, CatTransaction, "transactions", "1.2.0", "that of the queued commands",
+    {"exec", 1, any | SkipSlowlog, no_keys, CatTransaction, "transactions", "1.2.0",
+     "that of the queued commands",
      "Runs the transaction's commands in one piece, unless a watched key has changed.", "", exec},
     {"discard", 1, any | Fast | AllowBusy, no_keys, CatTransaction, "transactions", "2.0.0",
      "O(N), N the number of queued commands", "Drops the transaction.", "", discard},
     {"watch", -2, any | Fast | AllowBusy, {1, -1, 1}, CatTransaction, "transactions", "2.2.0", "O(1) a key",
-     "Lets the next EXEC fail if any of the keys changes before it.", "key [key ...]", watch, {}, "", {UseReadOnly}},
+     "Lets the next EXEC fail if any of the keys changes before it.", "key [key ...]", watch, {}, "",
+     {UseReadOnly}},
     {"unwatch", 1, any | Fast | AllowBusy, no_keys, CatTransaction, "transactions", "2.2.0", "O(1)",
      "Forgets the watched keys.", "", unwatch},
 };
+// clang-format on
 
 }  // namespace
 

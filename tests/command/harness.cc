@@ -68,11 +68,22 @@ const Spec* Harness::resolve(std::span<const Bytes> args, resp::Writer& reply) {
   return spec;
 }
 
-void Harness::call(ClientState& from, const Spec& spec, std::span<const Bytes> args, resp::Writer& reply, Mode mode,
-                   bool in_exec) {
-  Context ctx{.args = args, .raw = {}, .spec = &spec, .client = from, .store = store, .tasks = tasks,
-              .server = *this, .journal = journal, .prng = prng, .counters = counters, .now = now, .mode = mode,
-              .reply = reply, .in_exec = in_exec};
+void Harness::call(ClientState& from, const Spec& spec, std::span<const Bytes> args, resp::Writer& reply,
+                   Mode mode, bool in_exec) {
+  Context ctx{.args = args,
+              .raw = {},
+              .spec = &spec,
+              .client = from,
+              .store = store,
+              .tasks = tasks,
+              .server = *this,
+              .journal = journal,
+              .prng = prng,
+              .counters = counters,
+              .now = now,
+              .mode = mode,
+              .reply = reply,
+              .in_exec = in_exec};
   spec.handler(ctx);
   if (ctx.dirty && !ctx.rewritten && mode == Mode::Live) journal.append(ctx.db(), args);
   blocked = ctx.block;
@@ -139,7 +150,7 @@ std::string Harness::take_log() {
   return out;
 }
 
-// ---- command::Server ----------------------------------------------------------------------------------------------
+// ---- command::Server ------------------------------------------------------------------------------------
 
 std::string Harness::info(const std::vector<std::string>& sections) {
   std::string out = "# Test\r\n";
@@ -154,7 +165,8 @@ void Harness::config_get(Bytes pattern, const std::function<void(Bytes, Bytes)>&
 
 Status Harness::config_set(const std::vector<std::pair<std::string, std::string>>& pairs) {
   for (const auto& [name, value] : pairs) {
-    if (!options.contains(name)) return Error{"Unknown option or number of arguments for CONFIG SET - '" + name + "'"};
+    if (!options.contains(name))
+      return Error{"Unknown option or number of arguments for CONFIG SET - '" + name + "'"};
     options[name] = value;
   }
   return ok();
@@ -191,12 +203,13 @@ void Harness::watch(Context& ctx, Bytes key) {
       {ctx.db(), std::string(key), entry != nullptr && entry->expired(now.wall_ms)});
 }
 
-// ---- store::Observer ----------------------------------------------------------------------------------------------
+// ---- store::Observer ------------------------------------------------------------------------------------
 
 void Harness::key_changed(DbIndex db, const store::Key& key) {
   for (const auto& one : clients_)
     for (const auto& watched : one->transaction.watched)
-      if (watched.db == db && watched.key == key.bytes && !watched.existed_expired) one->transaction.dirty = true;
+      if (watched.db == db && watched.key == key.bytes && !watched.existed_expired)
+        one->transaction.dirty = true;
 }
 
 void Harness::database_changed(DbIndex db) {
@@ -205,7 +218,7 @@ void Harness::database_changed(DbIndex db) {
       if (watched.db == db) one->transaction.dirty = true;
 }
 
-// ---- rendering ----------------------------------------------------------------------------------------------------
+// ---- rendering ------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -1,5 +1,6 @@
-// A node in miniature for testing commands: one store, some clients, a clock that stands still until moved, and a
-// server that remembers what it was asked. Commands come in as text and go through the table, as a client's would.
+// A node in miniature for testing commands: one store, some clients, a clock that stands still until moved,
+// and a server that remembers what it was asked. Commands come in as text and go through the table, as a
+// client's would.
 #pragma once
 #include <map>
 #include <memory>
@@ -18,8 +19,8 @@ class Harness : public command::Server, public store::Observer {
  public:
   explicit Harness(uint64_t seed = 1);
 
-  /// Runs one request, given as a line that is split as redis-cli splits it; returns the reply as redis-cli shows it,
-  /// lines joined by "\n".
+  /// Runs one request, given as a line that is split as redis-cli splits it; returns the reply as redis-cli
+  /// shows it, lines joined by "\n".
   std::string run(const std::string& line) { return run(0, line); }
   std::string run(size_t client, const std::string& line);
   /// The reply's bytes.
@@ -40,7 +41,7 @@ class Harness : public command::Server, public store::Observer {
   command::Counters counters;
   command::BlockRequest blocked;  ///< of the last request
   std::map<std::string, std::string> options;
-  bool saving = false;            ///< a snapshot is under way
+  bool saving = false;             ///< a snapshot is under way
   bool requires_password = false;  ///< it is "secret"
   std::vector<uint64_t> killed;
   std::string shut_down;  ///< how SHUTDOWN was called
@@ -54,7 +55,9 @@ class Harness : public command::Server, public store::Observer {
   void config_reset_statistics() override {}
   std::string option(Bytes name) const override;
   bool password_required() const override { return requires_password; }
-  bool password_matches(Bytes user, Bytes password) const override { return user == "default" && password == "secret"; }
+  bool password_matches(Bytes user, Bytes password) const override {
+    return user == "default" && password == "secret";
+  }
   Status begin_snapshot() override;
   bool snapshot_running() const override { return saving; }
   Status last_snapshot_status() const override { return ok(); }
@@ -72,8 +75,12 @@ class Harness : public command::Server, public store::Observer {
   // store::Observer
   void key_changed(DbIndex db, const store::Key& key) override;
   void database_changed(DbIndex db) override;
-  void object_inserted(DbIndex db, Bytes key, store::Object& object) override { tasks.object_inserted(db, key, object); }
-  void object_removed(DbIndex db, Bytes key, store::Object& object) override { tasks.object_removed(db, key, object); }
+  void object_inserted(DbIndex db, Bytes key, store::Object& object) override {
+    tasks.object_inserted(db, key, object);
+  }
+  void object_removed(DbIndex db, Bytes key, store::Object& object) override {
+    tasks.object_removed(db, key, object);
+  }
   void objects_flushed(DbIndex db) override { tasks.objects_flushed(db); }
   void objects_swapped(DbIndex a, DbIndex b) override { tasks.objects_swapped(a, b); }
 

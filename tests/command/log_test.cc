@@ -1,5 +1,5 @@
-// What commands leave in the log: outcomes, not intentions, and nothing where nothing changed; and that a log replayed
-// elsewhere, at any other time, gives the same state.
+// What commands leave in the log: outcomes, not intentions, and nothing where nothing changed; and that a log
+// replayed elsewhere, at any other time, gives the same state.
 #include <catch2/catch.hpp>
 
 #include "base/number.h"
@@ -61,9 +61,9 @@ TEST_CASE("what changed nothing logs nothing") {
   node.run("SET s v");
   node.run("HSET h f v");
   for (const char* line :
-       {"GET s", "DEL nokey", "HDEL h nofield", "HSETNX h f w", "MSETNX s 1 t 2", "PERSIST s", "SETRANGE s 0 \"\"",
-        "RENAME nokey x", "RENAME s s", "COPY s h", "SWAPDB 1 1", "MOVE nokey 1", "INCR s", "HINCRBY h f 1",
-        "GETEX s", "SELECT 1", "FLUSHDB", "FLUSHALL bogus", "SELECT 0"})
+       {"GET s", "DEL nokey", "HDEL h nofield", "HSETNX h f w", "MSETNX s 1 t 2", "PERSIST s",
+        "SETRANGE s 0 \"\"", "RENAME nokey x", "RENAME s s", "COPY s h", "SWAPDB 1 1", "MOVE nokey 1",
+        "INCR s", "HINCRBY h f 1", "GETEX s", "SELECT 1", "FLUSHDB", "FLUSHALL bogus", "SELECT 0"})
     CHECK(logged(node, line) == "");
 }
 
@@ -105,18 +105,85 @@ class Requests {
   explicit Requests(uint64_t seed) : prng_(seed) {}
 
   std::string next() {
-    static constexpr const char* templates[] = {
-        "SET K V", "SET K V EX T", "SET K V PX M NX", "SET K V KEEPTTL", "SET K V GET", "SET K V PX M XX GET",
-        "SET K I", "SETNX K V", "SETEX K T V", "PSETEX K M V", "GETSET K V", "GETDEL K", "GETEX K PX M",
-        "GETEX K PERSIST", "GETEX K PXAT 5", "GET K", "MGET K K K", "MSET K V K I", "MSETNX K V K V", "APPEND K V",
-        "SETRANGE K 3 V", "INCR K", "DECR K", "INCRBY K I", "DECRBY K I", "INCRBYFLOAT K F", "HSET H S V",
-        "HSET H S I S V", "HSET H S I", "HSETNX H S V", "HMSET H S V", "HDEL H S", "HDEL H S S S", "HINCRBY H S I",
-        "HINCRBYFLOAT H S F", "HGETALL H", "HRANDFIELD H 2", "DEL K", "DEL K H K", "UNLINK H", "EXISTS K", "RENAME K K",
-        "RENAME H K", "RENAMENX K K", "RENAMENX H H", "COPY K K", "COPY H H REPLACE", "COPY K K DB 1", "MOVE K 1",
-        "MOVE H 1", "SELECT 0", "SELECT 1", "SELECT 0", "SWAPDB 0 1", "EXPIRE K T", "PEXPIRE K M", "PEXPIRE H M",
-        "EXPIRE K T NX", "PEXPIRE K M GT", "PEXPIRE H M LT", "EXPIRE K -1", "PEXPIREAT K 1", "PERSIST K", "PERSIST H",
-        "TTL K", "TYPE K", "RANDOMKEY", "KEYS *", "SCAN 0", "HSCAN H 0", "DBSIZE", "MULTI", "EXEC", "EXEC", "DISCARD",
-        "WATCH K", "TOUCH K", "STRLEN K", "HLEN H"};
+    static constexpr const char* templates[] = {"SET K V",
+                                                "SET K V EX T",
+                                                "SET K V PX M NX",
+                                                "SET K V KEEPTTL",
+                                                "SET K V GET",
+                                                "SET K V PX M XX GET",
+                                                "SET K I",
+                                                "SETNX K V",
+                                                "SETEX K T V",
+                                                "PSETEX K M V",
+                                                "GETSET K V",
+                                                "GETDEL K",
+                                                "GETEX K PX M",
+                                                "GETEX K PERSIST",
+                                                "GETEX K PXAT 5",
+                                                "GET K",
+                                                "MGET K K K",
+                                                "MSET K V K I",
+                                                "MSETNX K V K V",
+                                                "APPEND K V",
+                                                "SETRANGE K 3 V",
+                                                "INCR K",
+                                                "DECR K",
+                                                "INCRBY K I",
+                                                "DECRBY K I",
+                                                "INCRBYFLOAT K F",
+                                                "HSET H S V",
+                                                "HSET H S I S V",
+                                                "HSET H S I",
+                                                "HSETNX H S V",
+                                                "HMSET H S V",
+                                                "HDEL H S",
+                                                "HDEL H S S S",
+                                                "HINCRBY H S I",
+                                                "HINCRBYFLOAT H S F",
+                                                "HGETALL H",
+                                                "HRANDFIELD H 2",
+                                                "DEL K",
+                                                "DEL K H K",
+                                                "UNLINK H",
+                                                "EXISTS K",
+                                                "RENAME K K",
+                                                "RENAME H K",
+                                                "RENAMENX K K",
+                                                "RENAMENX H H",
+                                                "COPY K K",
+                                                "COPY H H REPLACE",
+                                                "COPY K K DB 1",
+                                                "MOVE K 1",
+                                                "MOVE H 1",
+                                                "SELECT 0",
+                                                "SELECT 1",
+                                                "SELECT 0",
+                                                "SWAPDB 0 1",
+                                                "EXPIRE K T",
+                                                "PEXPIRE K M",
+                                                "PEXPIRE H M",
+                                                "EXPIRE K T NX",
+                                                "PEXPIRE K M GT",
+                                                "PEXPIRE H M LT",
+                                                "EXPIRE K -1",
+                                                "PEXPIREAT K 1",
+                                                "PERSIST K",
+                                                "PERSIST H",
+                                                "TTL K",
+                                                "TYPE K",
+                                                "RANDOMKEY",
+                                                "KEYS *",
+                                                "SCAN 0",
+                                                "HSCAN H 0",
+                                                "DBSIZE",
+                                                "MULTI",
+                                                "EXEC",
+                                                "EXEC",
+                                                "DISCARD",
+                                                "WATCH K",
+                                                "TOUCH K",
+                                                "STRLEN K",
+                                                "HLEN H"};
     if (prng_.chance(1, 400)) return prng_.chance(1, 3) ? "FLUSHALL" : "FLUSHDB";
     return fill(templates[prng_.below(std::size(templates))]);
   }

@@ -1,4 +1,5 @@
-// The scenario files of tests/scenarios, run in-process: the same files that run.py holds against a live server.
+// The scenario files of tests/scenarios, run in-process: the same files that run.py holds against a live
+// server.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>

@@ -1,4 +1,5 @@
-// Commands that act on the connection or the server, where a scenario file can't look: passwords, saving, killing.
+// Commands that act on the connection or the server, where a scenario file can't look: passwords, saving,
+// killing.
 #include <catch2/catch.hpp>
 
 #include "harness.h"
@@ -10,8 +11,10 @@ TEST_CASE("AUTH and HELLO let in who knows the password, and nobody else") {
   Harness node;
   node.requires_password = true;
   CHECK(node.run("AUTH wrong") == "(error) WRONGPASS invalid username-password pair or user is disabled.");
-  CHECK(node.run("AUTH other secret") == "(error) WRONGPASS invalid username-password pair or user is disabled.");
-  CHECK(node.run("HELLO 3").starts_with("(error) NOAUTH HELLO must be called with the client already authenticated"));
+  CHECK(node.run("AUTH other secret") ==
+        "(error) WRONGPASS invalid username-password pair or user is disabled.");
+  CHECK(node.run("HELLO 3").starts_with(
+      "(error) NOAUTH HELLO must be called with the client already authenticated"));
   CHECK(node.client(0).protocol == 2);
   CHECK(node.run("HELLO 3 AUTH default wrong SETNAME me").starts_with("(error) WRONGPASS"));
   CHECK(node.client(0).name.empty());
@@ -69,7 +72,8 @@ TEST_CASE("CLIENT LIST and INFO are lines, by number or type where asked") {
   CHECK(node.run("CLIENT SETINFO LIB-NAME lib") == "OK");
   CHECK(node.run("CLIENT SETNAME me") == "OK");
   CHECK(node.run("CLIENT INFO") == "\"id=1 addr=127.0.0.1:50001 name=me lib-name=lib lib-ver=\\n\"");
-  CHECK(node.run("CLIENT LIST ID 3 2").starts_with("\"id=3 addr=127.0.0.1:50003 name= lib-name= lib-ver=\\nid=2 "));
+  CHECK(node.run("CLIENT LIST ID 3 2")
+            .starts_with("\"id=3 addr=127.0.0.1:50003 name= lib-name= lib-ver=\\nid=2 "));
   CHECK(node.run("CLIENT LIST TYPE replica") == "\"\"");
   CHECK(node.run("CLIENT ID") == "(integer) 1");
 }

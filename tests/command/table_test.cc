@@ -82,7 +82,8 @@ TEST_CASE("COMMAND DOCS answers for every command in both protocols") {
   Harness node;
   for (const char* hello : {"HELLO 2", "HELLO 3"}) {
     node.run(hello);
-    for (const char* line : {"COMMAND", "COMMAND DOCS", "COMMAND INFO", "COMMAND LIST", "COMMAND HELP", "CLIENT HELP"}) {
+    for (const char* line :
+         {"COMMAND", "COMMAND DOCS", "COMMAND INFO", "COMMAND LIST", "COMMAND HELP", "CLIENT HELP"}) {
       const std::string reply = node.run(line);
       CHECK(reply.find("(more than one reply)") == std::string::npos);
       CHECK(reply.size() > 100);
