@@ -373,7 +373,8 @@ MonoUs ServerNode::Impl::next_wake(bool more) const {
   if (more) return now_.mono_us;
   MonoUs wake = std::min(next_second_, waiters_.next_deadline());
   wake = std::min(wake, persistence_.next_wake(now_));
-  if (!persistence_.serving()) return wake;
+  // Timers rest while closing and while the log refuses writes: waking for them would be a busy loop.
+  if (persistence_.phase() != Persistence::Phase::Serving || !persistence_.refuse_writes().empty()) return wake;
   bool any_expiry = false;
   for (DbIndex db = 0; db < store_.databases() && !any_expiry; ++db) any_expiry = store_.size_with_expiry(db) > 0;
   if (any_expiry) wake = std::min(wake, next_expire_);

@@ -1,0 +1,137 @@
+// Everything that can go wrong in the simulated world, by name. A run counts each; a kind that never struck is a hole
+// in the test, and fails it.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace hf::sim {
+
+enum class Fault : uint8_t {
+  // the process and the machine
+  Kill,
+  KillAtEffect,
+  PowerCut,
+  PowerCutAtEffect,
+  CrashWhileStarting,
+  CleanShutdown,
+  ShutdownCommand,
+  ClockForward,
+  ClockBackward,
+  SlowTurn,
+  // the disk
+  WriteFailed,
+  SyncFailed,
+  FolderSyncFailed,
+  TruncateFailed,
+  RenameFailed,
+  DiskFull,
+  LaneStalled,
+  KilledInsideWrite,
+  PageKept,
+  PageLost,
+  PageGarbled,
+  PageStale,
+  PageTorn,
+  SizeKept,
+  SizeLost,
+  NameKept,
+  NameLost,
+  BitRot,
+  // connections
+  RequestCut,
+  ReplyCut,
+  ConnectionLost,
+  ConnectionLostBeforeReply,
+  // what the node was made to do in the middle of it all
+  TornTailCut,
+  SegmentRolled,
+  SnapshotTaken,
+  SnapshotLoaded,
+  SnapshotFailed,
+  PolicyChanged,
+  WritesRefused,
+  KeyExpired,
+  // workers
+  WorkerCrashed,
+  WorkerPaused,
+  CommandRepeated,
+  ClaimRepeated,
+  LateBeat,
+  WorkerFenced,
+  LeaseLost,
+  Readopted,
+  Count,
+};
+
+struct FaultName {
+  Fault fault;
+  const char* name;
+};
+
+constexpr size_t fault_count = static_cast<size_t>(Fault::Count);
+
+constexpr std::array<FaultName, fault_count> fault_names = {{
+    {Fault::Kill, "kill -9"},
+    {Fault::KillAtEffect, "kill -9 at an effect"},
+    {Fault::PowerCut, "power cut"},
+    {Fault::PowerCutAtEffect, "power cut at an effect"},
+    {Fault::CrashWhileStarting, "crash while starting"},
+    {Fault::CleanShutdown, "clean shutdown"},
+    {Fault::ShutdownCommand, "SHUTDOWN command"},
+    {Fault::ClockForward, "clock set forward"},
+    {Fault::ClockBackward, "clock set back"},
+    {Fault::SlowTurn, "turn of the loop late"},
+    {Fault::WriteFailed, "write failed"},
+    {Fault::SyncFailed, "sync failed"},
+    {Fault::FolderSyncFailed, "folder sync failed"},
+    {Fault::TruncateFailed, "truncate failed"},
+    {Fault::RenameFailed, "rename failed"},
+    {Fault::DiskFull, "disk full"},
+    {Fault::LaneStalled, "lane stalled"},
+    {Fault::KilledInsideWrite, "killed inside a write"},
+    {Fault::PageKept, "unsynced page kept"},
+    {Fault::PageLost, "unsynced page lost"},
+    {Fault::PageGarbled, "unsynced page garbled"},
+    {Fault::PageStale, "unsynced page stale"},
+    {Fault::PageTorn, "unsynced page torn"},
+    {Fault::SizeKept, "unsynced size kept"},
+    {Fault::SizeLost, "unsynced size lost"},
+    {Fault::NameKept, "unsynced name kept"},
+    {Fault::NameLost, "unsynced name lost"},
+    {Fault::BitRot, "a durable byte flipped"},
+    {Fault::RequestCut, "request cut in pieces"},
+    {Fault::ReplyCut, "reply cut in pieces"},
+    {Fault::ConnectionLost, "connection lost"},
+    {Fault::ConnectionLostBeforeReply, "connection lost before the reply"},
+    {Fault::TornTailCut, "torn tail cut"},
+    {Fault::SegmentRolled, "segment rolled"},
+    {Fault::SnapshotTaken, "snapshot taken"},
+    {Fault::SnapshotLoaded, "snapshot loaded"},
+    {Fault::SnapshotFailed, "snapshot failed"},
+    {Fault::PolicyChanged, "appendfsync changed"},
+    {Fault::WritesRefused, "writes refused"},
+    {Fault::KeyExpired, "key expired"},
+    {Fault::WorkerCrashed, "worker crashed"},
+    {Fault::WorkerPaused, "worker paused past its lease"},
+    {Fault::CommandRepeated, "task command repeated"},
+    {Fault::ClaimRepeated, "claim repeated"},
+    {Fault::LateBeat, "beat with an old token"},
+    {Fault::WorkerFenced, "worker fenced"},
+    {Fault::LeaseLost, "lease lost"},
+    {Fault::Readopted, "run re-adopted"},
+}};
+
+class FaultCounts {
+ public:
+  void add(Fault fault, uint64_t n = 1) { counts_[static_cast<size_t>(fault)] += n; }
+  void add(const FaultCounts& other) {
+    for (size_t i = 0; i < fault_count; ++i) counts_[i] += other.counts_[i];
+  }
+  uint64_t of(Fault fault) const { return counts_[static_cast<size_t>(fault)]; }
+
+ private:
+  std::array<uint64_t, fault_count> counts_{};
+};
+
+}  // namespace hf::sim

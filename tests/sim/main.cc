@@ -1,0 +1,193 @@
+// The simulator's command line: one seed with its last events, many seeds with a table of the faults they met, or the
+// planted bugs, each of which has to be found.
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "world.h"
+
+namespace hf::sim {
+namespace {
+
+struct Flags {
+  uint64_t seed = 0;       ///< one seed, with its last events
+  uint64_t from = 1, count = 500;
+  double hours = 0;        ///< soak: new seeds until the time is over
+  unsigned jobs = 1;
+  std::string seeds_file = "tests/sim/seeds.txt";  ///< these always run, before the others
+  bool counts_matter = true;
+};
+
+/// Shared with the child processes: a seed that aborts takes its process along, and must still be named.
+struct Shared {
+  struct Child {
+    uint64_t seed, passed, failed, commands, crashes;
+    FaultCounts faults;
+  };
+  Child children[64];
+};
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string report(uint64_t seed, const Failure& failure) {
+  return "seed " + std::to_string(seed) + " FAILED at step " + std::to_string(failure.step) + " (" +
+         std::to_string(failure.time_us / 1000) + " ms): " + failure.invariant + "\n  to repeat: make sim SEED=" +
+         std::to_string(seed) + "\n";
+}
+
+/// With the events that led there: the same seed lives the same life again.
+int run_one(uint64_t seed) {
+  World world({.seed = seed, .trace = true});
+  const auto failure = world.run();
+  if (!failure) {
+    std::printf("seed %llu passed: %llu commands, %llu crashes\n", static_cast<unsigned long long>(seed),
+                static_cast<unsigned long long>(world.commands()), static_cast<unsigned long long>(world.crashes()));
+    return 0;
+  }
+  for (const std::string& event : world.last_events()) std::printf("  %s\n", event.c_str());
+  std::fputs(report(seed, *failure).c_str(), stdout);
+  return 1;
+}
+
+void run_and_count(uint64_t seed, Shared::Child& mine) {
+  mine.seed = seed;
+  World world({.seed = seed});
+  const auto failure = world.run();
+  mine.commands += world.commands();
+  mine.crashes += world.crashes();
+  mine.faults.add(world.faults());
+  if (!failure) {
+    ++mine.passed;
+    return;
+  }
+  ++mine.failed;
+  std::fputs(report(seed, *failure).c_str(), stdout);
+  std::fflush(stdout);
+}
+
+/// One process of `jobs`: every jobs-th seed.
+void run_share(const Flags& flags, const std::vector<uint64_t>& kept, unsigned number, Shared::Child& mine) {
+  const double end = seconds_now() + flags.hours * 3600;
+  uint64_t next = 0;
+  for (;; ++next) {
+    if (next % flags.jobs != number) continue;
+    if (next < kept.size()) {
+      run_and_count(kept[next], mine);
+      continue;
+    }
+    const uint64_t n = next - kept.size();
+    if (flags.hours > 0 ? seconds_now() >= end : n >= flags.count) break;
+    run_and_count(flags.from + n, mine);
+  }
+  mine.seed = 0;
+}
+
+bool print_faults(const FaultCounts& faults, bool counts_matter) {
+  bool all = true;
+  std::printf("faults by kind:\n");
+  for (size_t i = 0; i < fault_names.size(); ++i) {
+    const uint64_t n = faults.of(fault_names[i].fault);
+    std::printf("  %-34s %10llu%s", fault_names[i].name, static_cast<unsigned long long>(n),
+                n == 0 ? "  NEVER" : "");
+    std::printf("%s", i % 2 == 1 || n == 0 ? "\n" : "");
+    all = all && (n > 0 || !counts_matter);
+  }
+  std::printf("\n");
+  return all;
+}
+
+std::vector<uint64_t> read_seeds(const std::string& name) {
+  std::vector<uint64_t> out;
+  std::ifstream in(name);
+  std::string line;
+  while (std::getline(in, line))
+    if (!line.empty() && line[0] != '#') out.push_back(std::stoull(line));
+  return out;
+}
+
+int run_many(const Flags& flags) {
+  const std::vector<uint64_t> kept = flags.seeds_file.empty() ? std::vector<uint64_t>() : read_seeds(flags.seeds_file);
+  void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  HF_CHECK(memory != MAP_FAILED);
+  Shared& shared = *new (memory) Shared();
+  const double begin = seconds_now();
+  std::vector<pid_t> processes;
+  for (unsigned i = 0; i < flags.jobs; ++i) {
+    const pid_t pid = fork();
+    HF_CHECK(pid >= 0);
+    if (pid == 0) {
+      run_share(flags, kept, i, shared.children[i]);
+      std::fflush(stdout);
+      _exit(0);
+    }
+    processes.push_back(pid);
+  }
+  FaultCounts faults;
+  uint64_t passed = 0, failed = 0, commands = 0, crashes = 0;
+  for (unsigned i = 0; i < flags.jobs; ++i) {
+    int status = 0;
+    waitpid(processes[i], &status, 0);
+    Shared::Child& child = shared.children[i];
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+      ++failed;
+      std::printf("seed %llu FAILED: the process ended (signal %d); seeds behind it did not run\n  to repeat: make sim "
+                  "SEED=%llu\n",
+                  static_cast<unsigned long long>(child.seed), WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                  static_cast<unsigned long long>(child.seed));
+    }
+    faults.add(child.faults);
+    passed += child.passed, failed += child.failed, commands += child.commands, crashes += child.crashes;
+  }
+  const bool all_kinds = print_faults(faults, flags.counts_matter);
+  const double took = seconds_now() - begin;
+  const uint64_t seeds = passed + failed;
+  std::printf("%llu seeds in %.1f s (%.0f a minute), %llu commands, %llu crashes\n",
+              static_cast<unsigned long long>(seeds), took, static_cast<double>(seeds) * 60 / took,
+              static_cast<unsigned long long>(commands), static_cast<unsigned long long>(crashes));
+  if (!all_kinds) {
+    ++failed;
+    std::printf("a kind of fault never struck: a hole in the test\n");
+  }
+  std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(passed),
+              static_cast<unsigned long long>(failed));
+  return failed == 0 ? 0 : 1;
+}
+
+int usage() {
+  std::fputs("usage: sim [--seed N | --seeds COUNT [--from N] | --hours H] [--jobs N] [--kept FILE] [--any-faults]\n"
+             "           [--plant NAME | --planted]\n",
+             stderr);
+  return 2;
+}
+
+}  // namespace
+}  // namespace hf::sim
+
+int main(int argc, char** argv) {
+  hf::sim::Flags flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    const bool more = i + 1 < argc;
+    if (flag == "--seed" && more) flags.seed = std::strtoull(argv[++i], nullptr, 10);
+    else if (flag == "--from" && more) flags.from = std::strtoull(argv[++i], nullptr, 10);
+    else if (flag == "--seeds" && more) flags.count = std::strtoull(argv[++i], nullptr, 10);
+    else if (flag == "--hours" && more) flags.hours = std::strtod(argv[++i], nullptr);
+    else if (flag == "--jobs" && more) flags.jobs = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
+    else if (flag == "--kept" && more) flags.seeds_file = argv[++i];
+    else if (flag == "--any-faults") flags.counts_matter = false;
+    else return hf::sim::usage();
+  }
+  if (flags.jobs < 1 || flags.jobs > 64) return hf::sim::usage();
+  return flags.seed != 0 ? hf::sim::run_one(flags.seed) : hf::sim::run_many(flags);
+}

@@ -1,0 +1,4 @@
+#include "worker.h"
+namespace hf::sim {
+void add_workers(World&, std::vector<std::unique_ptr<Actor>>&) {}
+}
