@@ -138,9 +138,11 @@ Executor::Outcome Executor::run(ClientState& client, std::span<const Bytes> args
   ctx.spec = spec;
   ctx.retried = again != Again::First;
   ctx.timed_out = again == Again::TimedOut;
+  exec_waits_for_sync_ = (spec->flags & command::WaitsForSync) != 0;
   call(ctx);
   ++statistics.commands;
   ++statistics.of(spec).calls;
+  outcome.waits_for_sync = exec_waits_for_sync_;
   if (reply.buffer().size() > reply_before && reply.buffer().view()[reply_before] == '-') {
     ++statistics.errors;
     ++statistics.of(spec).failed;
@@ -170,6 +172,7 @@ void Executor::run_queued(Context& exec, std::span<const Bytes> args) {
   ctx.args = args;
   ctx.spec = spec;
   ctx.in_exec = true;
+  exec_waits_for_sync_ |= (spec->flags & command::WaitsForSync) != 0;
   call(ctx);
   ++statistics.commands;
   ++statistics.of(spec).calls;

@@ -56,6 +56,7 @@ class Executor {
   struct Outcome {
     bool wrote = false;    ///< the log got something
     bool blocked = false;  ///< no reply yet: `block` says what it waits for
+    bool waits_for_sync = false;  ///< the row asks for it, or that of a command inside EXEC
     const command::Spec* spec = nullptr;
     command::BlockRequest block;
   };
@@ -85,6 +86,7 @@ class Executor {
   void refused(command::ClientState& client, const command::Spec* spec);
 
   Parts parts_;
+  bool exec_waits_for_sync_ = false;
   command::ClientState replay_client_;
   Buffer replay_reply_;
   std::vector<Bytes> replay_args_;

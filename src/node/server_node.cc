@@ -241,7 +241,7 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
   Need need{{}, persistence_.replies_wait_for_sync()};
   if (outcome.wrote) {
     need.offset = turn_need_;
-  } else if (dirty_.last() > (need.synced || (outcome.spec->flags & command::WaitsForSync)
+  } else if (dirty_.last() > (need.synced || outcome.waits_for_sync
                                   ? persistence_.safe().synced
                                   : persistence_.safe().written)) {
     if (outcome.spec->flags & command::WholeKeyspace) {
@@ -254,7 +254,7 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
       if (Bytes(outcome.spec->name) == "exec") need.offset = dirty_.last();
     }
   }
-  if ((outcome.spec->flags & command::WaitsForSync) && persistence_.tasks_wait_for_sync()) need.synced = true;
+  if (outcome.waits_for_sync && persistence_.tasks_wait_for_sync()) need.synced = true;
   if (need.offset.value == 0 || need.met(persistence_.safe())) return;
   if (need.synced) persistence_.want_sync(need.offset);
   session.outbox.hold(need);

@@ -184,3 +184,18 @@ TEST_CASE("an expired key is deleted in the log before anybody is told that it i
   NodeDriver driver(files);
   CHECK(driver.node().digest() == digest);
 }
+
+TEST_CASE("a task command inside EXEC waits for the sync as it would alone") {
+  MemoryFiles files;
+  hf::config::Options options;
+  options.appendfsync = hf::config::FsyncPolicy::No;
+  NodeDriver driver(files, options);
+  const auto conn = driver.connect();
+  driver.send(conn, "MULTI\r\nSET k v\r\nTASK.SUBMIT t QUEUE q\r\nEXEC\r\n");
+  driver.turn();
+  REQUIRE(driver.jobs.size() == 1);
+  CHECK(driver.jobs[0].steps.back().kind == hf::FileStep::Kind::Sync);
+  driver.send(conn, "GET k\r\n");
+  driver.settle();
+  CHECK(driver.take(conn).ends_with("t#1\r\n$1\r\nv\r\n"));
+}
