@@ -1,4 +1,5 @@
-// Checkpoints: saving one, listing, verifying what a restore needs, reading the bytes, asking a worker for one.
+// Checkpoints: saving one, listing, verifying what a restore needs, reading the bytes, asking a worker for
+// one.
 #include <algorithm>
 
 #include "base/number.h"
@@ -42,9 +43,11 @@ std::string objection(const RunArg& arg, const task::Change& c) {
   const Checkpoint* last = arg.run->last_checkpoint();
   if (last != nullptr && c.step < last->step)
     return "STALE step " + to_text(c.step) + " is behind " + to_text(last->step) + " (version " +
-           to_text(static_cast<int64_t>(last->version)) + ") of " + arg.id() + "; restore that version and go on from it";
+           to_text(static_cast<int64_t>(last->version)) + ") of " + arg.id() +
+           "; restore that version and go on from it";
   if (c.base != 0 && (last == nullptr || last->version != c.base))
-    return "BASE " + arg.id() + ": version " + to_text(static_cast<int64_t>(c.base)) + " is not the latest (" +
+    return "BASE " + arg.id() + ": version " + to_text(static_cast<int64_t>(c.base)) +
+           " is not the latest (" +
            (last == nullptr ? "there is none" : to_text(static_cast<int64_t>(last->version))) +
            "); send a delta on the latest, or a full checkpoint";
   const size_t kept = arg.run->checkpoints ? arg.run->checkpoints->size() : 0;
@@ -55,7 +58,8 @@ std::string objection(const RunArg& arg, const task::Change& c) {
 }
 
 /// The version a RESTORE asks for. False: an error is replied. Null: there is none at all.
-bool pick(Context& ctx, const RunArg& arg, const Checkpoint*& picked, Bytes& expect_key, Bytes& expect_value) {
+bool pick(Context& ctx, const RunArg& arg, const Checkpoint*& picked, Bytes& expect_key,
+          Bytes& expect_value) {
   picked = arg.run->last_checkpoint();
   bool asked = false;
   std::string wanted;
@@ -91,15 +95,18 @@ bool pick(Context& ctx, const RunArg& arg, const Checkpoint*& picked, Bytes& exp
     }
   }
   if (o.ok() && asked && picked == nullptr)
-    o.fail("ERR " + arg.id() + " keeps no " + wanted + "; TASK.CHECKPOINTS " + arg.id() + " shows what there is");
+    o.fail("ERR " + arg.id() + " keeps no " + wanted + "; TASK.CHECKPOINTS " + arg.id() +
+           " shows what there is");
   return o.ok();
 }
 
 bool chain_verifies(const std::vector<const Checkpoint*>& chain) {
-  return !chain.empty() && std::all_of(chain.begin(), chain.end(), [](const Checkpoint* c) { return task::verify(*c); });
+  return !chain.empty() &&
+         std::all_of(chain.begin(), chain.end(), [](const Checkpoint* c) { return task::verify(*c); });
 }
 
-std::string damaged_error(const RunArg& arg, const Checkpoint& wanted, const std::vector<const Checkpoint*>& chain) {
+std::string damaged_error(const RunArg& arg, const Checkpoint& wanted,
+                          const std::vector<const Checkpoint*>& chain) {
   std::string bad = to_text(static_cast<int64_t>(wanted.version));
   for (const Checkpoint* c : chain)
     if (!task::verify(*c)) {
@@ -110,8 +117,9 @@ std::string damaged_error(const RunArg& arg, const Checkpoint& wanted, const std
   const task::Checkpoints& all = *arg.run->checkpoints;
   for (auto c = all.rbegin(); c != all.rend(); ++c)
     if ((*c)->version < wanted.version && chain_verifies(task::chain_of(all, (*c)->version)))
-      return text + "version " + to_text(static_cast<int64_t>((*c)->version)) + " (step " + to_text((*c)->step) +
-             ") before it is sound: TASK.RESTORE " + arg.id() + " VERSION " + to_text(static_cast<int64_t>((*c)->version));
+      return text + "version " + to_text(static_cast<int64_t>((*c)->version)) + " (step " +
+             to_text((*c)->step) + ") before it is sound: TASK.RESTORE " + arg.id() + " VERSION " +
+             to_text(static_cast<int64_t>((*c)->version));
   return text + "no version before it is sound";
 }
 
@@ -124,8 +132,8 @@ void task_checkpoint(Context& ctx) {
   if (!read_options(ctx, r) || !find_run(ctx, 1, arg) || !token_arg(ctx, 2, c.token)) return;
   c.sum = task::checkpoint_sum(c.payload, c.step, c.meta);
   if (r.has_sum && r.sum != c.sum)
-    return ctx.error("CHECKSUM " + arg.id() + ": step " + to_text(c.step) + " arrived with sum " + to_hex(c.sum) +
-                     " instead of " + to_hex(r.sum) + "; nothing was stored, send it again");
+    return ctx.error("CHECKSUM " + arg.id() + ": step " + to_text(c.step) + " arrived with sum " +
+                     to_hex(c.sum) + " instead of " + to_hex(r.sum) + "; nothing was stored, send it again");
   if (arg.run->checkpoints)  // sent twice: the same version
     for (auto old = arg.run->checkpoints->rbegin(); old != arg.run->checkpoints->rend(); ++old)
       if ((*old)->token == c.token && (*old)->step == c.step && (*old)->sum == c.sum)
@@ -163,9 +171,10 @@ void task_restore(Context& ctx) {
   if (!key.empty()) {
     const auto found = task::json_field(picked->meta, key);
     if (!found || *found != value)
-      return ctx.error("MISMATCH " + arg.id() + " version " + to_text(static_cast<int64_t>(picked->version)) + ": " +
-                       std::string(key) + " is " + (found ? quoted(*found) : "not in its META") + ", expected " +
-                       quoted(value) + "; use the program it was made with, or another version");
+      return ctx.error("MISMATCH " + arg.id() + " version " + to_text(static_cast<int64_t>(picked->version)) +
+                       ": " + std::string(key) + " is " + (found ? quoted(*found) : "not in its META") +
+                       ", expected " + quoted(value) +
+                       "; use the program it was made with, or another version");
   }
   ctx.reply.array(chain.size());
   for (const Checkpoint* c : chain) reply_checkpoint(ctx, *c);
@@ -176,17 +185,20 @@ void task_payload(Context& ctx) {
   OptionReader o(ctx, 2);
   while (o.more()) {
     if (o.word("VERSION")) o.number("VERSION", 1, INT64_MAX, version);
-    else if (o.word("RANGE")) o.number("RANGE's start", INT64_MIN, INT64_MAX, start), o.number("RANGE's end", INT64_MIN, INT64_MAX, end);
+    else if (o.word("RANGE"))
+      o.number("RANGE's start", INT64_MIN, INT64_MAX, start),
+          o.number("RANGE's end", INT64_MIN, INT64_MAX, end);
     else o.unexpected();
   }
   if (o.ok() && version == 0) o.fail("ERR TASK.PAYLOAD needs VERSION and its number");
   RunArg arg;
   if (!o.ok() || !find_run(ctx, 1, arg)) return;
-  const Checkpoint* c =
-      arg.run->checkpoints ? task::find_version(*arg.run->checkpoints, static_cast<uint64_t>(version)) : nullptr;
+  const Checkpoint* c = arg.run->checkpoints
+                            ? task::find_version(*arg.run->checkpoints, static_cast<uint64_t>(version))
+                            : nullptr;
   if (c == nullptr)
-    return ctx.error("ERR " + arg.id() + " keeps no version " + to_text(version) + "; TASK.CHECKPOINTS " + arg.id() +
-                     " shows what there is");
+    return ctx.error("ERR " + arg.id() + " keeps no version " + to_text(version) + "; TASK.CHECKPOINTS " +
+                     arg.id() + " shows what there is");
   // As GETRANGE: both ends included, negative ones count from the end.
   const Bytes bytes = *c->payload;
   const auto size = static_cast<int64_t>(bytes.size());
@@ -201,7 +213,8 @@ void task_checkpoint_request(Context& ctx) {
   if (!find_run(ctx, 1, arg)) return;
   if (arg.run->state != task::State::Running)
     return ctx.error("ERR " + arg.id() + " is " + task::state_name(arg.run->state) + " since " +
-                     task::when(arg.run->status_since) + "; only a RUNNING run can be asked for a checkpoint");
+                     task::when(arg.run->status_since) +
+                     "; only a RUNNING run can be asked for a checkpoint");
   if (!arg.run->checkpoint_asked) {
     task::Change change;
     change.kind = task::Change::Kind::AskCheckpoint;

@@ -1,4 +1,5 @@
-// TASK.CLAIM: how a worker gets a lease. By queue, the best runs that may be claimed; by RUN, exactly that one.
+// TASK.CLAIM: how a worker gets a lease. By queue, the best runs that may be claimed; by RUN, exactly that
+// one.
 #include "command/task_common.h"
 
 #include "command/task.h"
@@ -27,7 +28,8 @@ bool read_options(Context& ctx, ClaimRequest& r) {
     if (o.word("WORKER")) o.text("WORKER", limits::worker_id_bytes_max, r.worker);
     else if (o.word("RUN")) o.text("RUN", limits::task_name_bytes_max + 24, r.run);
     else if (o.word("LEASE")) o.number("LEASE (ms)", limits::lease_ms_min, limits::lease_ms_max, r.lease_ms);
-    else if (o.word("BLOCK")) o.number("BLOCK (ms)", 0, limits::task_delay_ms_max, r.block_ms), r.block = true;
+    else if (o.word("BLOCK"))
+      o.number("BLOCK (ms)", 0, limits::task_delay_ms_max, r.block_ms), r.block = true;
     else if (o.word("COUNT")) o.number("COUNT", 1, limits::task_claim_count_max, r.count);
     else if (o.word("REQ")) o.text("REQ", limits::task_id_bytes_max, r.request);
     else o.unexpected();
@@ -44,7 +46,8 @@ struct Claimed {
 
 void give(Context& ctx, const store::Key& key, const task::Run& run, task::Event event, const ClaimRequest& r,
           std::vector<Claimed>& claimed) {
-  const task::Change change = task::decide_lease(run, event, r.worker, r.request, r.lease_ms, ctx.tasks.next_token(), ctx.now);
+  const task::Change change =
+      task::decide_lease(run, event, r.worker, r.request, r.lease_ms, ctx.tasks.next_token(), ctx.now);
   commit(ctx, ctx.db(), key, change);
   ctx.tasks.grants().push_back({ctx.db(), std::string(key.bytes), run.number, run.token});
   claimed.push_back({task::Text(key.bytes), &run});
@@ -56,7 +59,8 @@ bool claim_run(Context& ctx, const ClaimRequest& r, RunArg& arg, std::vector<Cla
   if (!error.empty()) return ctx.error(error), false;
   const task::Run& run = *arg.run;
   if (task::is_final(run.state)) {
-    ctx.error("FINAL " + arg.id() + " is " + task::state_name(run.state) + " since " + task::when(run.status_since) +
+    ctx.error("FINAL " + arg.id() + " is " + task::state_name(run.state) + " since " +
+              task::when(run.status_since) +
               (run.reason.empty() ? "" : " (" + std::string(run.reason.view()) + ")") +
               "; submit a new run, or TASK.RESTART it from its checkpoint");
     return false;
@@ -113,8 +117,7 @@ void task_claim(Context& ctx) {
   std::vector<std::string> keys;
   if (r.run.empty())
     for (const Bytes queue : r.queues) keys.push_back(task::queue_key(queue));
-  else
-    keys.emplace_back(arg.task);
+  else keys.emplace_back(arg.task);
   ctx.block_on(std::move(keys), r.block_ms);
 }
 

@@ -15,10 +15,12 @@ bool find_task(Context& ctx, const store::Key& key, const task::TaskObject*& obj
 
 std::string find_run(Context& ctx, Bytes id, RunArg& out) {
   uint64_t number = 0;
-  if (!task::parse_run_id(id, out.task, number)) return "ERR " + quoted(id) + " names no run; a run is written task#number";
+  if (!task::parse_run_id(id, out.task, number))
+    return "ERR " + quoted(id) + " names no run; a run is written task#number";
   out.key = ctx.store.key(out.task);
   const store::Entry* entry = ctx.find(out.key);
-  if (entry == nullptr) return "NORUN there is no task " + std::string(out.task) + "; TASK.LIST shows what there is";
+  if (entry == nullptr)
+    return "NORUN there is no task " + std::string(out.task) + "; TASK.LIST shows what there is";
   out.object = task::as_task(entry->object());
   if (out.object == nullptr) return "WRONGTYPE Operation against a key holding the wrong kind of value";
   out.run = out.object->find(number);
@@ -58,7 +60,9 @@ void commit_progress(Context& ctx, const RunArg& arg) {
 bool token_arg(Context& ctx, size_t arg, Token& token) {
   const auto value = parse_uint(ctx.args[arg]);
   if (value) token.value = *value;
-  else ctx.error("ERR " + quoted(ctx.args[arg].substr(0, 64)) + " is no token; it is the number that TASK.CLAIM returned");
+  else
+    ctx.error("ERR " + quoted(ctx.args[arg].substr(0, 64)) +
+              " is no token; it is the number that TASK.CLAIM returned");
   return value.has_value();
 }
 
@@ -87,11 +91,12 @@ void OptionReader::fail(const std::string& error) {
 
 void OptionReader::text(const char* what, size_t max, Bytes& out) {
   if (!ok_) return;
-  if (at_ >= ctx_.args.size()) return fail(std::string("ERR syntax error: ") + what + " is missing at the end");
+  if (at_ >= ctx_.args.size())
+    return fail(std::string("ERR syntax error: ") + what + " is missing at the end");
   out = ctx_.args[at_++];
   if (out.size() > max)
-    fail(std::string("ERR ") + what + " has " + to_text(static_cast<int64_t>(out.size())) + " bytes; at most " +
-         to_text(static_cast<int64_t>(max)) + " are allowed");
+    fail(std::string("ERR ") + what + " has " + to_text(static_cast<int64_t>(out.size())) +
+         " bytes; at most " + to_text(static_cast<int64_t>(max)) + " are allowed");
 }
 
 void OptionReader::number(const char* what, int64_t lo, int64_t hi, int64_t& out) {
@@ -99,17 +104,16 @@ void OptionReader::number(const char* what, int64_t lo, int64_t hi, int64_t& out
   text(what, 64, word);
   if (!ok_) return;
   const auto value = parse_int(word);
-  if (value && *value >= lo && *value <= hi)
-    out = *value;
+  if (value && *value >= lo && *value <= hi) out = *value;
   else
-    fail(std::string("ERR ") + what + " is " + quoted(word) + "; an integer from " + to_text(lo) + " to " + to_text(hi) +
-         " is needed");
+    fail(std::string("ERR ") + what + " is " + quoted(word) + "; an integer from " + to_text(lo) + " to " +
+         to_text(hi) + " is needed");
 }
 
 void OptionReader::unexpected() {
   if (!more()) return;
-  fail("ERR syntax error: unexpected " + quoted(ctx_.args[at_].substr(0, 64)) + "; " + to_upper(ctx_.spec->name) + " " +
-       ctx_.spec->syntax);
+  fail("ERR syntax error: unexpected " + quoted(ctx_.args[at_].substr(0, 64)) + "; " +
+       to_upper(ctx_.spec->name) + " " + ctx_.spec->syntax);
 }
 
 bool OptionReader::next_is_integer() const { return more() && parse_int(ctx_.args[at_]).has_value(); }

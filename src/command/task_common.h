@@ -1,5 +1,5 @@
-// What the task commands share: finding a run, reading options, and the one way in which a decided change is carried
-// out and logged.
+// What the task commands share: finding a run, reading options, and the one way in which a decided change is
+// carried out and logged.
 #pragma once
 #include <string>
 
@@ -11,8 +11,8 @@
 
 namespace hf::command {
 
-/// A run as an argument names it. The views and pointers die with the next change to the key; `run` stays good across
-/// `commit`, which changes it in place.
+/// A run as an argument names it. The views and pointers die with the next change to the key; `run` stays
+/// good across `commit`, which changes it in place.
 struct RunArg {
   Bytes task;
   store::Key key;
@@ -35,10 +35,12 @@ void commit_progress(Context& ctx, const RunArg& arg);
 
 /// args[arg] as a token. False: the error is replied.
 bool token_arg(Context& ctx, size_t arg, Token& token);
-/// Makes sure that the token is the run's lease, adopting the run again where that is allowed. False: `error` says why not.
+/// Makes sure that the token is the run's lease, adopting the run again where that is allowed. False: `error`
+/// says why not.
 bool hold(Context& ctx, const RunArg& arg, Token token, std::string& error);
 
-/// Reads options one after the other. The first that is wrong is replied to, and `ok()` is false from then on.
+/// Reads options one after the other. The first that is wrong is replied to, and `ok()` is false from then
+/// on.
 class OptionReader {
  public:
   OptionReader(Context& ctx, size_t from) : ctx_(ctx), at_(from) {}
@@ -73,13 +75,13 @@ void reply_record(Context& ctx, Bytes task, const task::Run& run, RecordView vie
 void reply_checkpoint(Context& ctx, const task::Checkpoint& checkpoint);
 
 // The handlers, by file
-void task_submit(Context& ctx);   // task_submit.cc
+void task_submit(Context& ctx);  // task_submit.cc
 void task_restart(Context& ctx);
-void task_pause(Context& ctx);    // task_steer.cc
+void task_pause(Context& ctx);  // task_steer.cc
 void task_resume(Context& ctx);
 void task_cancel(Context& ctx);
-void task_claim(Context& ctx);    // task_claim.cc
-void task_beat(Context& ctx);     // task_work.cc
+void task_claim(Context& ctx);  // task_claim.cc
+void task_beat(Context& ctx);   // task_work.cc
 void task_beats(Context& ctx);
 void task_done(Context& ctx);
 void task_fail(Context& ctx);

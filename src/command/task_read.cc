@@ -9,7 +9,8 @@ namespace hf::command {
 namespace {
 
 struct ListRequest {
-  bool by_state = false, by_queue = false, by_worker = false, by_tag = false, by_pattern = false, has_cursor = false;
+  bool by_state = false, by_queue = false, by_worker = false, by_tag = false, by_pattern = false,
+       has_cursor = false;
   task::State state{};
   Bytes queue, worker, tag_key, tag_value, pattern;
   uint64_t cursor = 0;
@@ -23,7 +24,8 @@ bool read_options(Context& ctx, ListRequest& r) {
     if (o.word("STATE")) {
       o.text("STATE", 64, word);
       if (o.ok() && !task::parse_state(word, r.state))
-        o.fail("ERR STATE is " + quoted(word) + "; BLOCKED, DELAYED, PENDING, RUNNING, PAUSED, SUCCESS, FAILED or CANCELLED is needed");
+        o.fail("ERR STATE is " + quoted(word) +
+               "; BLOCKED, DELAYED, PENDING, RUNNING, PAUSED, SUCCESS, FAILED or CANCELLED is needed");
       r.by_state = true;
     } else if (o.word("QUEUE")) {
       o.text("QUEUE", limits::queue_name_bytes_max, r.queue), r.by_queue = true;
@@ -45,7 +47,8 @@ bool read_options(Context& ctx, ListRequest& r) {
       o.unexpected();
     }
   }
-  if (o.ok() && !r.has_cursor) o.fail("ERR TASK.LIST needs CURSOR: 0 at first, then what the last call returned");
+  if (o.ok() && !r.has_cursor)
+    o.fail("ERR TASK.LIST needs CURSOR: 0 at first, then what the last call returned");
   return o.ok();
 }
 
@@ -163,7 +166,8 @@ void task_events(Context& ctx) {
 void task_stats(Context& ctx) {
   const bool by_queue = ctx.args.size() == 3 && equal_nocase(ctx.args[1], "QUEUE");
   if (ctx.args.size() != 1 && !by_queue) return ctx.syntax_error();
-  const task::QueueStats stats = by_queue ? ctx.tasks.stats(ctx.db(), ctx.args[2]) : ctx.tasks.stats(ctx.db());
+  const task::QueueStats stats =
+      by_queue ? ctx.tasks.stats(ctx.db(), ctx.args[2]) : ctx.tasks.stats(ctx.db());
   ctx.reply.map(task::state_count + (by_queue ? 1 : 2));
   for (size_t i = 0; i < task::state_count; ++i) {
     ctx.reply.bulk(to_lower(task::state_name(static_cast<task::State>(i))));

@@ -1,5 +1,5 @@
-// The record of a run, as GET, CLAIM, RUNS and LIST return it: one table of fields, in the order of the reply. A new
-// field is a row.
+// The record of a run, as GET, CLAIM, RUNS and LIST return it: one table of fields, in the order of the
+// reply. A new field is a row.
 #include <iterator>
 
 #include "base/number.h"

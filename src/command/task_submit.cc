@@ -39,7 +39,8 @@ void read_tags(OptionReader& options, Change& c) {
 
 void read_identity(OptionReader& options, const char* what, Bytes& out) {
   options.text(what, limits::task_id_bytes_max, out);
-  if (options.ok() && out.empty()) options.fail(std::string("ERR ") + what + " is empty; leave the option out instead");
+  if (options.ok() && out.empty())
+    options.fail(std::string("ERR ") + what + " is empty; leave the option out instead");
 }
 
 bool read_options(Context& ctx, SubmitRequest& request) {
@@ -48,14 +49,18 @@ bool read_options(Context& ctx, SubmitRequest& request) {
   c.queue = "default";
   c.retries = defaults.retries;
   c.backoff = defaults.backoff;
-  c.backoff_base_ms = static_cast<uint32_t>(std::clamp<int64_t>(defaults.backoff_base_ms, 0, limits::task_backoff_ms_max));
-  c.backoff_cap_ms = static_cast<uint32_t>(std::clamp<int64_t>(defaults.backoff_cap_ms, 0, limits::task_backoff_ms_max));
-  c.lease_ms = static_cast<uint32_t>(std::clamp(defaults.lease_ms, limits::lease_ms_min, limits::lease_ms_max));
+  c.backoff_base_ms =
+      static_cast<uint32_t>(std::clamp<int64_t>(defaults.backoff_base_ms, 0, limits::task_backoff_ms_max));
+  c.backoff_cap_ms =
+      static_cast<uint32_t>(std::clamp<int64_t>(defaults.backoff_cap_ms, 0, limits::task_backoff_ms_max));
+  c.lease_ms =
+      static_cast<uint32_t>(std::clamp(defaults.lease_ms, limits::lease_ms_min, limits::lease_ms_max));
   c.timeout_ms = std::clamp<int64_t>(defaults.timeout_ms, 0, limits::task_delay_ms_max);
   OptionReader o(ctx, 2);
   while (o.more()) {
     if (o.word("QUEUE")) read_identity(o, "QUEUE", c.queue);
-    else if (o.word("PAYLOAD")) o.text("PAYLOAD", limits::task_payload_bytes_max, c.payload), c.has_payload = true;
+    else if (o.word("PAYLOAD"))
+      o.text("PAYLOAD", limits::task_payload_bytes_max, c.payload), c.has_payload = true;
     else if (o.word("PRIORITY")) o.number("PRIORITY", INT32_MIN, INT32_MAX, c.priority);
     else if (o.word("DELAY")) o.number("DELAY (ms)", 0, limits::task_delay_ms_max, request.delay_ms);
     else if (o.word("RETRIES")) o.number("RETRIES", 0, INT32_MAX, c.retries);
@@ -90,11 +95,13 @@ void task_submit(Context& ctx) {
     if (!request.force) return ctx.error(task::active_error(key.bytes, *object));
     const task::Run& old = *object->active();
     commit_progress(ctx, {key.bytes, key, object, &old});
-    commit(ctx, ctx.db(), key,
-           task::decide_steer(key.bytes, old, task::Event::Cancel, "a submit with FORCE took its place", ctx.now).change);
+    commit(
+        ctx, ctx.db(), key,
+        task::decide_steer(key.bytes, old, task::Event::Cancel, "a submit with FORCE took its place", ctx.now)
+            .change);
   }
-  const Change change = task::decide_submit(object, std::move(request.change), request.delay_ms, ctx.tasks.next_order(),
-                                            ctx.now, ctx.tasks.options());
+  const Change change = task::decide_submit(object, std::move(request.change), request.delay_ms,
+                                            ctx.tasks.next_order(), ctx.now, ctx.tasks.options());
   commit(ctx, ctx.db(), key, change);
   ctx.reply.bulk(task::run_id(key.bytes, change.run));
 }
@@ -112,8 +119,8 @@ void task_restart(Context& ctx) {
     if (const task::Run* same = from.object->find_unique(unique))
       return ctx.reply.bulk(task::run_id(from.task, same->number));
   if (from.object->active() != nullptr) return ctx.error(task::active_error(from.task, *from.object));
-  const Change change =
-      task::decide_restart(*from.object, *from.run, unique, ctx.tasks.next_order(), ctx.now, ctx.tasks.options());
+  const Change change = task::decide_restart(*from.object, *from.run, unique, ctx.tasks.next_order(), ctx.now,
+                                             ctx.tasks.options());
   commit(ctx, ctx.db(), from.key, change);
   ctx.reply.bulk(task::run_id(from.task, change.run));
 }

@@ -1,4 +1,5 @@
-// What happens to tasks without a client: due times, leases nobody received, and the log's own record of a change.
+// What happens to tasks without a client: due times, leases nobody received, and the log's own record of a
+// change.
 #include "command/task.h"
 
 #include <algorithm>
@@ -25,7 +26,9 @@ class InDb {
 /// Drops the final runs that are past their time; the whole task when none is left.
 void trim(Context& ctx, const RunArg& arg) {
   const WallMs bound = ctx.now.wall_ms - ctx.tasks.options().final_keep_ms;
-  const auto old = [&](const task::Run& run) { return task::is_final(run.state) && run.status_since <= bound; };
+  const auto old = [&](const task::Run& run) {
+    return task::is_final(run.state) && run.status_since <= bound;
+  };
   uint64_t below = 0;
   for (const auto& run : arg.object->runs()) {
     if (!old(*run)) break;
@@ -91,7 +94,8 @@ void release_undelivered(Context& ctx, std::span<const task::Grant> grants) {
     const store::Entry* entry = ctx.find(key);
     const task::TaskObject* object = entry == nullptr ? nullptr : task::as_task(entry->object());
     const task::Run* run = object == nullptr ? nullptr : object->find(grant.run);
-    if (run == nullptr || run->state != task::State::Running || run->token != grant.token || run->beaten) continue;
+    if (run == nullptr || run->state != task::State::Running || run->token != grant.token || run->beaten)
+      continue;
     task::Change change = task::decide_release(*run, 0, ctx.now);
     change.reason = "the reply to its claim could not be delivered";
     commit(ctx, ctx.db(), key, change);

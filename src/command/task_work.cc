@@ -34,7 +34,8 @@ const char* advice(const Context& ctx, const task::Run& run) {
 }
 
 /// The beat's status, or false and the error.
-bool beat(Context& ctx, const RunArg& arg, Token token, const Progress& progress, const char*& status, std::string& error) {
+bool beat(Context& ctx, const RunArg& arg, Token token, const Progress& progress, const char*& status,
+          std::string& error) {
   if (!hold(ctx, arg, token, error)) return false;
   ctx.tasks.beat(ctx.db(), *arg.run, ctx.now);
   take_progress(ctx, arg, progress);
@@ -43,8 +44,8 @@ bool beat(Context& ctx, const RunArg& arg, Token token, const Progress& progress
   return true;
 }
 
-/// The end of an attempt: finds the run, checks the token (`events`: what it may have been ended with already, which is
-/// OK again), and readies it. True: go on with `arg`.
+/// The end of an attempt: finds the run, checks the token (`events`: what it may have been ended with
+/// already, which is OK again), and readies it. True: go on with `arg`.
 bool begin_end(Context& ctx, RunArg& arg, std::initializer_list<task::Event> events) {
   Token token;
   if (!find_run(ctx, 1, arg) || !token_arg(ctx, 2, token)) return false;
@@ -118,13 +119,15 @@ void task_done(Context& ctx) {
 void task_fail(Context& ctx) {
   const bool permanent = equal_nocase(ctx.args[3], "PERMANENT");
   if (!permanent && !equal_nocase(ctx.args[3], "TRANSIENT"))
-    return ctx.error("ERR syntax error: " + quoted(ctx.args[3].substr(0, 64)) + " is neither TRANSIENT nor PERMANENT");
+    return ctx.error("ERR syntax error: " + quoted(ctx.args[3].substr(0, 64)) +
+                     " is neither TRANSIENT nor PERMANENT");
   RunArg arg;
   if (!begin_end(ctx, arg, {task::Event::FailTransient, task::Event::FailPermanent})) return;
   const Bytes reason = ctx.args[4].substr(0, limits::task_reason_bytes_max);
   commit(ctx, ctx.db(), arg.key,
          permanent ? task::decide_fail_permanent(*arg.run, reason, ctx.now)
-                   : task::decide_retry(*arg.run, task::Event::FailTransient, std::string(reason), true, ctx.now, ctx.prng));
+                   : task::decide_retry(*arg.run, task::Event::FailTransient, std::string(reason), true,
+                                        ctx.now, ctx.prng));
   ctx.reply.ok();
 }
 

@@ -8,7 +8,8 @@
 namespace hf::task {
 namespace {
 
-constexpr const char* kind_names[] = {"submit", "restart", "move", "progress", "checkpoint", "ask-checkpoint", "trim"};
+constexpr const char* kind_names[] = {"submit",     "restart",        "move", "progress",
+                                      "checkpoint", "ask-checkpoint", "trim"};
 
 /// What each kind is made of. Numbers and texts keep their order among themselves.
 template <class Archive, class C>

@@ -1,6 +1,6 @@
-// A change to a task, as a value: what a decision yields, what `apply` carries out, and what the log holds. It speaks of
-// outcomes (this token, this deadline, this delay), never of intentions, so that every node that applies it ends up with
-// the same bytes.
+// A change to a task, as a value: what a decision yields, what `apply` carries out, and what the log holds.
+// It speaks of outcomes (this token, this deadline, this delay), never of intentions, so that every node that
+// applies it ends up with the same bytes.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -47,12 +47,13 @@ struct Change {
   uint64_t version = 0, base = 0;
   Sum128 sum;
   Bytes queue, worker, request, note, trace, unique, meta, tag, payload, result;
-  std::string reason;  ///< owned: often made by the decision itself
+  std::string reason;       ///< owned: often made by the decision itself
   std::vector<Bytes> tags;  ///< k v k v
 };
 
-/// Writes the change as the arguments behind `TASK.APPLY <task>`: a word for the kind (of a Move: the event), the
-/// numbers as one text with blanks between, then the texts. Reused from change to change: it keeps its memory.
+/// Writes the change as the arguments behind `TASK.APPLY <task>`: a word for the kind (of a Move: the event),
+/// the numbers as one text with blanks between, then the texts. Reused from change to change: it keeps its
+/// memory.
 class ChangeEncoder {
  public:
   /// Valid until the next call, as long as the change's views live.

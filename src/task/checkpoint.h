@@ -1,5 +1,5 @@
-// Checkpoints: immutable versions of a run's progress, full ones and deltas that name their base, and the rules about
-// them: what the sum covers, which versions make a chain, which ones are kept.
+// Checkpoints: immutable versions of a run's progress, full ones and deltas that name their base, and the
+// rules about them: what the sum covers, which versions make a chain, which ones are kept.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -31,8 +31,8 @@ size_t memory_bytes(const Checkpoint& checkpoint);
 /// Of one run, versions rising. Shared between a run and the one that restarted it.
 using Checkpoints = std::vector<std::shared_ptr<const Checkpoint>>;
 
-/// XXH3-128 over the payload, then the step as 8 bytes little endian, then the META bytes. A client that sends SUM
-/// computes the same, and prints it as 32 hex digits, high half first.
+/// XXH3-128 over the payload, then the step as 8 bytes little endian, then the META bytes. A client that
+/// sends SUM computes the same, and prints it as 32 hex digits, high half first.
 Sum128 checkpoint_sum(Bytes payload, int64_t step, Bytes meta);
 bool verify(const Checkpoint& checkpoint);
 /// 32 hex digits in any case, or false.
@@ -43,7 +43,8 @@ const Checkpoint* find_version(const Checkpoints& all, uint64_t version);
 std::vector<const Checkpoint*> chain_of(const Checkpoints& all, uint64_t version);
 /// Deltas since (and not counting) the latest full one.
 size_t deltas_since_full(const Checkpoints& all);
-/// Drops what is beyond the last `keep` chains (at least one), but of an older chain keeps what its tagged versions need.
+/// Drops what is beyond the last `keep` chains (at least one), but of an older chain keeps what its tagged
+/// versions need.
 void trim_chains(Checkpoints& all, uint32_t keep);
 
 }  // namespace hf::task

@@ -79,11 +79,13 @@ bool parse_run_id(Bytes id, Bytes& task, uint64_t& run) {
 std::string name_error(Bytes name) {
   if (name.empty()) return "ERR a task's name cannot be empty";
   if (name.size() > limits::task_name_bytes_max)
-    return "ERR the task's name has " + text(name.size()) + " bytes; at most " + text(limits::task_name_bytes_max) +
-           " are allowed";
+    return "ERR the task's name has " + text(name.size()) + " bytes; at most " +
+           text(limits::task_name_bytes_max) + " are allowed";
   const size_t hash = name.rfind('#');
-  if (hash != Bytes::npos && hash + 1 < name.size() && name.find_first_not_of("0123456789", hash + 1) == Bytes::npos)
-    return "ERR the task's name " + quoted(name) + " ends in '#' and digits, which names a run; choose another";
+  if (hash != Bytes::npos && hash + 1 < name.size() &&
+      name.find_first_not_of("0123456789", hash + 1) == Bytes::npos)
+    return "ERR the task's name " + quoted(name) +
+           " ends in '#' and digits, which names a run; choose another";
   return {};
 }
 
@@ -155,12 +157,13 @@ std::string fenced_error(Bytes task, const Run& run, Token token) {
     return "FENCED " + id + ": token " + text(token.value) + " was never given; the run is " + is +
            " and was not claimed yet; claim it first";
   if (token > run.token)
-    return "FENCED " + id + ": token " + text(token.value) + " was never given; the last is " + text(run.token.value) +
-           " (worker " + worker + "); stop this work and claim again";
+    return "FENCED " + id + ": token " + text(token.value) + " was never given; the last is " +
+           text(run.token.value) + " (worker " + worker + "); stop this work and claim again";
   if (token < run.token)
-    return "FENCED " + id + ": token " + text(token.value) + " superseded by " + text(run.token.value) + " (worker " +
-           worker + ") at " + when(run.claimed_at) + "; stop this work";
-  if (run.state == State::Cancelled) return "CANCELLED " + id + " since " + when(run.status_since) + why + "; stop this work";
+    return "FENCED " + id + ": token " + text(token.value) + " superseded by " + text(run.token.value) +
+           " (worker " + worker + ") at " + when(run.claimed_at) + "; stop this work";
+  if (run.state == State::Cancelled)
+    return "CANCELLED " + id + " since " + when(run.status_since) + why + "; stop this work";
   return "FENCED " + id + ": token " + text(token.value) + " (worker " + worker + ") ended with " +
          event_name(run.closed_by) + "; the run is " + is + why + "; stop this work";
 }
@@ -169,7 +172,8 @@ bool closed_with(const Run& run, Token token, Event event) {
   if (token.value == 0) return false;
   if (token == run.token) return run.state != State::Running && run.closed_by == event;
   for (auto e = run.events.rbegin(); e != run.events.rend(); ++e)
-    if (e->token == token && e->before == State::Running && e->after != State::Running) return e->what == event;
+    if (e->token == token && e->before == State::Running && e->after != State::Running)
+      return e->what == event;
   return false;
 }
 
@@ -207,11 +211,15 @@ int64_t draw_backoff(Backoff backoff, int64_t base_ms, int64_t cap_ms, uint32_t 
 Change decide_retry(const Run& run, Event event, std::string reason, bool counted, Now now, Prng& prng) {
   HF_CHECK(run.state == State::Running && move_for(run.state, event) == Move::Retry);
   const bool over = counted && run.retry_count >= run.retries;
-  Change c = move_of(run, event, over ? State::Failed : run.pause_asked ? State::Paused : State::Delayed, now);
+  Change c = move_of(run, event,
+                     over              ? State::Failed
+                     : run.pause_asked ? State::Paused
+                                       : State::Delayed,
+                     now);
   c.loss_counted = event == Event::LeaseLost && counted && !over;
   if (!over) {
-    c.due_at = later(now.wall_ms,
-                     draw_backoff(run.backoff, run.backoff_base_ms, run.backoff_cap_ms, run.retry_count, prng));
+    c.due_at = later(now.wall_ms, draw_backoff(run.backoff, run.backoff_base_ms, run.backoff_cap_ms,
+                                               run.retry_count, prng));
     if (counted) ++c.retry_count;
   } else if (run.retries > 0) {
     reason += "; no attempt left after " + text(run.retries) + " retries";
@@ -223,14 +231,15 @@ Change decide_retry(const Run& run, Event event, std::string reason, bool counte
 
 Change decide_lease_lost(const Run& run, Now now, Prng& prng) {
   std::string reason = "lease lost: worker " + std::string(run.worker.view()) +
-                       (run.beaten ? " has not beaten for " : " never beat in ") + text(run.lease_now_ms) + " ms";
+                       (run.beaten ? " has not beaten for " : " never beat in ") + text(run.lease_now_ms) +
+                       " ms";
   return decide_retry(run, Event::LeaseLost, std::move(reason), run.beaten, now, prng);
 }
 
 Change decide_timeout(const Run& run, Now now, Prng& prng) {
   return decide_retry(run, Event::Timeout,
-                      "timeout: the attempt of worker " + std::string(run.worker.view()) + " took longer than " +
-                          to_text(run.timeout_ms) + " ms",
+                      "timeout: the attempt of worker " + std::string(run.worker.view()) +
+                          " took longer than " + to_text(run.timeout_ms) + " ms",
                       true, now, prng);
 }
 
@@ -271,9 +280,11 @@ Decision decide_steer(Bytes task, const Run& run, Event event, Bytes reason, Now
     default: break;
   }
   d.verdict = Decision::Verdict::Refused;
-  d.error = "FINAL " + run_id(task, run.number) + " is " + state_name(run.state) + " since " + when(run.status_since) +
-            (run.reason.empty() ? "" : " (" + std::string(run.reason.view()) + ")") + " and cannot be changed; " +
-            (run.state == State::Success ? "submit a new run" : "TASK.RESTART makes a new run from its checkpoint");
+  d.error =
+      "FINAL " + run_id(task, run.number) + " is " + state_name(run.state) + " since " +
+      when(run.status_since) + (run.reason.empty() ? "" : " (" + std::string(run.reason.view()) + ")") +
+      " and cannot be changed; " +
+      (run.state == State::Success ? "submit a new run" : "TASK.RESTART makes a new run from its checkpoint");
   return d;
 }
 

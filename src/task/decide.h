@@ -1,5 +1,6 @@
-// What a command or a timer leads to, decided without doing it: pure functions over the task as it is, the time, and
-// (for backoff) a random number. The outcome is a Change, for Tasks::apply and the log, or a refusal in words.
+// What a command or a timer leads to, decided without doing it: pure functions over the task as it is, the
+// time, and (for backoff) a random number. The outcome is a Change, for Tasks::apply and the log, or a
+// refusal in words.
 #pragma once
 #include <optional>
 #include <string>
@@ -29,8 +30,8 @@ struct Decision {
   std::string error;
 };
 
-/// Fills in what a new run's number, state, times and trimming come to. `asked` carries the options of SUBMIT, `delay_ms`
-/// is its DELAY; `task` may be null. CHECK: no active run.
+/// Fills in what a new run's number, state, times and trimming come to. `asked` carries the options of
+/// SUBMIT, `delay_ms` is its DELAY; `task` may be null. CHECK: no active run.
 Change decide_submit(const TaskObject* task, Change asked, int64_t delay_ms, uint64_t order, Now now,
                      const Options& options);
 /// A new run out of `from`. CHECK: no active run.
@@ -38,7 +39,8 @@ Change decide_restart(const TaskObject& task, const Run& from, Bytes unique, uin
                       const Options& options);
 
 /// `event` is Claim (CHECK: PENDING) or Reissue (CHECK: RUNNING); lease_ms 0: as submitted.
-Change decide_lease(const Run& run, Event event, Bytes worker, Bytes request, uint32_t lease_ms, Token token, Now now);
+Change decide_lease(const Run& run, Event event, Bytes worker, Bytes request, uint32_t lease_ms, Token token,
+                    Now now);
 
 /// What a token allows its sender.
 enum class Hold : uint8_t {
@@ -48,7 +50,8 @@ enum class Hold : uint8_t {
 };
 Hold hold_of(const Run& run, Token token);
 Change decide_readopt(const Run& run, Now now);
-/// Why `token` has no right to the run: FENCED or CANCELLED, with who, since when and what to do. CHECK: it has none.
+/// Why `token` has no right to the run: FENCED or CANCELLED, with who, since when and what to do. CHECK: it
+/// has none.
 std::string fenced_error(Bytes task, const Run& run, Token token);
 /// The attempt that `token` stood for was ended by one of these events (so the same command again is OK).
 bool closed_with(const Run& run, Token token, Event event);

@@ -26,7 +26,8 @@ class Reader {
     return true;
   }
   void blanks() {
-    while (at_ < in_.size() && (in_[at_] == ' ' || in_[at_] == '\t' || in_[at_] == '\n' || in_[at_] == '\r')) ++at_;
+    while (at_ < in_.size() && (in_[at_] == ' ' || in_[at_] == '\t' || in_[at_] == '\n' || in_[at_] == '\r'))
+      ++at_;
   }
 
   bool object(int depth) {
@@ -139,10 +140,8 @@ class Reader {
       const char c = in_[at_++];
       if (c == '"') return true;
       if (static_cast<unsigned char>(c) < 0x20) return false;
-      if (c != '\\')
-        out.push_back(c);
-      else if (at_ >= in_.size() || !escape(out))
-        return false;
+      if (c != '\\') out.push_back(c);
+      else if (at_ >= in_.size() || !escape(out)) return false;
     }
     return false;
   }

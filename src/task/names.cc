@@ -5,10 +5,24 @@ namespace hf::task {
 namespace {
 constexpr const char* state_names[state_count] = {"BLOCKED", "DELAYED", "PENDING", "RUNNING",
                                                   "PAUSED",  "SUCCESS", "FAILED",  "CANCELLED"};
-constexpr const char* event_names[event_count] = {
-    "submit",     "dependencies-met", "dependency-failed", "time-comes",     "claim",          "reissue",
-    "readopt",    "beat",             "checkpoint",        "release",        "done",           "fail-transient",
-    "fail-permanent", "lease-lost",   "timeout",           "pause",          "resume",         "cancel"};
+constexpr const char* event_names[event_count] = {"submit",
+                                                  "dependencies-met",
+                                                  "dependency-failed",
+                                                  "time-comes",
+                                                  "claim",
+                                                  "reissue",
+                                                  "readopt",
+                                                  "beat",
+                                                  "checkpoint",
+                                                  "release",
+                                                  "done",
+                                                  "fail-transient",
+                                                  "fail-permanent",
+                                                  "lease-lost",
+                                                  "timeout",
+                                                  "pause",
+                                                  "resume",
+                                                  "cancel"};
 }  // namespace
 
 const char* state_name(State state) { return state_names[static_cast<size_t>(state)]; }

@@ -1,5 +1,5 @@
-// The byte level of the saved format (FORMAT.md): varints, zigzag for signed numbers, texts with their length first.
-// Reading is bounds-checked; after the first failure everything reads as empty and ok() is false.
+// The byte level of the saved format (FORMAT.md): varints, zigzag for signed numbers, texts with their length
+// first. Reading is bounds-checked; after the first failure everything reads as empty and ok() is false.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -43,8 +43,8 @@ class Unpacker {
     for (int shift = 0; shift < 64; shift += 7) {
       const uint8_t b = byte();
       if (!ok_) return 0;
-      if (shift == 63 && b > 1) return fail();            // more than 64 bits
-      if (shift > 0 && b == 0) return fail();             // one number has one spelling: equal values, equal bytes
+      if (shift == 63 && b > 1) return fail();  // more than 64 bits
+      if (shift > 0 && b == 0) return fail();   // one number has one spelling: equal values, equal bytes
       v |= static_cast<uint64_t>(b & 0x7f) << shift;
       if (b < 0x80) return v;
     }

@@ -1,4 +1,5 @@
-// A heap of runs in which each run knows its own place, so that any of them can leave or change its key in O(log n).
+// A heap of runs in which each run knows its own place, so that any of them can leave or change its key in
+// O(log n).
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -9,7 +10,8 @@
 
 namespace hf::task {
 
-/// `Place` is the member of Run that holds its place in this heap; a run is in one heap per such member at a time.
+/// `Place` is the member of Run that holds its place in this heap; a run is in one heap per such member at a
+/// time.
 template <uint32_t Run::*Place>
 class RunHeap {
  public:
@@ -66,10 +68,8 @@ class RunHeap {
     item.run->*Place = static_cast<uint32_t>(at);
   }
   void settle(size_t at) {
-    if (at > 0 && items_[at].before(items_[(at - 1) / 2]))
-      up(at);
-    else
-      down(at);
+    if (at > 0 && items_[at].before(items_[(at - 1) / 2])) up(at);
+    else down(at);
   }
   void up(size_t at) {
     const Item item = items_[at];

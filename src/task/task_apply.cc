@@ -1,5 +1,5 @@
-// Carrying changes out on a task: the same code for a client's command, a timer and the log. Everything that can be
-// wrong with a change is looked at before the first byte is touched.
+// Carrying changes out on a task: the same code for a client's command, a timer and the log. Everything that
+// can be wrong with a change is looked at before the first byte is touched.
 #include <algorithm>
 
 #include "base/number.h"
@@ -19,7 +19,9 @@ void record(Run& run, const Change& change, Event what, State before) {
   event.what = what;
   event.before = before;
   event.after = run.state;
-  event.reason = change.reason.empty() ? Text() : change.reason == run.reason.view() ? run.reason : Text(change.reason);
+  event.reason = change.reason.empty()                ? Text()
+                 : change.reason == run.reason.view() ? run.reason
+                                                      : Text(change.reason);
   if (before == State::Running || run.state == State::Running) {
     event.token = run.token;
     event.worker = run.worker;
@@ -75,7 +77,8 @@ Status TaskObject::apply_to(Run& changed, const Change& change) {
 }
 
 void TaskObject::trim_below(uint64_t number) {
-  const auto end = std::find_if(runs_.begin(), runs_.end(), [&](const auto& run) { return run->number >= number; });
+  const auto end =
+      std::find_if(runs_.begin(), runs_.end(), [&](const auto& run) { return run->number >= number; });
   trimmed_ += static_cast<uint64_t>(end - runs_.begin());
   for (auto run = runs_.begin(); run != end; ++run) run_bytes_ -= (*run)->memory_bytes();
   runs_.erase(runs_.begin(), end);
@@ -116,7 +119,8 @@ Status TaskObject::apply_submit(const Change& c) {
   run->payload = blob_of(c.has_payload, c.payload);
   if (!c.tags.empty()) {
     run->tags = std::make_unique<Tags>();
-    for (size_t i = 0; i + 1 < c.tags.size(); i += 2) run->tags->emplace_back(Text(c.tags[i]), Text(c.tags[i + 1]));
+    for (size_t i = 0; i + 1 < c.tags.size(); i += 2)
+      run->tags->emplace_back(Text(c.tags[i]), Text(c.tags[i + 1]));
   }
   if (c.keep > 0) keep_ = c.keep;
   add(std::move(run), c);
@@ -152,8 +156,8 @@ Status TaskObject::apply_restart(const Change& c) {
 Status TaskObject::apply_move(Run& run, const Change& c) {
   const Move move = move_for(run.state, c.event);
   if (!leads_to(move, run.state, c.to))
-    return misfit(c, std::string(event_name(c.event)) + " does not lead from " + state_name(run.state) + " to " +
-                         state_name(c.to));
+    return misfit(c, std::string(event_name(c.event)) + " does not lead from " + state_name(run.state) +
+                         " to " + state_name(c.to));
   const bool new_lease = c.event == Event::Claim || c.event == Event::Reissue;
   if (new_lease && c.token <= run.token) return misfit(c, "its token does not rise");
   const State before = run.state;
@@ -187,9 +191,11 @@ Status TaskObject::apply_move(Run& run, const Change& c) {
 
 Status TaskObject::apply_checkpoint(Run& run, const Change& c) {
   if (run.state != State::Running) return misfit(c, "a checkpoint of a run that is not RUNNING");
-  if (c.version < run.next_version() || c.version == UINT64_MAX) return misfit(c, "its version was used already");
+  if (c.version < run.next_version() || c.version == UINT64_MAX)
+    return misfit(c, "its version was used already");
   const Checkpoint* last = run.last_checkpoint();
-  if (c.base != 0 && (last == nullptr || last->version != c.base)) return misfit(c, "its base is not the last version");
+  if (c.base != 0 && (last == nullptr || last->version != c.base))
+    return misfit(c, "its base is not the last version");
   auto checkpoint = std::make_shared<Checkpoint>();
   checkpoint->version = c.version;
   checkpoint->base = c.base;

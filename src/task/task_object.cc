@@ -21,7 +21,8 @@ enum RunFlag : uint8_t {
   FlagsKnown = 63,
 };
 
-/// Shared bytes are written once and referred to by the number of their appearance, so that sharing survives a save.
+/// Shared bytes are written once and referred to by the number of their appearance, so that sharing survives
+/// a save.
 struct Saver {
   Packer pack;
   std::unordered_map<const void*, uint64_t> seen_blobs = {}, seen_checkpoints = {};
@@ -64,10 +65,11 @@ struct Saver {
                                    (r.checkpoint_asked ? FlagCheckpointAsked : 0) |
                                    (r.loss_counted ? FlagLossCounted : 0) | (r.payload ? FlagPayload : 0) |
                                    (r.result ? FlagResult : 0)));
-    for (const uint32_t n : {r.attempt, r.retry_count, r.retries, r.lease_ms, r.lease_now_ms, r.backoff_base_ms,
-                             r.backoff_cap_ms})
+    for (const uint32_t n : {r.attempt, r.retry_count, r.retries, r.lease_ms, r.lease_now_ms,
+                             r.backoff_base_ms, r.backoff_cap_ms})
       pack.number(n);
-    for (const int64_t n : {r.timeout_ms, r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at})
+    for (const int64_t n :
+         {r.timeout_ms, r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at})
       pack.whole(n);
     pack.number(r.token.value);
     pack.whole(r.progress);
@@ -162,10 +164,11 @@ struct Loader {
     r.pause_asked = (flags & FlagPauseAsked) != 0;
     r.checkpoint_asked = (flags & FlagCheckpointAsked) != 0;
     r.loss_counted = (flags & FlagLossCounted) != 0;
-    for (uint32_t* n : {&r.attempt, &r.retry_count, &r.retries, &r.lease_ms, &r.lease_now_ms, &r.backoff_base_ms,
-                        &r.backoff_cap_ms})
+    for (uint32_t* n : {&r.attempt, &r.retry_count, &r.retries, &r.lease_ms, &r.lease_now_ms,
+                        &r.backoff_base_ms, &r.backoff_cap_ms})
       *n = static_cast<uint32_t>(in.number(UINT32_MAX));
-    for (int64_t* n : {&r.timeout_ms, &r.submitted_at, &r.status_since, &r.updated_at, &r.claimed_at, &r.due_at})
+    for (int64_t* n :
+         {&r.timeout_ms, &r.submitted_at, &r.status_since, &r.updated_at, &r.claimed_at, &r.due_at})
       *n = in.whole();
     r.token.value = in.number();
     r.progress = in.whole();
@@ -206,7 +209,8 @@ std::unique_ptr<Run> Run::clone() const {
   Run& c = *copy;
   c.number = number, c.order = order, c.priority = priority;
   c.state = state, c.backoff = backoff, c.closed_by = closed_by;
-  c.held = held, c.pause_asked = pause_asked, c.checkpoint_asked = checkpoint_asked, c.loss_counted = loss_counted;
+  c.held = held, c.pause_asked = pause_asked, c.checkpoint_asked = checkpoint_asked,
+  c.loss_counted = loss_counted;
   c.attempt = attempt, c.retry_count = retry_count, c.retries = retries;
   c.lease_ms = lease_ms, c.lease_now_ms = lease_now_ms;
   c.backoff_base_ms = backoff_base_ms, c.backoff_cap_ms = backoff_cap_ms, c.timeout_ms = timeout_ms;
@@ -227,7 +231,8 @@ size_t Run::memory_bytes() const {
   if (payload) n += sizeof(std::string) + payload->capacity();
   if (result) n += sizeof(std::string) + result->capacity();
   if (tags)
-    for (const auto& [key, value] : *tags) n += sizeof(Tags::value_type) + key.memory_bytes() + value.memory_bytes();
+    for (const auto& [key, value] : *tags)
+      n += sizeof(Tags::value_type) + key.memory_bytes() + value.memory_bytes();
   return n + checkpoint_bytes;
 }
 

@@ -52,13 +52,13 @@ struct Run {
   bool checkpoint_asked = false;
   bool loss_counted = false;  ///< the lost lease that ended the last attempt raised retry_count
   uint32_t attempt = 0, retry_count = 0, retries = 0;
-  uint32_t lease_ms = 0;       ///< as submitted
-  uint32_t lease_now_ms = 0;   ///< of the lease in force, or the last one
+  uint32_t lease_ms = 0;      ///< as submitted
+  uint32_t lease_now_ms = 0;  ///< of the lease in force, or the last one
   uint32_t backoff_base_ms = 0, backoff_cap_ms = 0;
-  int64_t timeout_ms = 0;      ///< of an attempt; 0: none
+  int64_t timeout_ms = 0;  ///< of an attempt; 0: none
   WallMs submitted_at = 0, status_since = 0, updated_at = 0, claimed_at = 0;
-  WallMs due_at = 0;           ///< DELAYED (and PAUSED out of it): when it ends. RUNNING: its timeout. 0: none
-  Token token;                 ///< of the lease in force, or the last one; 0: never claimed
+  WallMs due_at = 0;  ///< DELAYED (and PAUSED out of it): when it ends. RUNNING: its timeout. 0: none
+  Token token;        ///< of the lease in force, or the last one; 0: never claimed
   int64_t progress = 0, total = 0;
   Text queue, worker, request, note, reason, trace, unique;
   Blob payload, result;        ///< null: none given
@@ -67,7 +67,8 @@ struct Run {
   std::vector<RunEvent> events;
   uint64_t first_event = 1;  ///< id of events[0]
 
-  // ---- of this process only, and no part of the value (hence mutable) -------------------------------------------
+  // ---- of this process only, and no part of the value (hence mutable)
+  // -------------------------------------------
   TaskObject* task = nullptr;
   QueueIndex* queue_index = nullptr;
   mutable MonoUs lease_deadline = INT64_MAX;  ///< RUNNING only; INT64_MAX: not armed yet
@@ -79,13 +80,16 @@ struct Run {
   mutable bool beaten = false;     ///< the lease in force was beaten for
 
   bool claimable() const { return state == State::Pending && !held; }
-  uint64_t next_version() const { return checkpoints && !checkpoints->empty() ? checkpoints->back()->version + 1 : 1; }
+  uint64_t next_version() const {
+    return checkpoints && !checkpoints->empty() ? checkpoints->back()->version + 1 : 1;
+  }
   const Checkpoint* last_checkpoint() const {
     return checkpoints && !checkpoints->empty() ? checkpoints->back().get() : nullptr;
   }
   /// A copy of the saved part; large bytes are shared.
   std::unique_ptr<Run> clone() const;
-  /// Beside the checkpoints it takes the same few steps whatever the run holds; those are counted as they come and go.
+  /// Beside the checkpoints it takes the same few steps whatever the run holds; those are counted as they
+  /// come and go.
   size_t memory_bytes() const;
   void count_checkpoint_bytes();
 };
@@ -137,7 +141,8 @@ class TaskObject final : public store::Object {
 
 /// The object as a task, or null.
 inline const TaskObject* as_task(const store::Object* object) {
-  return object != nullptr && object->type() == store::Type::Task ? static_cast<const TaskObject*>(object) : nullptr;
+  return object != nullptr && object->type() == store::Type::Task ? static_cast<const TaskObject*>(object)
+                                                                  : nullptr;
 }
 
 }  // namespace hf::task

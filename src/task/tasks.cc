@@ -1,5 +1,6 @@
-// The indexes over all tasks; see tasks.h. Each run stands in at most two heaps: by its place in a queue or its lease's
-// deadline, and by a wall-clock time. A heap keeps each run's place in the run itself, so leaving one is cheap.
+// The indexes over all tasks; see tasks.h. Each run stands in at most two heaps: by its place in a queue or
+// its lease's deadline, and by a wall-clock time. A heap keeps each run's place in the run itself, so leaving
+// one is cheap.
 #include "task/tasks.h"
 
 #include <algorithm>
@@ -67,11 +68,16 @@ struct Tasks::Inside {
   uint64_t ready_round = 1;
   ChangeEncoder encoder;
 
+  bool asked =
+      false;  // before the first take_ready nobody waits: a data set that loads leaves no list behind
+
   void tell_ready(DbIndex db, QueueIndex& queue) {
-    if (std::exchange(queue.told_ready, ready_round) != ready_round) ready.emplace_back(db, queue_key(queue.name.view()));
+    if (asked && std::exchange(queue.told_ready, ready_round) != ready_round)
+      ready.emplace_back(db, queue_key(queue.name.view()));
   }
   void tell_ready(DbIndex db, TaskObject& task) {
-    if (std::exchange(task.home.told_ready, ready_round) != ready_round) ready.emplace_back(db, task.home.name.view());
+    if (asked && std::exchange(task.home.told_ready, ready_round) != ready_round)
+      ready.emplace_back(db, task.home.name.view());
   }
 
   /// Puts a run where its state says it belongs. Its queue_index may still be null.
@@ -91,7 +97,8 @@ struct Tasks::Inside {
     } else if (run.state == State::Running) {
       shelf.leases.push({run.lease_deadline, run.token.value, &run});
       if (run.due_at > 0) shelf.times.push({run.due_at, run.order, &run});
-      if (!run.request.empty()) shelf.requests.emplace(request_sum(run.worker.view(), run.request.view()), &run);
+      if (!run.request.empty())
+        shelf.requests.emplace(request_sum(run.worker.view(), run.request.view()), &run);
     } else if (run.state == State::Delayed) {
       shelf.times.push({run.due_at, run.order, &run});
     } else if (is_final(run.state)) {
@@ -228,13 +235,15 @@ void Tasks::take_ready(std::vector<std::pair<DbIndex, std::string>>& ready) {
     in_->ready.clear();
   }
   ++in_->ready_round;
+  in_->asked = true;
 }
 
 Status Tasks::apply(store::Store& store, DbIndex db, const store::Key& key, const Change& change, Now now) {
   using Kind = Change::Kind;
   store::Object* object = store.edit_object(db, key);
   if (object == nullptr && change.kind == Kind::Submit) {
-    if (store.find(db, key) != nullptr) return Error{"task change to " + quoted(key.bytes) + ", which is no task"};
+    if (store.find(db, key) != nullptr)
+      return Error{"task change to " + quoted(key.bytes) + ", which is no task"};
     auto fresh = std::make_unique<TaskObject>();
     const Status status = fresh->apply(change);
     if (status.ok()) store.insert_object(db, key, std::move(fresh));  // and object_inserted does the rest
@@ -278,7 +287,9 @@ Status Tasks::apply(store::Store& store, DbIndex db, const store::Key& key, cons
   return ok();
 }
 
-std::span<const Bytes> Tasks::encode(Bytes key, const Change& change) { return in_->encoder.encode(key, change); }
+std::span<const Bytes> Tasks::encode(Bytes key, const Change& change) {
+  return in_->encoder.encode(key, change);
+}
 
 void Tasks::beat(DbIndex db, const Run& run, Now now) {
   HF_CHECK(run.state == State::Running);
@@ -322,8 +333,9 @@ uint64_t Tasks::index_digest() const {
   for (size_t db = 0; db < in_->shelves.size(); ++db) {
     const Shelf& shelf = in_->shelves[db];
     const auto add = [&](const char* what, const Run& run, int64_t key) {
-      digest += sum64(to_text(static_cast<int64_t>(db)) + what + run_id(run.task->home.name.view(), run.number) + "=" +
-                      to_text(key) + "/" + std::string(run.queue_index->name.view()));
+      digest +=
+          sum64(to_text(static_cast<int64_t>(db)) + what + run_id(run.task->home.name.view(), run.number) +
+                "=" + to_text(key) + "/" + std::string(run.queue_index->name.view()));
     };
     for (const auto& [name, queue] : shelf.queues) {
       for (const auto& item : queue->claimable.items()) add(" claimable ", *item.run, item.key);
@@ -348,7 +360,8 @@ bool active(const store::Object& object) {
 std::string active_error(Bytes key, const store::Object& object) {
   HF_CHECK(active(object));
   const Run& run = *as_task(&object)->active();
-  std::string text = "ACTIVE " + std::string(key) + " is " + state_name(run.state) + " as " + run_id(key, run.number);
+  std::string text =
+      "ACTIVE " + std::string(key) + " is " + state_name(run.state) + " as " + run_id(key, run.number);
   if (run.state == State::Running) text += " by worker " + std::string(run.worker.view());
   return text + " since " + when(run.status_since) + "; cancel it or submit with FORCE";
 }

@@ -1,5 +1,6 @@
-// A short immutable text in eight bytes: empty, or a pointer to a counted copy. A run holds a dozen of them, most empty
-// or shared (queue, worker), and stays small. Counts are not atomic: texts live and die on the loop's thread.
+// A short immutable text in eight bytes: empty, or a pointer to a counted copy. A run holds a dozen of them,
+// most empty or shared (queue, worker), and stays small. Counts are not atomic: texts live and die on the
+// loop's thread.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -35,7 +36,9 @@ class Text {
   }
 
   /// Dies with the last text that shares it.
-  Bytes view() const { return head_ == nullptr ? Bytes() : Bytes(reinterpret_cast<const char*>(head_ + 1), head_->size); }
+  Bytes view() const {
+    return head_ == nullptr ? Bytes() : Bytes(reinterpret_cast<const char*>(head_ + 1), head_->size);
+  }
   bool empty() const { return head_ == nullptr; }
   /// Heap held, shared or not.
   size_t memory_bytes() const { return head_ == nullptr ? 0 : sizeof(Head) + head_->size; }

@@ -1,5 +1,6 @@
-// The transition table of a run: for every state and every event, what becomes of it. A pair left out does not compile.
-// What a move means in numbers (which delay, which token) is decided in decide.h and carried out by TaskObject::apply.
+// The transition table of a run: for every state and every event, what becomes of it. A pair left out does
+// not compile. What a move means in numbers (which delay, which token) is decided in decide.h and carried out
+// by TaskObject::apply.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -55,8 +56,9 @@ enum class Move : uint8_t {
 namespace table {
 using enum Move;
 using Row = std::array<Move, state_count>;
+// clang-format off
 constexpr std::array<Row, event_count> moves = {{
-    //                    Blocked      Delayed      Pending      Running        Paused       Success  Failed   Cancelled
+    // Blocked, Delayed, Pending, Running, Paused, Success, Failed, Cancelled
     /* Submit          */ {Refuse, Refuse, Refuse, Refuse, Refuse, Refuse, Refuse, Refuse},
     /* DependenciesMet */ {ToPending, Refuse, Refuse, Refuse, Same, Refuse, Refuse, Refuse},
     /* DependencyFailed*/ {ToFailed, Refuse, Refuse, Refuse, Same, Refuse, Refuse, Refuse},
@@ -74,7 +76,8 @@ constexpr std::array<Row, event_count> moves = {{
     /* Timeout         */ {Refuse, Refuse, Refuse, Retry, Refuse, Refuse, Refuse, Refuse},
     /* Pause           */ {ToPaused, ToPaused, ToPaused, AskPause, Same, Refuse, Refuse, Refuse},
     /* Resume          */ {Same, Same, Same, TakeBackPause, Unpause, Refuse, Refuse, Refuse},
-    /* Cancel          */ {ToCancelled, ToCancelled, ToCancelled, ToCancelled, ToCancelled, Refuse, Refuse, Same},
+    /* Cancel          */ {ToCancelled, ToCancelled, ToCancelled, ToCancelled, ToCancelled, Refuse, Refuse,
+                           Same},
 }};
 constexpr bool total() {
   for (const Row& row : moves)

@@ -38,7 +38,8 @@ TEST_CASE("what is wrong in a submit is named") {
   CHECK(starts(n.run("TASK.SUBMIT a LEASE 1"), "(error) ERR LEASE (ms) is \"1\"; an integer from 10"));
   CHECK(starts(n.run("TASK.SUBMIT a TAGS 1 k"), "(error) ERR syntax error: a tag's value is missing"));
   CHECK(starts(n.run("TASK.SUBMIT a BACKOFF SOON 1 2"), "(error) ERR BACKOFF is"));
-  CHECK(n.run("TASK.SUBMIT " + std::string(513, 'x')).starts_with("(error) ERR the task's name has 513 bytes"));
+  CHECK(
+      n.run("TASK.SUBMIT " + std::string(513, 'x')).starts_with("(error) ERR the task's name has 513 bytes"));
   n.run("SET s 1");
   CHECK(starts(n.run("TASK.SUBMIT s"), "(error) WRONGTYPE"));
   CHECK(starts(n.run("TASK.DONE s#1 4"), "(error) WRONGTYPE"));
@@ -53,7 +54,8 @@ TEST_CASE("an active name is refused, FORCE cancels it and goes first") {
   n.run("TASK.SUBMIT nlp");
   const std::string token = n.claim();
   CHECK(n.run("TASK.SUBMIT nlp") ==
-        "(error) ACTIVE nlp is RUNNING as nlp#1 by worker w1 since 2023-11-14T22:13:20.000Z; cancel it or submit with FORCE");
+        "(error) ACTIVE nlp is RUNNING as nlp#1 by worker w1 since 2023-11-14T22:13:20.000Z; cancel it or "
+        "submit with FORCE");
   CHECK(n.run("TASK.SUBMIT nlp FORCE") == "\"nlp#2\"");
   CHECK(n.state("nlp", 1) == "CANCELLED");
   CHECK(starts(n.run("TASK.BEAT nlp#1 " + token), "(error) CANCELLED nlp#1 since"));
@@ -84,7 +86,8 @@ TEST_CASE("every command can be sent twice") {
   n.run("TASK.CLAIM 1 default WORKER w2 REQ r2");
   const std::string second = n.token("a");
   CHECK(twice("TASK.RELEASE a#1 " + token) == "OK");  // of the attempt that this token closed
-  CHECK(starts(twice("TASK.DONE a#1 " + token), "(error) FENCED a#1: token " + token + " superseded by " + second + " (worker w2)"));
+  CHECK(starts(twice("TASK.DONE a#1 " + token),
+               "(error) FENCED a#1: token " + token + " superseded by " + second + " (worker w2)"));
   CHECK(twice("TASK.FAIL a#1 " + second + " TRANSIENT oops") == "OK");
   CHECK(n.state("a") == "DELAYED");
   CHECK(twice("TASK.CHECKPOINT a#1 " + token + " 10 state META '{\"m\":1}'") == "(integer) 1");
@@ -103,9 +106,11 @@ TEST_CASE("every command can be sent twice") {
 TEST_CASE("tokens rise over restarts and refuse to be guessed") {
   TaskNode n;
   n.run("TASK.SUBMIT a");
-  CHECK(starts(n.run("TASK.BEAT a#1 17"), "(error) FENCED a#1: token 17 was never given; the run is PENDING"));
+  CHECK(
+      starts(n.run("TASK.BEAT a#1 17"), "(error) FENCED a#1: token 17 was never given; the run is PENDING"));
   const std::string token = n.claim();
-  CHECK(starts(n.run("TASK.BEAT a#1 " + std::to_string(std::stoull(token) + 1)), "(error) FENCED a#1: token"));
+  CHECK(
+      starts(n.run("TASK.BEAT a#1 " + std::to_string(std::stoull(token) + 1)), "(error) FENCED a#1: token"));
   CHECK(starts(n.run("TASK.BEAT a#1 zero"), "(error) ERR \"zero\" is no token"));
   CHECK(starts(n.run("TASK.BEAT a#1 0"), "(error) FENCED"));
   n.tasks.set_epoch({2});
@@ -136,7 +141,8 @@ TEST_CASE("a lost lease goes to backoff, and its worker may have it back until s
   n.wait(1001);
   n.wait(5000);
   const std::string other = n.claim("w2");
-  CHECK(starts(n.run("TASK.BEAT a#1 " + token), "(error) FENCED a#1: token " + token + " superseded by " + other + " (worker w2)"));
+  CHECK(starts(n.run("TASK.BEAT a#1 " + token),
+               "(error) FENCED a#1: token " + token + " superseded by " + other + " (worker w2)"));
   check_replay(n);
 }
 
@@ -152,7 +158,9 @@ TEST_CASE("a lease that never beat does not count") {
   n.wait(1001);
   CHECK(n.state("a") == "FAILED");
   CHECK(has(std::string(n.run_of("a").reason.view()), "lease lost: worker w1 has not beaten for 1000 ms"));
-  CHECK(starts(n.run("TASK.BEAT a#1 " + second), "(error) FENCED a#1: token " + second + " (worker w1) ended with lease-lost; the run is FAILED"));
+  CHECK(starts(
+      n.run("TASK.BEAT a#1 " + second),
+      "(error) FENCED a#1: token " + second + " (worker w1) ended with lease-lost; the run is FAILED"));
   check_replay(n);
 }
 
@@ -177,7 +185,8 @@ TEST_CASE("a timeout ends the attempt however often it beats") {
   n.wait(1000);
   CHECK(n.state("a") == "PENDING");
   CHECK(n.run_of("a").retry_count == 1);
-  CHECK(starts(n.run("TASK.BEAT a#1 " + token), "(error) FENCED a#1: token " + token + " (worker w1) ended with timeout"));
+  CHECK(starts(n.run("TASK.BEAT a#1 " + token),
+               "(error) FENCED a#1: token " + token + " (worker w1) ended with timeout"));
   n.claim();
   n.wait(3000);
   CHECK(n.state("a") == "FAILED");
@@ -236,7 +245,8 @@ TEST_CASE("a new checkpoint sets the count of retries back") {
   n.run("TASK.SUBMIT a BACKOFF NONE RETRIES 2");
   for (int i = 0; i < 6; ++i) {
     const std::string token = n.claim();
-    CHECK(n.run("TASK.CHECKPOINT a#1 " + token + " " + std::to_string(i) + " x") == "(integer) " + std::to_string(i + 1));
+    CHECK(n.run("TASK.CHECKPOINT a#1 " + token + " " + std::to_string(i) + " x") ==
+          "(integer) " + std::to_string(i + 1));
     CHECK(n.run("TASK.FAIL a#1 " + token + " TRANSIENT again") == "OK");
     n.wait(0);
     CHECK(n.state("a") == "PENDING");
@@ -268,10 +278,12 @@ TEST_CASE("a claim by name is re-issued to its worker at once") {
 
 TEST_CASE("order: priority first, then first in first out, queues as named") {
   TaskNode n;
-  for (const char* line : {"low PRIORITY -1", "a", "b", "high PRIORITY 9", "c", "z QUEUE other"}) n.run("TASK.SUBMIT " + std::string(line));
+  for (const char* line : {"low PRIORITY -1", "a", "b", "high PRIORITY 9", "c", "z QUEUE other"})
+    n.run("TASK.SUBMIT " + std::string(line));
   const std::string got = n.run("TASK.CLAIM 2 other default WORKER w COUNT 5");
   std::vector<size_t> at;
-  for (const char* name : {"\"z#1\"", "\"high#1\"", "\"a#1\"", "\"b#1\"", "\"c#1\""}) at.push_back(got.find(name));
+  for (const char* name : {"\"z#1\"", "\"high#1\"", "\"a#1\"", "\"b#1\"", "\"c#1\""})
+    at.push_back(got.find(name));
   CHECK(at.back() != std::string::npos);
   CHECK(std::is_sorted(at.begin(), at.end()));
   CHECK(n.state("low") == "PENDING");
@@ -291,7 +303,8 @@ TEST_CASE("a claim waits for its queue, and is told when there is something") {
   CHECK(n.blocked.deadline == n.now.mono_us + 5'000'000);
   n.run("TASK.SUBMIT a QUEUE q2");
   const auto ready = n.ready();
-  CHECK(std::find(ready.begin(), ready.end(), std::pair<DbIndex, std::string>(0, "__queue__:q2")) != ready.end());
+  CHECK(std::find(ready.begin(), ready.end(), std::pair<DbIndex, std::string>(0, "__queue__:q2")) !=
+        ready.end());
   CHECK(n.ready().empty());
   const std::vector<std::string> request = {"TASK.CLAIM", "2", "q1", "q2", "WORKER", "w", "BLOCK", "5000"};
   CHECK(has(n.again(request, false), "a#1"));

@@ -33,7 +33,8 @@ TEST_CASE("versions count up, carry what they were given, and come back whole") 
   CHECK(n.run("TASK.PAYLOAD a#1 VERSION 3 RANGE 1 -1") == "\"2\"");
   CHECK(n.run("TASK.PAYLOAD a VERSION 1 RANGE -3 2") == "\"ul\"");
   CHECK(n.run("TASK.PAYLOAD a VERSION 1 RANGE 9 12") == "\"\"");
-  CHECK(starts(n.run("TASK.PAYLOAD a VERSION 9"), "(error) ERR a#1 keeps no version 9; TASK.CHECKPOINTS a#1"));
+  CHECK(
+      starts(n.run("TASK.PAYLOAD a VERSION 9"), "(error) ERR a#1 keeps no version 9; TASK.CHECKPOINTS a#1"));
   CHECK(starts(n.run("TASK.RESTORE a TAG bad"), "(error) ERR a#1 keeps no version tagged \"bad\""));
   CHECK(has(n.run("TASK.RESTORE a TAG good"), "\"good\""));
   CHECK(has(n.run("TASK.RESTORE a STEP 10 EXPECT model_version 7"), "\"good\""));
@@ -116,7 +117,8 @@ TEST_CASE("a damaged version is named and the sound one before it is offered") {
   REQUIRE(loaded.ok());
   n.store.insert_object(0, n.store.key("a"), std::move(*loaded));
   CHECK(n.run("TASK.RESTORE a") ==
-        "(error) CHECKSUM a#1: version 2 does not match its sum; version 1 (step 10) before it is sound: TASK.RESTORE a#1 "
+        "(error) CHECKSUM a#1: version 2 does not match its sum; version 1 (step 10) before it is sound: "
+        "TASK.RESTORE a#1 "
         "VERSION 1");
   CHECK(has(n.run("TASK.RESTORE a VERSION 1"), "(integer) 10"));
 }

@@ -1,5 +1,5 @@
-// Tasks among other keys, looked at from outside: lists, events, ages, what DEL and its like do, and long random
-// histories that must be the same live and replayed.
+// Tasks among other keys, looked at from outside: lists, events, ages, what DEL and its like do, and long
+// random histories that must be the same live and replayed.
 #include "task/decide.h"
 #include "task_node.h"
 
@@ -11,7 +11,9 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 
 TEST_CASE("the list is filtered and walked with a cursor") {
   TaskNode n;
-  for (int i = 0; i < 50; ++i) n.run("TASK.SUBMIT t" + std::to_string(i) + " QUEUE q" + std::to_string(i % 2) + " TAGS 1 n " + std::to_string(i % 5));
+  for (int i = 0; i < 50; ++i)
+    n.run("TASK.SUBMIT t" + std::to_string(i) + " QUEUE q" + std::to_string(i % 2) + " TAGS 1 n " +
+          std::to_string(i % 5));
   n.run("SET other 1");
   n.run("TASK.CLAIM 1 q0 WORKER w1 COUNT 3");
   const auto count = [&](const std::string& filter) {
@@ -210,18 +212,33 @@ TEST_CASE("random histories are the same live, replayed, and loaded from a save"
     for (int i = 0; i < 400; ++i) {
       const std::string a = name(), t = a + " " + token(a);
       switch (dice.below(22)) {
-        case 0: n.run("TASK.SUBMIT " + a + " RETRIES 1 LEASE 2000 BACKOFF FIXED 1000 1000" + (dice.chance(1, 3) ? " FORCE" : "")); break;
-        case 1: n.run("TASK.SUBMIT " + a + " PAYLOAD p DELAY 500 TIMEOUT 4000 PRIORITY " + std::to_string(dice.below(3))); break;
+        case 0:
+          n.run("TASK.SUBMIT " + a + " RETRIES 1 LEASE 2000 BACKOFF FIXED 1000 1000" +
+                (dice.chance(1, 3) ? " FORCE" : ""));
+          break;
+        case 1:
+          n.run("TASK.SUBMIT " + a + " PAYLOAD p DELAY 500 TIMEOUT 4000 PRIORITY " +
+                std::to_string(dice.below(3)));
+          break;
         case 2: n.run("TASK.SUBMIT " + a + " QUEUE q2 HELD UNIQUE u" + std::to_string(dice.below(4))); break;
         case 3:
         case 4:
-        case 5: n.run("TASK.CLAIM 2 default q2 WORKER w" + std::to_string(dice.below(3)) + " COUNT 2 REQ r" + std::to_string(dice.below(6))); break;
+        case 5:
+          n.run("TASK.CLAIM 2 default q2 WORKER w" + std::to_string(dice.below(3)) + " COUNT 2 REQ r" +
+                std::to_string(dice.below(6)));
+          break;
         case 6: n.run("TASK.CLAIM 0 WORKER w" + std::to_string(dice.below(3)) + " RUN " + a); break;
         case 7:
         case 8: n.run("TASK.BEAT " + t + " PROGRESS " + std::to_string(dice.below(9)) + " 9"); break;
         case 9:
-        case 10: n.run("TASK.CHECKPOINT " + t + " " + std::to_string(i) + " data" + (dice.chance(1, 4) ? " TAG x" : "")); break;
-        case 11: n.run("TASK.CHECKPOINT " + t + " " + std::to_string(i) + " data DELTA " + std::to_string(1 + dice.below(5))); break;
+        case 10:
+          n.run("TASK.CHECKPOINT " + t + " " + std::to_string(i) + " data" +
+                (dice.chance(1, 4) ? " TAG x" : ""));
+          break;
+        case 11:
+          n.run("TASK.CHECKPOINT " + t + " " + std::to_string(i) + " data DELTA " +
+                std::to_string(1 + dice.below(5)));
+          break;
         case 12: n.run("TASK.DONE " + t + " RESULT r"); break;
         case 13: n.run("TASK.FAIL " + t + (dice.chance(1, 4) ? " PERMANENT no" : " TRANSIENT why")); break;
         case 14: n.run("TASK.RELEASE " + t + (dice.chance(1, 2) ? " DELAY 300" : "")); break;
@@ -235,7 +252,8 @@ TEST_CASE("random histories are the same live, replayed, and loaded from a save"
       }
       n.ready();
       n.store.for_each(0, [&](const store::Entry& e) {
-        if (const auto* object = task::as_task(e.object())) last_token = std::max(last_token, object->newest()->token.value);
+        if (const auto* object = task::as_task(e.object()))
+          last_token = std::max(last_token, object->newest()->token.value);
       });
     }
     INFO("seed " << seed);

@@ -1,5 +1,5 @@
-// The miniature node of harness.h with what tasks need beside commands: timers, leases nobody received, runs of a
-// command after a wait, and a copy made from the log.
+// The miniature node of harness.h with what tasks need beside commands: timers, leases nobody received, runs
+// of a command after a wait, and a copy made from the log.
 #pragma once
 #include <catch2/catch.hpp>
 #include <string>
@@ -19,8 +19,18 @@ struct TaskNode : Harness {
 
   /// The client's context outside any command.
   command::Context context(resp::Writer& reply) {
-    return {.args = {}, .raw = {}, .spec = nullptr, .client = client(9), .store = store, .tasks = tasks, .server = *this,
-            .journal = journal, .prng = prng, .counters = counters, .now = now, .mode = command::Mode::Live,
+    return {.args = {},
+            .raw = {},
+            .spec = nullptr,
+            .client = client(9),
+            .store = store,
+            .tasks = tasks,
+            .server = *this,
+            .journal = journal,
+            .prng = prng,
+            .counters = counters,
+            .now = now,
+            .mode = command::Mode::Live,
             .reply = reply};
   }
   size_t run_due(size_t max = 1000) {
@@ -43,17 +53,27 @@ struct TaskNode : Harness {
     const std::vector<Bytes> args(texts.begin(), texts.end());
     Buffer out;
     resp::Writer reply(out, 2);
-    command::Context ctx{.args = args, .raw = {}, .spec = command::find_command(args[0]), .client = client(0), .store = store,
-                         .tasks = tasks, .server = *this, .journal = journal, .prng = prng, .counters = counters,
-                         .now = now, .mode = command::Mode::Live, .reply = reply, .retried = true,
+    command::Context ctx{.args = args,
+                         .raw = {},
+                         .spec = command::find_command(args[0]),
+                         .client = client(0),
+                         .store = store,
+                         .tasks = tasks,
+                         .server = *this,
+                         .journal = journal,
+                         .prng = prng,
+                         .counters = counters,
+                         .now = now,
+                         .mode = command::Mode::Live,
+                         .reply = reply,
+                         .retried = true,
                          .timed_out = timed_out};
     ctx.spec->handler(ctx);
     return std::string(out.view());
   }
   void wait(int64_t ms) {
     sleep(ms);
-    while (run_due() > 0) {
-    }
+    while (run_due() > 0) {}
   }
 
   const task::Run& run_of(const std::string& name, uint64_t number = 0) {
@@ -65,7 +85,9 @@ struct TaskNode : Harness {
     REQUIRE(found != nullptr);
     return *found;
   }
-  std::string state(const std::string& name, uint64_t number = 0) { return task::state_name(run_of(name, number).state); }
+  std::string state(const std::string& name, uint64_t number = 0) {
+    return task::state_name(run_of(name, number).state);
+  }
   std::string token(const std::string& name) { return std::to_string(run_of(name).token.value); }
   /// Claims one run from `default` for the worker; returns the token.
   std::string claim(const std::string& worker = "w1") {

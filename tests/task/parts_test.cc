@@ -42,7 +42,8 @@ TEST_CASE("the heap agrees with a sorted list whatever is done to it") {
     } else {
       for (auto& [key, run] : model) key = static_cast<int64_t>(dice.below(50));
       heap.rekey_all([&](const Run& run) {
-        return std::find_if(model.begin(), model.end(), [&](const auto& m) { return m.second == &run; })->first;
+        return std::find_if(model.begin(), model.end(), [&](const auto& m) { return m.second == &run; })
+            ->first;
       });
     }
     check();
@@ -63,10 +64,12 @@ TEST_CASE("texts are shared when copied and empty ones cost nothing") {
 }
 
 TEST_CASE("META is a JSON object, and its fields are found") {
-  for (const char* good : {"{}", " {\"a\":1} ", "{\"a\":[1,-2.5e+3,{\"b\":null}],\"c\":true}", "{\"\\u00e9\":\"\\ud83d\\ude00\"}"})
+  for (const char* good : {"{}", " {\"a\":1} ", "{\"a\":[1,-2.5e+3,{\"b\":null}],\"c\":true}",
+                           "{\"\\u00e9\":\"\\ud83d\\ude00\"}"})
     CHECK(is_json_object(good));
-  for (const char* bad : {"", "1", "[]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":01}", "{\"a\":1}x",
-                          "{\"a\":\"\x01\"}", "{\"a\":\"\\q\"}", "{\"a\":\"\\ud800\"}", "{\"a\":tru}", "{\"a\":1.}", "{\"a\":-}"})
+  for (const char* bad : {"", "1", "[]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":01}",
+                          "{\"a\":1}x", "{\"a\":\"\x01\"}", "{\"a\":\"\\q\"}", "{\"a\":\"\\ud800\"}",
+                          "{\"a\":tru}", "{\"a\":1.}", "{\"a\":-}"})
     CHECK(!is_json_object(bad));
   std::string deep = "{\"a\":" + std::string(100, '[') + std::string(100, ']') + "}";
   CHECK(!is_json_object(deep));

@@ -76,6 +76,44 @@ TEST_CASE("a task is the same after save and load, after a clone, and shares wha
   CHECK(payloads == 3);
 }
 
+TEST_CASE("the worked example of FORMAT.md is what save writes") {
+  TaskObject task;
+  Change c;
+  c.queue = "q";
+  c.lease_ms = 15000;
+  c.retries = 5;
+  c.has_payload = true;
+  c.payload = "hi";
+  c.backoff_base_ms = 1000;
+  c.backoff_cap_ms = 60000;
+  REQUIRE(task.apply(decide_submit(nullptr, c, 0, 1, {1'700'000'000'000, 1}, {})).ok());
+  const Token token{(1ull << 44) + 1};
+  REQUIRE(task.apply(decide_lease(*task.newest(), Event::Claim, "w1", "", 0, token, {1'700'000'000'500, 1}))
+              .ok());
+  c = {};
+  c.kind = Change::Kind::Checkpoint;
+  c.run = 1;
+  c.at = 1'700'000'001'000;
+  c.version = 1;
+  c.step = 10;
+  c.token = token;
+  c.keep = 3;
+  c.payload = "abc";
+  c.sum = checkpoint_sum("abc", 10, "");
+  REQUIRE(task.apply(c).ok());
+  std::string hex;
+  for (const char b : saved(task)) {
+    constexpr const char* digits = "0123456789abcdef";
+    hex += digits[static_cast<uint8_t>(b) >> 4];
+    hex += digits[static_cast<uint8_t>(b) & 15];
+  }
+  CHECK(hex ==
+        "01020000010101000302001001000598759875e807e0d4030080a0abfef962e8a7abfef962d0afabfef962e8a7abfef9"
+        "62008180808080800400000171027731000000000000026869000100010014d0afabfef96281808080808004cdd2afc6"
+        "aac3f9eb15c1bab9c8a2caf096f001000003616263010280a0abfef962000000000202e8a7abfef96281808080808004"
+        "02773100040203");
+}
+
 TEST_CASE("a run beside its large bytes takes little memory") {
   CHECK(sizeof(Run) <= 400);
   CHECK(sizeof(RunEvent) <= 40);
@@ -138,7 +176,8 @@ TEST_CASE("changes are read back as they were written") {
   c.sum = {~0ull, 17};
   c.meta = "{}";
   CHECK(again(c).sum == c.sum);
-  for (const auto kind : {Change::Kind::Restart, Change::Kind::Progress, Change::Kind::AskCheckpoint, Change::Kind::Trim}) {
+  for (const auto kind :
+       {Change::Kind::Restart, Change::Kind::Progress, Change::Kind::AskCheckpoint, Change::Kind::Trim}) {
     c = {};
     c.kind = kind;
     c.run = 77;

@@ -11,33 +11,65 @@
 namespace hf::task {
 namespace {
 
-constexpr Event all_events[] = {Event::DependenciesMet, Event::DependencyFailed, Event::TimeComes, Event::Claim,
-                                Event::Reissue, Event::Readopt, Event::Beat, Event::Checkpoint, Event::Release,
-                                Event::Done, Event::FailTransient, Event::FailPermanent, Event::LeaseLost,
-                                Event::Timeout, Event::Pause, Event::Resume, Event::Cancel};
+constexpr Event all_events[] = {Event::DependenciesMet,
+                                Event::DependencyFailed,
+                                Event::TimeComes,
+                                Event::Claim,
+                                Event::Reissue,
+                                Event::Readopt,
+                                Event::Beat,
+                                Event::Checkpoint,
+                                Event::Release,
+                                Event::Done,
+                                Event::FailTransient,
+                                Event::FailPermanent,
+                                Event::LeaseLost,
+                                Event::Timeout,
+                                Event::Pause,
+                                Event::Resume,
+                                Event::Cancel};
 
 /// What the design's table says, state by state: "event>move" for what is not refused.
-const std::map<State, std::map<Event, Move>> expected = {
-    {State::Blocked,
-     {{Event::DependenciesMet, Move::ToPending}, {Event::DependencyFailed, Move::ToFailed}, {Event::Pause, Move::ToPaused},
-      {Event::Resume, Move::Same}, {Event::Cancel, Move::ToCancelled}}},
-    {State::Delayed,
-     {{Event::TimeComes, Move::ToPending}, {Event::Readopt, Move::ToRunning}, {Event::Pause, Move::ToPaused},
-      {Event::Resume, Move::Same}, {Event::Cancel, Move::ToCancelled}}},
-    {State::Pending,
-     {{Event::Claim, Move::ToRunning}, {Event::Readopt, Move::ToRunning}, {Event::Pause, Move::ToPaused},
-      {Event::Resume, Move::Same}, {Event::Cancel, Move::ToCancelled}}},
-    {State::Running,
-     {{Event::Reissue, Move::Stay}, {Event::Beat, Move::Stay}, {Event::Checkpoint, Move::Stay},
-      {Event::Release, Move::GiveBack}, {Event::Done, Move::ToSuccess}, {Event::FailTransient, Move::Retry},
-      {Event::FailPermanent, Move::ToFailed}, {Event::LeaseLost, Move::Retry}, {Event::Timeout, Move::Retry},
-      {Event::Pause, Move::AskPause}, {Event::Resume, Move::TakeBackPause}, {Event::Cancel, Move::ToCancelled}}},
-    {State::Paused,
-     {{Event::DependenciesMet, Move::Same}, {Event::DependencyFailed, Move::Same}, {Event::Pause, Move::Same},
-      {Event::Resume, Move::Unpause}, {Event::Cancel, Move::ToCancelled}}},
-    {State::Success, {}},
-    {State::Failed, {}},
-    {State::Cancelled, {{Event::Cancel, Move::Same}}}};
+const std::map<State, std::map<Event, Move>> expected = {{State::Blocked,
+                                                          {{Event::DependenciesMet, Move::ToPending},
+                                                           {Event::DependencyFailed, Move::ToFailed},
+                                                           {Event::Pause, Move::ToPaused},
+                                                           {Event::Resume, Move::Same},
+                                                           {Event::Cancel, Move::ToCancelled}}},
+                                                         {State::Delayed,
+                                                          {{Event::TimeComes, Move::ToPending},
+                                                           {Event::Readopt, Move::ToRunning},
+                                                           {Event::Pause, Move::ToPaused},
+                                                           {Event::Resume, Move::Same},
+                                                           {Event::Cancel, Move::ToCancelled}}},
+                                                         {State::Pending,
+                                                          {{Event::Claim, Move::ToRunning},
+                                                           {Event::Readopt, Move::ToRunning},
+                                                           {Event::Pause, Move::ToPaused},
+                                                           {Event::Resume, Move::Same},
+                                                           {Event::Cancel, Move::ToCancelled}}},
+                                                         {State::Running,
+                                                          {{Event::Reissue, Move::Stay},
+                                                           {Event::Beat, Move::Stay},
+                                                           {Event::Checkpoint, Move::Stay},
+                                                           {Event::Release, Move::GiveBack},
+                                                           {Event::Done, Move::ToSuccess},
+                                                           {Event::FailTransient, Move::Retry},
+                                                           {Event::FailPermanent, Move::ToFailed},
+                                                           {Event::LeaseLost, Move::Retry},
+                                                           {Event::Timeout, Move::Retry},
+                                                           {Event::Pause, Move::AskPause},
+                                                           {Event::Resume, Move::TakeBackPause},
+                                                           {Event::Cancel, Move::ToCancelled}}},
+                                                         {State::Paused,
+                                                          {{Event::DependenciesMet, Move::Same},
+                                                           {Event::DependencyFailed, Move::Same},
+                                                           {Event::Pause, Move::Same},
+                                                           {Event::Resume, Move::Unpause},
+                                                           {Event::Cancel, Move::ToCancelled}}},
+                                                         {State::Success, {}},
+                                                         {State::Failed, {}},
+                                                         {State::Cancelled, {{Event::Cancel, Move::Same}}}};
 
 TEST_CASE("every state and event have the move that the design gives them") {
   for (size_t s = 0; s < state_count; ++s)
@@ -58,9 +90,12 @@ std::unique_ptr<TaskObject> task_in(State state) {
   submit.queue = "q";
   submit.lease_ms = 1000;
   submit.retries = 1;
-  CHECK(task->apply(decide_submit(nullptr, submit, state == State::Delayed ? 5000 : 0, 1, now, options)).ok());
+  CHECK(
+      task->apply(decide_submit(nullptr, submit, state == State::Delayed ? 5000 : 0, 1, now, options)).ok());
   const auto run = [&]() -> const Run& { return *task->newest(); };
-  const auto steer = [&](Event event) { CHECK(task->apply(decide_steer("t", run(), event, "", now).change).ok()); };
+  const auto steer = [&](Event event) {
+    CHECK(task->apply(decide_steer("t", run(), event, "", now).change).ok());
+  };
   if (state == State::Paused) steer(Event::Pause);
   if (state == State::Cancelled) steer(Event::Cancel);
   if (state == State::Running || state == State::Success || state == State::Failed)
