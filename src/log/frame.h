@@ -38,7 +38,8 @@ struct FrameHeader {
 
 constexpr size_t frame_header_bytes = 88;
 constexpr size_t frame_trailer_bytes = 8;
-constexpr size_t compress_bytes_min = 4096;  ///< smaller contents are stored as they are
+/// Contents of these sizes are compressed when that helps. Larger ones would hold up the loop, which seals.
+constexpr size_t compress_bytes_min = 4096, compress_bytes_max = 1024 * 1024;
 constexpr Bytes frame_magic = "HFrm";
 inline size_t FrameHeader::frame_bytes() const {
   return frame_header_bytes + stored_bytes + frame_trailer_bytes;

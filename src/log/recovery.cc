@@ -35,13 +35,18 @@ void Recovery::raise_floor(LogOffset durable, const std::string& source) {
 Recovery::Phase Recovery::open() {
   const Result<std::vector<std::string>> names = files_.list();
   if (!names) return refuse("the data folder can't be read: " + names.error().message);
-  for (const std::string& name : *names)
+  for (const std::string& name : *names) {
     if (const auto offset = parse_snapshot_name(name)) candidates_.push_back({name, *offset});
+    // Of a snapshot that a crash interrupted.
+    if (name.ends_with(".rdb.tmp") && parse_snapshot_name(Bytes(name).substr(0, name.size() - 4)))
+      repair_.push_back({.kind = FileStep::Kind::Remove, .name = name});
+  }
   std::sort(candidates_.begin(), candidates_.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
 
   have_manifest_ = std::find(names->begin(), names->end(), manifest_name) != names->end();
   if (have_manifest_ && read_manifest() == Phase::Done) return phase_;
   if (const Status status = collect_segments(*names); !status) return refuse(status.error().message);
+  if (!unlisted_.empty() && candidates_.empty()) return refuse_unlisted();
   if (!have_manifest_ && candidates_.empty()) {
     outcome_ = Fresh{};
     return phase_ = Phase::Done;
@@ -103,11 +108,10 @@ Status Recovery::set_aside(const std::string& name) {
   const Result<uint64_t> size = files_.size(name);
   if (!size) return Error{"log segment " + name + ": " + size.error().message};
   if (*size > segment_header_bytes) {
-    if (!have_manifest_)
-      return Error{
-          "MANIFEST is missing, but " + name + " holds " + std::to_string(*size) +
-          " bytes of log. Bring MANIFEST back from where this folder was copied; run holdfast-check on this "
-          "folder to see what is there"};
+    if (!have_manifest_) {
+      unlisted_.push_back(name);
+      return ok();
+    }
     SegmentReader reader(files_, name, options_.read_bytes);
     const Status opened = reader.open();
     if (!opened && opened.error().code == newer_version) return opened.error();
@@ -125,14 +129,49 @@ Status Recovery::set_aside(const std::string& name) {
                    " was being made when the server stopped and holds no frame; it is taken out of the way");
   if (!have_manifest_) return ok();  // a first start that never finished: the next one overwrites the header
   if (*size > segment_header_bytes) {
-    repair_.push_back({.kind = FileStep::Kind::MakeDir, .name = "rescue"});
-    repair_.push_back({.kind = FileStep::Kind::Rename, .name = name, .to = rescue_name(name, 0)});
-    repair_.push_back({.kind = FileStep::Kind::SyncDir, .name = "rescue"});
-  } else {
-    repair_.push_back({.kind = FileStep::Kind::Remove, .name = name});
+    keep_in_rescue(name);
+    return ok();
   }
+  repair_.push_back({.kind = FileStep::Kind::Remove, .name = name});
   repair_.push_back({.kind = FileStep::Kind::SyncDir});
   return ok();
+}
+
+void Recovery::keep_in_rescue(const std::string& name) {
+  repair_.push_back({.kind = FileStep::Kind::MakeDir, .name = "rescue"});
+  repair_.push_back({.kind = FileStep::Kind::Rename, .name = name, .to = rescue_name(name, 0)});
+  repair_.push_back({.kind = FileStep::Kind::SyncDir, .name = "rescue"});
+  repair_.push_back({.kind = FileStep::Kind::SyncDir});
+}
+
+Recovery::Phase Recovery::refuse_unlisted() {
+  return refuse("MANIFEST is missing, but " + unlisted_.front() +
+                " holds log (from byte 96 on). Bring MANIFEST back from where this folder was copied; run "
+                "holdfast-check on this folder to see what is there");
+}
+
+/// Offsets of a server without a log go on from where its last log ended, so a log that reaches the cut is a
+/// later one.
+bool Recovery::log_superseded() const {
+  const bool unlogged = snapshot_ && snapshot_->history.empty() && snapshot_->offset > LogOffset{0};
+  return unlogged && (segments_.empty() || segments_.back().ref.first < snapshot_->offset);
+}
+
+/// MANIFEST goes last: until then the next start finds what this one found.
+void Recovery::set_log_aside() {
+  for (const File& file : segments_)
+    if (!file.missing) unlisted_.push_back(file.name);
+  if (!unlisted_.empty()) {
+    for (const std::string& name : unlisted_) keep_in_rescue(name);
+    notes_.push_back("snapshot " + snapshot().name +
+                     " was taken without a log and is newer than the log in the " +
+                     "folder, which is kept under rescue/");
+    if (have_manifest_) keep_in_rescue(manifest_name);
+  }
+  manifest_.segments.clear();
+  manifest_.clean_end.reset();
+  segments_.clear();
+  unlisted_.clear();
 }
 
 // ---- snapshots ----------------------------------------------------------------------------------
@@ -145,6 +184,7 @@ Recovery::Phase Recovery::snapshot_loaded(const SnapshotPoint& point) {
     return snapshot_damaged("it belongs to another cluster (" + point.cluster_id + ")");
   snapshot_ = point;
   raise_floor(point.offset, snapshot().name);
+  epoch_max_ = std::max(epoch_max_, point.epoch);
   if (!point.history.empty()) epoch_max_ = std::max(epoch_max_, point.history.last().epoch);
   return start_replay();
 }
@@ -174,6 +214,8 @@ Recovery::Phase Recovery::start_replay() {
     good_.wall_ms = snapshot_->wall_ms;
   }
   phase_ = Phase::Replay;
+  if (log_superseded()) set_log_aside();
+  if (!unlisted_.empty()) return refuse_unlisted();
   if (!have_manifest_) notes_.push_back("there is no log: starting from " + snapshot().name + " alone");
   if (segments_.empty()) return judge_end("there is no log", 0);
 

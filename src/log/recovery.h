@@ -39,7 +39,9 @@ class ReplaySink {
   virtual Status replay(const FrameHeader& header, LogOffset begin, Bytes content) = 0;
 };
 
-/// What the loaded snapshot's header says: where the log has to join.
+/// What the loaded snapshot's header says: where the log has to join. A snapshot without any reign at an
+/// offset above 0 was taken without a log (`appendonly no`): a log that ends below it is then superseded, not
+/// damaged.
 struct SnapshotPoint {
   LogOffset offset;
   uint64_t previous_sum = 0;
@@ -47,6 +49,7 @@ struct SnapshotPoint {
   WallMs wall_ms = 0;
   std::string cluster_id;
   History history;
+  Epoch epoch;  ///< of the reign at the cut; keeps later reigns above it
 };
 
 /// The folder holds no data: start with fresh_start(a new cluster id).
@@ -135,9 +138,13 @@ class Recovery {
   };
 
   Phase refuse(std::string why);
+  Phase refuse_unlisted();
   Phase read_manifest();
   Status collect_segments(const std::vector<std::string>& names);
   Status set_aside(const std::string& name);
+  void keep_in_rescue(const std::string& name);
+  bool log_superseded() const;
+  void set_log_aside();
   Phase start_replay();
   Status enter(size_t index);
   Status join_snapshot();
@@ -164,6 +171,7 @@ class Recovery {
   Manifest manifest_;                     ///< as read
   std::vector<File> segments_;            ///< those in MANIFEST, ascending
   std::vector<SnapshotFile> candidates_;  ///< ascending: the newest is tried first
+  std::vector<std::string> unlisted_;     ///< segments with data beside a missing MANIFEST
   std::optional<SnapshotPoint> snapshot_;
   bool joined_ = false;  ///< the replay has passed the snapshot's offset
 

@@ -111,7 +111,7 @@ Writer::Batch& Writer::gathering() {
 
 void Writer::seal(const FrameInput& input, Bytes content, bool more, uint64_t visible_end) {
   std::string packed;
-  if (options_.compress && content.size() >= compress_bytes_min) {
+  if (options_.compress && content.size() >= compress_bytes_min && content.size() <= compress_bytes_max) {
     if (compress_skips_ > 0) {
       --compress_skips_;
     } else {

@@ -61,8 +61,13 @@ VerifiedSnapshot verify_snapshot(hf::Files& files, const std::string& name) {
     return result;
   }
   report.finding = header.reason + (header.tag.empty() ? "" : ", tag " + header.tag);
-  result.point = hf::log::SnapshotPoint{header.offset,  header.previous_sum, header.visible_offset,
-                                        header.wall_ms, header.cluster_id,   header.history};
+  result.point = hf::log::SnapshotPoint{.offset = header.offset,
+                                        .previous_sum = header.previous_sum,
+                                        .visible_offset = header.visible_offset,
+                                        .wall_ms = header.wall_ms,
+                                        .cluster_id = header.cluster_id,
+                                        .history = header.history,
+                                        .epoch = header.epoch};
   return result;
 }
 

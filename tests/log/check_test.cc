@@ -117,3 +117,18 @@ TEST_CASE("a missing segment and a damaged snapshot are damage") {
   report = check_folder(disk, {});
   CHECK(report.soundness == Soundness::Damaged);
 }
+
+TEST_CASE("whatever byte is flipped, the folder is called unsound exactly when the server would refuse it") {
+  MemoryFiles disk;
+  fill(disk, true);
+  const auto folder = disk.snapshot();
+  for (const auto& [name, good] : folder) {
+    for (size_t i = 0; i < good.size(); ++i) {
+      disk.restore(folder);
+      disk.content(name)[i] = static_cast<char>(~good[i]);
+      const bool refused = recover(disk).refusal() != "";
+      INFO(name << " byte " << i);
+      REQUIRE((check_folder(disk, {}).soundness != Soundness::Sound) == refused);
+    }
+  }
+}

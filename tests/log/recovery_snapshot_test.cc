@@ -142,3 +142,35 @@ TEST_CASE("a snapshot without any log starts a new log at its cut") {
   // The older snapshot has no log behind it any more.
   CHECK(recover_from(*log, log->cuts[1].offset, log->cuts).refusal() != "");
 }
+
+TEST_CASE("a snapshot taken without a log supersedes the older log, whatever of it is still there") {
+  const std::string segment0 = "log-00000000000000000000.aof";
+  for (const int left : {0, 1, 2, 3}) {  // everything; no MANIFEST; no segment; nothing
+    const auto log = cut_log(1 << 20);
+    for (const SnapshotPoint& cut : log->cuts) log->disk.remove(snapshot_name(cut.offset));
+    if (left & 1) log->disk.remove("MANIFEST");
+    if (left & 2) log->disk.remove(segment0);
+    const SnapshotPoint point{.offset = log->end + 50, .wall_ms = 1, .cluster_id = cluster, .epoch = {7}};
+    log->disk.content(snapshot_name(point.offset)) = "a snapshot";
+    log->disk.content(snapshot_name({1}) + ".tmp") = "half a snapshot";
+    RecoveryRun run = recover_from(*log, {UINT64_MAX}, {point});
+    INFO(left << ": " << run.refusal());
+    REQUIRE(run.refusal() == "");
+    CHECK(run.seen.text == "");
+    repair(log->disk, run.result());
+    CHECK_FALSE(log->disk.exists(segment0));
+    CHECK_FALSE(log->disk.exists(snapshot_name({1}) + ".tmp"));
+    CHECK(log->disk.exists("rescue/0-" + segment0 + "-from-0") == !(left & 2));
+
+    Writer writer({}, run.result().resume);
+    const Reign reign{{run.result().resume.epoch_max.value + 1}, reign_id(8), writer.end()};
+    CHECK(reign.epoch == Epoch{8});
+    writer.begin_reign(reign, 0);
+    drain(log->disk, writer, true);
+    run = recover_from(*log, {UINT64_MAX}, {point});
+    INFO(run.refusal());
+    REQUIRE(run.refusal() == "");
+    CHECK(run.seen.text == epoch_command(reign));
+    CHECK(run.result().repair.empty());
+  }
+}
