@@ -47,8 +47,6 @@ bool wanted(const std::vector<std::string>& sections, const char* name, bool by_
   return false;
 }
 
-const char* version_of_redis = "7.2.5";  // whose behaviour clients may rely on
-
 double ratio(uint64_t a, uint64_t b) { return b == 0 ? 1.0 : static_cast<double>(a) / static_cast<double>(b); }
 
 }  // namespace
@@ -61,9 +59,9 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
 
   if (wanted(sections, "server", true)) {
     Section s(out, "Server");
-    s.text("redis_version", version_of_redis).text("redis_git_sha1", "00000000").number("redis_git_dirty", int64_t{0});
+    s.text("redis_version", command::redis_version).text("redis_git_sha1", "00000000").number("redis_git_dirty", int64_t{0});
     s.text("redis_build_id", facts.build_id).text("redis_mode", "standalone").text("holdfast_version", facts.version);
-    s.text("os", facts.os).text("arch_bits", facts.arch).text("monotonic_clock", "POSIX clock_gettime");
+    s.text("os", facts.os).text("arch_bits", facts.arch).text("monotonic_clock", "POSIX");
     s.text("multiplexing_api", "libuv").text("gcc_version", facts.compiler).number("process_id", facts.process_id);
     s.text("process_supervised", "no").text("run_id", run_id_).number("tcp_port", int64_t{facts.tcp_port});
     s.number("server_time_usec", now_.wall_ms * 1000).number("uptime_in_seconds", uptime_s);
