@@ -182,7 +182,7 @@ class HoldfastCliTest(harness.Case):
                 '    os.kill(os.getpid(), 9)\n'
                 'print("end", n, flush=True)\n')
         return [harness.CLI, 'run', '-p', str(self.node.port), '--task', task, '--dir', os.path.join(folder, 'run'),
-                '--backoff', 'fixed,100,100', '--', '/usr/bin/python3', script]
+                '--backoff', 'fixed,100ms,100ms', '--', '/usr/bin/python3', script]
 
     def state(self, task):
         with self.node.connect() as c:

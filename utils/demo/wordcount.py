@@ -112,10 +112,9 @@ def main():
             os.write(tally, b'%d %d %d\n' % (state.unit, os.getpid(), time.monotonic_ns()))
         state.step(files)
         now = time.monotonic()
-        if now - saved >= a.every or holdfast.should_stop():
+        if holdfast.active() and (now - saved >= a.every or holdfast.should_stop()):
             with holdfast.save(state.unit) as path:
-                if path:
-                    state.save(path)
+                state.save(path)
             saved = time.monotonic()
         if now - told >= 1:
             holdfast.progress(state.unit, a.units, f'{state.words_total} words')

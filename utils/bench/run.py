@@ -1,0 +1,419 @@
+#!/usr/bin/env python3
+"""How fast, how heavy, how durable: Holdfast beside redis-server, on this machine, in one run.
+
+The servers take turns within every round, each on the first processor, the load on the second, so that a ratio between
+them holds on a noisy machine too. The figure to trust is `us/op`: processor time of the whole server process (its
+threads, and forked savers, included) by what it answered. Sections: throughput, durable, memory, snapshot, tasks.
+"""
+import argparse, json, os, platform, random, shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time
+import ctypes
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+HOLDFAST = os.path.join(os.environ.get('HOLDFAST_BIN', os.path.join(ROOT, 'bin')), 'holdfast-server')
+SERVER_CPU, LOAD_CPU = '0', '1'
+TICK = os.sysconf('SC_CLK_TCK')
+_libc = ctypes.CDLL(None)
+_live = []
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+class Conn:
+    """A blocking RESP2 client that can pipeline."""
+
+    def __init__(self, port, timeout=120):
+        self.sock = socket.create_connection(('127.0.0.1', port), timeout)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.sock.makefile('rb', 1 << 18)
+
+    @staticmethod
+    def encode(args):
+        parts = [b'*%d\r\n' % len(args)]
+        for a in args:
+            a = a if isinstance(a, bytes) else str(a).encode()
+            parts.append(b'$%d\r\n%s\r\n' % (len(a), a))
+        return b''.join(parts)
+
+    def reply(self):
+        line = self.file.readline()
+        if not line:
+            raise ConnectionError('closed')
+        kind, rest = line[:1], line[1:-2]
+        if kind == b'+':
+            return rest.decode()
+        if kind == b'-':
+            return RuntimeError(rest.decode())
+        if kind == b':':
+            return int(rest)
+        if kind == b'$':
+            return None if rest == b'-1' else self.file.read(int(rest) + 2)[:-2]
+        return None if rest == b'-1' else [self.reply() for _ in range(int(rest))]
+
+    def pipe(self, commands):
+        self.sock.sendall(b''.join(map(self.encode, commands)))
+        out = [self.reply() for _ in commands]
+        bad = next((x for x in out if isinstance(x, Exception)), None)
+        if bad:
+            raise bad
+        return out
+
+    def cmd(self, *args):
+        return self.pipe([args])[0]
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+class Server:
+    """A server on its processor, with a folder of its own; ends with this process."""
+
+    def __init__(self, name, flags):
+        self.name, self.port = name, free_port()
+        self.folder = tempfile.mkdtemp(prefix='holdfast-bench-')
+        program = HOLDFAST if name == 'holdfast' else 'redis-server'
+        self.command = ['taskset', '-c', SERVER_CPU, program, '--port', str(self.port), '--dir', self.folder, *flags]
+        self.start()
+        _live.append(self)
+
+    def start(self):
+        self.log = open(os.path.join(self.folder, 'server.log'), 'ab')
+        self.process = subprocess.Popen(self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        preexec_fn=lambda: _libc.prctl(1, signal.SIGKILL, 0, 0, 0))
+        self.log.close()
+
+    def ready(self, seconds=600):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                with open(self.log.name) as f:
+                    raise SystemExit(f'{self.name} ended: {f.read()[-800:]}')
+            try:
+                c = Conn(self.port, 5)
+                try:
+                    if c.cmd('PING') == 'PONG' and c.cmd('DBSIZE') is not None:
+                        return self
+                except RuntimeError:
+                    pass  # it is loading
+                finally:
+                    c.close()
+            except OSError:
+                pass
+            time.sleep(0.005)
+        raise SystemExit(f'{self.name} does not answer')
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def cpu_seconds(self):
+        """Of all threads, and of children that have ended (a forked saver)."""
+        with open(f'/proc/{self.pid}/stat') as f:
+            fields = f.read().rsplit(')', 1)[1].split()
+        return sum(int(x) for x in fields[11:15]) / TICK
+
+    def memory(self):
+        """Resident bytes of the process and its children; pages they share count once."""
+        total = 0
+        with open(f'/proc/{self.pid}/task/{self.pid}/children') as f:
+            pids = [self.pid] + f.read().split()
+        for pid in pids:
+            try:
+                with open(f'/proc/{pid}/smaps_rollup') as f:
+                    total += next(int(line.split()[1]) * 1024 for line in f if line.startswith('Pss:'))
+            except (OSError, StopIteration):
+                pass  # a saver that has just ended
+        return total
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def drop(self):
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self in _live:
+            _live.remove(self)
+
+
+def servers(flags, names=('holdfast', 'redis')):
+    return [Server(name, flags).ready() for name in names]
+
+
+def info(c):
+    return dict(line.split(':', 1) for line in c.cmd('INFO').decode().splitlines() if ':' in line)
+
+
+def benchmark(server, words, requests, clients=50, pipeline=1, bytes_=32, keys=100000):
+    """One run of redis-benchmark: operations a second, us of server time an operation, p50 and p99 in ms."""
+    before = server.cpu_seconds()
+    done = subprocess.run(['taskset', '-c', LOAD_CPU, 'redis-benchmark', '-p', str(server.port), '--csv', '-c', str(clients), '-P',
+                           str(pipeline), '-n', str(requests), '-r', str(keys), '-d', str(bytes_), *words],
+                          capture_output=True, text=True)
+    used = server.cpu_seconds() - before
+    rows = [line for line in done.stdout.splitlines() if line.startswith('"') and not line.startswith('"test"')]
+    if done.returncode != 0 or not rows:
+        raise SystemExit(f'redis-benchmark {words}: {done.stdout[-300:]} {done.stderr[-300:]}')
+    fields = [x.strip('"') for x in rows[-1].split('","')]
+    return {'ops': float(fields[1]), 'us': used / requests * 1e6, 'p50': float(fields[4]), 'p99': float(fields[6])}
+
+
+def middle(samples):
+    return {k: statistics.median(s[k] for s in samples) for k in samples[0]}
+
+
+class Table:
+    def __init__(self, title, columns):
+        self.rows = []
+        self.title, self.columns = title, columns
+
+    def add(self, *cells):
+        self.rows.append([c if isinstance(c, str) else f'{c:,.0f}' if abs(c) >= 1000 else f'{c:.2f}' for c in cells])
+
+    def show(self):
+        terminal = sys.stdout.isatty()
+        widths = [max(len(r[i]) for r in [self.columns] + self.rows) for i in range(len(self.columns))]
+        line = lambda r: '  ' + '  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths)))
+        print(('\033[1m%s\033[0m' if terminal else '%s') % self.title)
+        print(('\033[2m%s\033[0m' if terminal else '%s') % line(self.columns))
+        for r in self.rows:
+            print(line(r))
+        print(flush=True)
+
+
+def throughput(a, out):
+    work = [('ping', 1, ['-t', 'ping_mbulk']), ('set', 1, ['-t', 'set']), ('get', 1, ['-t', 'get']), ('set', 16, ['-t', 'set']),
+            ('get', 16, ['-t', 'get']), ('incr', 16, ['-t', 'incr']), ('mset 10', 16, ['-t', 'mset']), ('hset', 16, ['-t', 'hset']),
+            ('hget', 16, ['HGET', 'myhash', 'element:__rand_int__']), ('set ex', 16, ['SET', 'k:__rand_int__', 'v', 'EX', '1000']),
+            ('set', 100, ['-t', 'set']), ('get', 100, ['-t', 'get'])]
+    both = servers(['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''])
+    requests, rounds = (200000, 1) if a.quick else (1000000, 3)
+    got = {}
+    for _ in range(rounds):
+        for name, pipeline, words in work:
+            for s in both:
+                n = requests if pipeline > 1 else requests // 5
+                got.setdefault((name, pipeline, s.name), []).append(benchmark(s, words, n, pipeline=pipeline))
+    table = Table('Throughput (50 clients, 32-byte values, log on, appendfsync everysec)',
+                  ['command', 'pipeline', 'holdfast op/s', 'redis op/s', 'holdfast us/op', 'redis us/op', 'holdfast p99 ms', 'redis p99 ms'])
+    for name, pipeline, _ in work:
+        h, r = middle(got[(name, pipeline, 'holdfast')]), middle(got[(name, pipeline, 'redis')])
+        out.append({'command': name, 'pipeline': pipeline, 'holdfast': h, 'redis': r})
+        table.add(name, str(pipeline), h['ops'], r['ops'], h['us'], r['us'], h['p99'], r['p99'])
+    for s in both:
+        s.drop()
+    return table
+
+
+def durable(a, out):
+    groups = {policy: servers(['--appendonly', 'yes', '--appendfsync', policy, '--save', '']) for policy in ('always', 'no')}
+    work = [(1, 1, 2000), (50, 1, 40000), (500, 1, 60000), (50, 16, 200000)]
+    got = {}
+    for _ in range(1 if a.quick else 3):
+        for clients, pipeline, n in work:
+            for policy, both in groups.items():
+                for s in both:
+                    r = benchmark(s, ['-t', 'set'], n // 10 if a.quick else n, clients=clients, pipeline=pipeline, bytes_=100)
+                    got.setdefault((clients, pipeline, policy, s.name), []).append(r)
+    table = Table('SET that is on disk before the reply (appendfsync always), and its share of the throughput without syncs',
+                  ['clients', 'pipeline', 'holdfast op/s', 'share', 'p99 ms', 'redis op/s', 'share', 'p99 ms'])
+    for clients, pipeline, _ in work:
+        v = {(p, n): middle(got[(clients, pipeline, p, n)]) for p in groups for n in ('holdfast', 'redis')}
+        share = {n: v[('always', n)]['ops'] / v[('no', n)]['ops'] for n in ('holdfast', 'redis')}
+        out.append({'clients': clients, 'pipeline': pipeline, 'share_without_sync': share,
+                    **{n: v[('always', n)] for n in ('holdfast', 'redis')}})
+        table.add(str(clients), str(pipeline), *[x for n in ('holdfast', 'redis') for x in
+                                                (v[('always', n)]['ops'], f'{share[n] * 100:.0f} %', v[('always', n)]['p99'])])
+    for both in groups.values():
+        for s in both:
+            s.drop()
+    return table
+
+
+def fill(c, n, make, batch=1000):
+    for i in range(0, n, batch):
+        c.pipe([make(j) for j in range(i, min(n, i + batch))])
+
+
+def memory(a, out):
+    n = 100000 if a.quick else 1000000
+    task = lambda i: ['HSET', b'task:%012d' % i, 'status', 'RUNNING', 'updated', 1700000000 + i, 'owner', f'worker-{i % 500}', 'attempt', 1,
+                      'offset', i * 7, 'trace', f'trace-{i}', 'kind', 'nlp-preprocess', 'payload', b'p' * 64]
+    shapes = [('string, 16-byte key, 32-byte value', n, lambda i: ['SET', b'key:%012d' % i, b'v' * 32]),
+              ('the same with an expiry', n, lambda i: ['SET', b'key:%012d' % i, b'v' * 32, 'EX', 86400]),
+              ('counter', n, lambda i: ['SET', b'cnt:%012d' % i, i]),
+              ('hash of 8 fields', n // 4, task)]
+    table = Table('Resident bytes a record', ['record', 'number', 'holdfast', 'redis'])
+    for name, count, make in shapes:
+        used = {}
+        for which in ('holdfast', 'redis'):
+            s = servers(['--appendonly', 'no', '--save', ''], [which])[0]
+            c = Conn(s.port)
+            rest = s.memory()
+            fill(c, count, make)
+            time.sleep(0.3)
+            used[which] = (s.memory() - rest) / count
+            c.close()
+            s.drop()
+        out.append({'record': name, 'count': count, **used})
+        table.add(name, f'{count:,}', used['holdfast'], used['redis'])
+    return table
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))] * 1e3 if values else 0.0
+
+
+def snapshot_of(which, n, rate):
+    """Fill, write at a steady rate, BGSAVE; then kill -9 and load."""
+    s = servers(['--appendonly', 'no', '--save', ''], [which])[0]
+    c = Conn(s.port)
+    fill(c, n, lambda i: ['SET', b'key:%012d' % i, os.urandom(16).hex()])
+    rest, stop, latencies = s.memory(), threading.Event(), []
+    draw = random.Random(1)
+
+    def writer():
+        w, due = Conn(s.port), time.perf_counter()
+        while not stop.is_set():
+            due += 1 / rate
+            now = time.perf_counter()
+            if due > now:
+                time.sleep(due - now)
+            now = time.perf_counter()
+            w.cmd('SET', b'key:%012d' % draw.randrange(n), b'x' * 32)
+            latencies.append(time.perf_counter() - now)
+        w.close()
+    thread = threading.Thread(target=writer, daemon=True)
+    thread.start()
+    time.sleep(2)
+    before, peak, since, cpu = list(latencies), 0, time.monotonic(), s.cpu_seconds()
+    c.cmd('BGSAVE')
+    while True:
+        peak = max(peak, s.memory())
+        if info(c).get('rdb_bgsave_in_progress') == '0':
+            break
+        time.sleep(0.02)
+    took, during = time.monotonic() - since, latencies[len(before):]
+    stop.set()
+    thread.join(10)
+    size = max(os.path.getsize(os.path.join(s.folder, f)) for f in os.listdir(s.folder) if f.endswith('.rdb'))
+    s.kill()
+    since = time.monotonic()
+    s.start()
+    s.ready()
+    load = time.monotonic() - since
+    c = Conn(s.port)
+    loaded = c.cmd('DBSIZE')
+    c.close()
+    s.drop()
+    return {'seconds': took, 'before_p999_ms': percentile(before, .999), 'during_p999_ms': percentile(during, .999),
+            'during_worst_ms': percentile(during, 1), 'peak_memory': peak / rest, 'file_bytes_per_record': size / n,
+            'load_records_per_second': loaded / load, 'loaded': loaded}
+
+
+def snapshot(a, out):
+    n = 200000 if a.quick else 2000000
+    table = Table(f'A snapshot of {n:,} strings under 2,000 writes a second, and loading it after kill -9',
+                  ['server', 'seconds', 'p99.9 ms before', 'during', 'worst', 'peak / resting memory', 'bytes a record', 'loaded a second'])
+    for which in ('holdfast', 'redis'):
+        r = snapshot_of(which, n, 2000)
+        out.append({'server': which, **r})
+        table.add(which, r['seconds'], r['before_p999_ms'], r['during_p999_ms'], r['during_worst_ms'], r['peak_memory'],
+                  r['file_bytes_per_record'], r['load_records_per_second'])
+    return table
+
+
+def cycle_holdfast(c, base, batch):
+    """`batch` tasks from submit to done. Fenced, leased, checkpointed."""
+    c.pipe([['TASK.SUBMIT', f'job:{base + i}', 'QUEUE', 'q', 'PAYLOAD', b'p' * 64, 'UNIQUE', 'u'] for i in range(batch)])
+    leases = []
+    for record in c.cmd('TASK.CLAIM', 1, 'q', 'WORKER', 'w', 'COUNT', batch, 'REQ', base):
+        fields = dict(zip(record[::2], record[1::2]))
+        leases.append((fields[b'run'], fields[b'token']))
+    assert len(leases) == batch
+    c.pipe([['TASK.CHECKPOINT', run, token, 1, b's' * 200] for run, token in leases])
+    c.pipe([['TASK.DONE', run, token] for run, token in leases])
+
+
+def cycle_redis(c, base, batch):
+    """The same moves by hand, as many keep jobs in Redis: no fencing, no lease that ends, no history."""
+    c.pipe([x for i in range(batch) for x in (['HSET', f'job:{base + i}', 'state', 'PENDING', 'payload', b'p' * 64, 'at', 1700000000],
+                                              ['LPUSH', 'q', f'job:{base + i}'])])
+    names = c.pipe([['RPOPLPUSH', 'q', 'working']] * batch)
+    c.pipe([['HSET', name, 'state', 'RUNNING', 'worker', 'w', 'at', 1700000000] for name in names])
+    c.pipe([['HSET', name, 'step', 1, 'checkpoint', b's' * 200] for name in names])
+    c.pipe([x for name in names for x in (['HSET', name, 'state', 'SUCCESS', 'at', 1700000000], ['LREM', 'working', 1, name])])
+
+
+def tasks(a, out):
+    both = servers(['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''])
+    cycles, batch = (4000, 100) if a.quick else (40000, 100)
+    got = {}
+    for turn in range(1 if a.quick else 3):
+        for s in both:
+            c, cycle = Conn(s.port), cycle_holdfast if s.name == 'holdfast' else cycle_redis
+            cpu, since = s.cpu_seconds(), time.monotonic()
+            for i in range(cycles // batch):
+                cycle(c, (turn * cycles) + i * batch, batch)
+            seconds = time.monotonic() - since
+            got.setdefault(s.name, []).append({'cycles': cycles / seconds, 'us': (s.cpu_seconds() - cpu) / cycles * 1e6})
+            c.close()
+    table = Table('Task cycles: submit, claim, checkpoint of 200 bytes, done; each step on disk before its reply; one client',
+                  ['server', 'cycles/s', 'us/cycle', ''])
+    for s in both:
+        r = middle(got[s.name])
+        out.append({'server': s.name, **r})
+        table.add(s.name, r['cycles'], r['us'], 'leases, fencing, history, safe to repeat' if s.name == 'holdfast' else
+                  'the same moves by HSET and lists, without any of these')
+        s.drop()
+    return table
+
+
+SECTIONS = {'throughput': throughput, 'durable': durable, 'memory': memory, 'snapshot': snapshot, 'tasks': tasks}
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    ap.add_argument('--quick', action='store_true', help='small numbers, one round: a smoke test of a minute')
+    ap.add_argument('--json', action='store_true', help='all figures as JSON')
+    ap.add_argument('--only', help='sections, comma between: ' + ', '.join(SECTIONS))
+    a = ap.parse_args()
+    chosen = a.only.split(',') if a.only else list(SECTIONS)
+    for name in chosen:
+        if name not in SECTIONS:
+            ap.error(f'no section {name}; there are {", ".join(SECTIONS)}')
+    for program in ('redis-server', 'redis-benchmark', 'taskset'):
+        if not shutil.which(program):
+            raise SystemExit(f'{program} is missing: run deps/install.sh bench')
+    if not os.path.exists(HOLDFAST):
+        raise SystemExit(f'{HOLDFAST} is not there; build it with make')
+    if len(os.sched_getaffinity(0)) < 2:
+        raise SystemExit('two processors are needed: one for the server, one for the load')
+    os.sched_setaffinity(0, {int(LOAD_CPU)})
+    version = subprocess.run(['redis-server', '--version'], capture_output=True, text=True).stdout.split()[2][2:]
+    figures = {'redis_version': version, 'machine': platform.machine(), 'kernel': platform.release(), 'quick': a.quick}
+    if not a.json:
+        print(f'Holdfast beside redis-server {version}; server on processor {SERVER_CPU}, load on {LOAD_CPU}'
+              + (' (quick: numbers are rough)' if a.quick else '') + '\n', flush=True)
+    try:
+        for name in chosen:
+            figures[name] = []
+            table = SECTIONS[name](a, figures[name])
+            if not a.json:
+                table.show()
+    finally:
+        for s in list(_live):
+            s.drop()
+    if a.json:
+        print(json.dumps(figures, indent=1))
+
+
+if __name__ == '__main__':
+    main()
