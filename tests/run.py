@@ -21,26 +21,28 @@ def unit_tests():
     return [(f"unit {path.name[:-5]}", [str(path)], 240) for path in sorted((ROOT / "build/tests").glob("*-test"))]
 
 
-def python_tests(folder, env=None, limit=600):
-    steps = []
-    for path in sorted((ROOT / "tests" / folder).glob("*_test.py")):
-        steps.append((f"{folder} {path.name[:-8]}", [PYTHON, str(path)], limit))
-    return steps
+def python_tests(folder, flags=(), limit=300):
+    return [(f"{folder} {path.name[:-8]}", [PYTHON, str(path), *flags], limit)
+            for path in sorted((ROOT / "tests" / folder).glob("*_test.py"))]
 
 
 def short_steps():
     steps = [("house floors", [PYTHON, "tests/house/floors.py"], 60)]
     steps += unit_tests()
-    steps += [("simulator 500 seeds", ["build/tests/sim", "--seeds", "500"], 300)]
-    steps += [("scenarios", [PYTHON, "tests/scenarios/run.py", "--server", "bin/holdfast-server"], 120)]
-    steps += python_tests("python")
-    steps += python_tests("process")
+    steps += [("simulator 500 seeds", ["build/tests/sim", "--seeds", "500", "--jobs", "2"], 300)]
+    steps += python_tests("python") + python_tests("process")
     steps += [("demo short", [PYTHON, "utils/demo/run.py", "--short"], 180)]
     return steps
 
 
 def long_steps():
-    return []
+    steps = [("simulator 5,000 seeds", ["build/tests/sim", "--seeds", "5000", "--jobs", "2"], 1200)]
+    steps += [("simulator planted bugs", ["build-planted/tests/sim", "--planted", "--jobs", "2"], 900)]
+    steps += [("fuzz a minute each", ["tests/fuzz/run.sh", "build-fuzz/tests/fuzz", "60"], 600)]
+    steps += [(name + " long", command, 900)
+              for name, command, _ in python_tests("process", ["--long"]) if re.search("kill|peer|attack", name)]
+    steps += [("demo", [PYTHON, "utils/demo/run.py"], 600)]
+    return steps
 
 
 def counts(text):
