@@ -193,7 +193,8 @@ class Runner {
   void reap() {
     int status = 0;
     if (child_ <= 0 || ::waitpid(child_, &status, WNOHANG) != child_) return;
-    ::kill(-child_, SIGKILL);  // nothing of the attempt outlives its first process
+    ::kill(-child_, SIGKILL);  // nothing of the attempt outlives its first process,
+    kill_leftovers(folder_->path());  // not even what has left its group
     child_ = -1;
     screen_.end();
     plan_.on_progress(folder_->progress());
@@ -242,10 +243,7 @@ class Runner {
     what.lock_fd = folder_->lock_fd();
     what.empty_stdin = ::isatty(STDIN_FILENO) != 0;
     auto pid = start_process(what);
-    if (!pid) {
-      screen_.line(pid.error().message);
-      return plan_.on_exit(pid.error().code, 0, false, now_ms());
-    }
+    if (!pid) return plan_.on_start_failed(pid.error().code, pid.error().message, now_ms());
     child_ = *pid;
     look_at_ = now_ms() + 500;
   }

@@ -143,6 +143,13 @@ void RunPlan::on_exit(int code, int signal, bool finished, Millis now) {
   enter(Phase::Closing);
 }
 
+void RunPlan::on_start_failed(int code, const std::string& why, Millis now) {
+  // Most likely a slip on the command line: no reason to use up the run's retries.
+  say(why);
+  stop_asked_ = true;
+  on_exit(code, 0, false, now);
+}
+
 void RunPlan::tend_program(Millis now) {
   if (!program_) return;
   if (now >= kill_at_) {

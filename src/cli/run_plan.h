@@ -50,7 +50,7 @@ struct Collect { std::string run; uint64_t version; int64_t newer_than; };
 struct Settle { std::string name; };
 /// Put a chain in place; answer with on_restored(), later.
 struct Restore { std::vector<Restorable> chain; };
-/// Start the program; answer with on_exit() when it ends.
+/// Start the program; answer with on_exit() when it ends, or on_start_failed().
 struct Start { std::string run, token, attempt, resources; int64_t step; };
 /// To the program's process group.
 struct Signal { int number; };
@@ -85,6 +85,8 @@ class RunPlan {
   void on_progress(const Progress& progress);
   /// `signal` 0: it exited by itself with `code`. `finished`: the mark is there.
   void on_exit(int code, int signal, bool finished, Millis now);
+  /// The program could not be started; `code` is what a shell would exit with. The run is given back.
+  void on_start_failed(int code, const std::string& why, Millis now);
   void on_signal(int number, Millis now);
 
   /// The next thing to do, or nothing until an event or wake_at(). Call until it has nothing.

@@ -12,6 +12,7 @@
 #include "base/number.h"
 #include "cli/client.h"
 #include "cli/exit_codes.h"
+#include "cli/json.h"
 #include "cli/render.h"
 
 namespace hf::cli {
@@ -274,7 +275,9 @@ class Views {
       t.right = {true, true};
       for (const Value& c : checkpoints.items) {
         const Value* size = c.field("size");
-        const auto bytes = size == nullptr ? std::nullopt : size->as_int();
+        auto bytes = size == nullptr ? std::nullopt : size->as_int();
+        if (const auto meta = json_object(text_of(c, "meta")); meta && meta->contains("uri") && meta->contains("size"))
+          bytes = parse_int(meta->at("size"));  // it lies outside the server
         std::string base = text_of(c, "base");
         if (base == "0") base.clear();
         t.rows.push_back({{text_of(c, "version")}, {text_of(c, "step")}, {age_of(c, "time", now_)},

@@ -551,6 +551,17 @@ TEST_CASE("a reply that never comes is given up, and asked for again on a new co
   CHECK(s.command() == "TASK.GET");
 }
 
+TEST_CASE("a program that can't be started gives the run back and ends with the shell's code") {
+  Story s;
+  s.until_running();
+  s.plan.on_start_failed(127, "cannot execute /no/such", s.now);
+  s.go();
+  s.nothing_to_send();
+  CHECK(s.command() == "TASK.RELEASE");
+  s.answer("+OK\r\n");
+  CHECK(s.code == 127);
+}
+
 TEST_CASE("with --strict the program dies when the lease has run out unbeaten") {
   RunSettings settings = Story::settings();
   settings.strict = true;
