@@ -84,6 +84,7 @@ Reader::Phase Reader::step(size_t budget_bytes, EntrySink& sink) {
   if (block_ < index_.size()) return phase_;
   if (keys_ != footer_.keys || raw_bytes_ != footer_.raw_bytes)
     return damaged(size_ - footer_bytes, "the footer counts other keys or bytes than the blocks hold");
+  if (const Status status = sink.end(); !status) return damaged(size_, status.error().message);
   at_ = size_;
   return phase_ = Phase::Done;
 }

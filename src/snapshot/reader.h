@@ -15,11 +15,13 @@ class Store;
 
 namespace hf::snapshot {
 
-/// Takes the entries of a verified block.
+/// Takes the entries (and pieces of large ones) of a verified block.
 class EntrySink {
  public:
   virtual ~EntrySink() = default;
   virtual Status entry(DbIndex db, Bytes encoded) = 0;
+  /// Behind the last one. Error: what came is not whole.
+  virtual Status end() { return ok(); }
 };
 
 /// Puts them into a store. `store` must outlive the sink.
@@ -27,6 +29,7 @@ class StoreSink final : public EntrySink {
  public:
   explicit StoreSink(store::Store& store) : store_(store) {}
   Status entry(DbIndex db, Bytes encoded) override;
+  Status end() override;
 
  private:
   store::Store& store_;

@@ -9,7 +9,9 @@ Status StoreSink::entry(DbIndex db, Bytes encoded) {
   if (db >= store_.databases())
     return Error{"database " + std::to_string(db) + " is out of range: this server has " +
                  std::to_string(store_.databases()) + " (option databases)"};
-  return store_.load_entry(db, encoded);
+  return store_.load_piece(db, encoded);
 }
+
+Status StoreSink::end() { return store_.end_load(); }
 
 }  // namespace hf::snapshot

@@ -34,23 +34,70 @@ Writer::Writer(Header header, WriterOptions options)
 
 Writer::~Writer() = default;
 
+size_t Writer::open_entry(DbIndex db) {
+  fields_of_ = 0;
+  const size_t begin = open_.raw.size();
+  put_le<uint32_t>(open_.raw, db);
+  put_le<uint32_t>(open_.raw, 0);
+  return begin;
+}
+
 void Writer::take(DbIndex db, const store::Entry& entry) {
   if (state_ != State::Taking) return;
-  std::string& raw = open_.raw;
-  const size_t begin = raw.size();
-  put_le<uint32_t>(raw, db);
-  put_le<uint32_t>(raw, 0);
-  store::encode_entry(entry, raw);
+  const size_t begin = open_entry(db);
+  store::encode_entry(entry, open_.raw);
+  ++keys_;
   entry_added(begin);
 }
 
 void Writer::take_encoded(DbIndex db, Bytes encoded) {
   if (state_ != State::Taking) return;
-  std::string& raw = open_.raw;
-  const size_t begin = raw.size();
-  put_le<uint32_t>(raw, db);
-  put_le<uint32_t>(raw, 0);
-  raw.append(encoded);
+  const size_t begin = open_entry(db);
+  open_.raw.append(encoded);
+  ++keys_;
+  entry_added(begin);
+}
+
+void Writer::take_large(const store::LargeValue& value) {
+  if (state_ != State::Taking) return;
+  const size_t begin = open_entry(value.db);
+  store::encode_large(value, open_.raw);
+  ++keys_;
+  entry_added(begin);
+}
+
+void Writer::take_field(uint64_t hash, Bytes field, Bytes value) {
+  if (state_ != State::Taking) return;
+  const bool more = fields_of_ == hash && open_.raw.size() - fields_begin_ < store::piece_bytes_max / 2;
+  if (!more) {
+    const size_t begin = open_entry(0);
+    store::encode_fields_head(hash, open_.raw);
+    store::encode_field(field, value, open_.raw);
+    fields_begin_ = begin;
+    entry_added(begin);
+    fields_of_ = open_.raw.empty() ? 0 : hash;  // empty: the block was closed
+    return;
+  }
+  // The fields of one hash share an entry while nothing else comes in between.
+  const size_t before = open_.raw.size();
+  store::encode_field(field, value, open_.raw);
+  set_le<uint32_t>(open_.raw.data() + fields_begin_ + 4,
+                   static_cast<uint32_t>(open_.raw.size() - fields_begin_ - entry_prefix_bytes));
+  count_waiting(open_.raw.size() - before);
+  if (state_ == State::Taking && open_.raw.size() >= options_.block_bytes) close_block();
+}
+
+void Writer::take_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t size) {
+  if (state_ != State::Taking) return;
+  const size_t begin = open_entry(0);
+  store::encode_large_field(hash, field, number, size, open_.raw);
+  entry_added(begin);
+}
+
+void Writer::take_bytes(uint64_t number, Bytes piece) {
+  if (state_ != State::Taking) return;
+  const size_t begin = open_entry(0);
+  store::encode_bytes(number, piece, open_.raw);
   entry_added(begin);
 }
 
@@ -62,17 +109,9 @@ void Writer::entry_added(size_t begin) {
   }
   set_le<uint32_t>(open_.raw.data() + begin + 4, static_cast<uint32_t>(added - entry_prefix_bytes));
   ++open_.entries;
-  ++keys_;
-  raw_bytes_ += added;
-  // One entry may be of any size: what counts is what was waiting before it.
-  const bool over = waiting_ > options_.waiting_bytes_max;
-  waiting_ += added;
-  if (over) {
-    fail("more than " + std::to_string(options_.waiting_bytes_max) +
-         " bytes wait to be written: the disk does not keep up with the changes. Try again when there is "
-         "less load");
-    return;
-  }
+  ++entries_;
+  count_waiting(added);
+  if (state_ != State::Taking) return;
   if (open_.raw.size() < options_.block_bytes) return;
   // A large entry gets a block of its own, so that no block outgrows the limit.
   if (open_.entries > 1 && added >= options_.block_bytes) {
@@ -85,7 +124,19 @@ void Writer::entry_added(size_t begin) {
   close_block();
 }
 
+void Writer::count_waiting(size_t added) {
+  raw_bytes_ += added;
+  // One entry may be of any size: what counts is what was waiting before it.
+  const bool over = waiting_ > options_.waiting_bytes_max;
+  waiting_ += added;
+  if (over)
+    fail("more than " + std::to_string(options_.waiting_bytes_max) +
+         " bytes wait to be written: the disk does not keep up with the changes. Try again when there is "
+         "less load");
+}
+
 void Writer::close_block() {
+  fields_of_ = 0;
   if (open_.entries == 0) return;
   ready_.push_back(std::move(open_));
   open_ = {};
@@ -121,9 +172,9 @@ void Writer::add_block_step(Block block, std::vector<FileStep>& steps) {
 
 void Writer::add_last_steps(std::vector<FileStep>& steps) {
   const std::string temp = temp_name(header_.offset);
-  const auto close = [lane = lane_, keys = keys_, raw_bytes = raw_bytes_]() {
+  const auto close = [lane = lane_, entries = entries_, raw_bytes = raw_bytes_]() {
     std::string bytes = encode_index(lane->index, lane->salt);
-    const Footer footer{lane->file_bytes, bytes.size(), lane->index.size(), keys, raw_bytes};
+    const Footer footer{lane->file_bytes, bytes.size(), lane->index.size(), entries, raw_bytes};
     bytes += encode_footer(footer, lane->salt);
     lane->file_bytes += bytes.size();
     return bytes;

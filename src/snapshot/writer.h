@@ -44,6 +44,10 @@ class Writer final : public store::WalkConsumer {
 
   /// From the walk. Ignored once Failed.
   void take(DbIndex db, const store::Entry& entry) override;
+  void take_large(const store::LargeValue& value) override;
+  void take_field(uint64_t hash, Bytes field, Bytes value) override;
+  void take_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t size) override;
+  void take_bytes(uint64_t number, Bytes piece) override;
   /// The same for an entry that is encoded already (FORMAT.md of store/).
   void take_encoded(DbIndex db, Bytes encoded);
   /// The walk is complete. No effect once Failed.
@@ -82,6 +86,8 @@ class Writer final : public store::WalkConsumer {
   };
   /// An entry stands in open_.raw from `begin` on.
   void entry_added(size_t begin);
+  size_t open_entry(DbIndex db);
+  void count_waiting(size_t added);
   void close_block();
   void add_block_step(Block block, std::vector<FileStep>& steps);
   void add_last_steps(std::vector<FileStep>& steps);
@@ -95,7 +101,9 @@ class Writer final : public store::WalkConsumer {
   std::deque<Block> ready_;
   uint32_t blocks_ = 0;  ///< handed to the lane
   size_t waiting_ = 0, in_flight_bytes_ = 0;
-  uint64_t keys_ = 0, raw_bytes_ = 0;
+  uint64_t entries_ = 0, keys_ = 0, raw_bytes_ = 0;
+  uint64_t fields_of_ = 0;   ///< the hash whose fields end open_.raw; 0: something else does
+  size_t fields_begin_ = 0;  ///< where that entry stands
   uint64_t next_id_, in_flight_id_ = 0;
   bool begun_ = false;  ///< the temporary file may exist
   bool last_in_flight_ = false;

@@ -33,13 +33,13 @@ Entry* Store::Inside::make_object_entry(Bytes key, WallMs expire_at, Object* obj
                                        reinterpret_cast<uint64_t>(object), 0, bytes});
 }
 
-Table* Store::Inside::clone(const Table& table) {
-  auto* copy = new Table(context);
+FieldTable* Store::Inside::clone(const FieldTable& table) {
+  FieldTable* copy = new_field_table();
   table.for_each([&](Slot& slot) {
     const Entry& e = *slot.entry();
-    copy->insert(context.hash(e.key()),
-                 Layout::make_bytes(context.memory, Type::String, e.key(), no_expiry, Layout::value(e)),
-                 false);
+    Entry* field = Layout::make_bytes(context.memory, Type::String, e.key(), no_expiry, Layout::value(e));
+    Layout::set_generation(*field, static_cast<uint8_t>(copy->number));
+    copy->insert(context.hash(e.key()), field, false);
   });
   return copy;
 }
@@ -112,6 +112,7 @@ void Store::set_string(DbIndex db, const Key& key, Bytes value, WallMs expire_at
       tell_removed(db, *old);
       in_->hollow(old);
     }
+    old = in_->give_up_block(old);
     d.put(*slot, number ? Layout::overwrite_integer(memory, old, expire_at, *number)
                         : Layout::overwrite_string(memory, old, expire_at, value));
   } else {
@@ -129,8 +130,10 @@ void Store::set_integer(DbIndex db, const Key& key, int64_t value) {
     Entry* old = slot->entry();
     HF_CHECK(old->type() == Type::String);
     in_->hand_over(d, *old);
+    old = in_->give_up_block(old);
     if (Layout::coding(*old) == Coding::Int) Layout::set_value_word(*old, static_cast<uint64_t>(value));
-    else d.put(*slot, Layout::overwrite_integer(memory, old, old->expire_at(), value));
+    else old = Layout::overwrite_integer(memory, old, old->expire_at(), value);
+    d.put(*slot, old);
   } else {
     in_->insert(d, key.hash, Layout::make_integer(memory, key.bytes, no_expiry, value));
   }
@@ -146,6 +149,7 @@ char* Store::resize_string(DbIndex db, const Key& key, size_t size) {
   Entry* e = slot->entry();
   HF_CHECK(e->type() == Type::String);
   in_->hand_over(d, *e);
+  in_->copy_read_block(*e);
   if (Layout::coding(*e) == Coding::Int) {
     Scratch scratch;
     e = Layout::overwrite_string(memory, e, e->expire_at(), e->string(scratch));
@@ -248,6 +252,7 @@ void Store::flush(DbIndex db) {
 
 void Store::flush_all() {
   for (DbIndex i = 0; i < databases(); ++i) flush(i);
+  in_->loading.clear();
 }
 
 void Store::swap(DbIndex a, DbIndex b) {

@@ -1,5 +1,4 @@
-// The stable bytes of an entry (FORMAT.md) and the digest, which must not depend on how a value lies in
-// memory.
+// The stable bytes of an entry and of the pieces of a large one (FORMAT.md).
 #include <algorithm>
 #include <vector>
 
@@ -11,6 +10,8 @@ namespace {
 
 constexpr uint8_t expiry_bit = 0x80;
 constexpr uint8_t type_max = static_cast<uint8_t>(Type::Task);
+/// First bytes of the pieces of large values.
+enum Piece : uint8_t { piece_head = 0x40, piece_fields = 0x41, piece_field_head = 0x42, piece_bytes = 0x43 };
 
 void put_fixed64(std::string& out, uint64_t value) {
   char buf[8];
@@ -43,42 +44,6 @@ void put_value(const Entry& entry, std::string& out) {
   }
 }
 
-void add(Sum128& sum, Sum128 term) {
-  sum.low += term.low;
-  sum.high += term.high;
-}
-
-Sum128 sum_of(const Entry& entry, std::string& scratch) {
-  Sum128 fields;
-  if (entry.type() == Type::Hash)
-    entry.hash_for_each([&](Bytes field, Bytes value) {
-      scratch.clear();
-      put_counted(scratch, field);
-      put_counted(scratch, value);
-      add(fields, sum128(scratch));
-    });
-  scratch.clear();
-  scratch += static_cast<char>(entry.type());
-  put_fixed64(scratch, static_cast<uint64_t>(entry.expire_at()));
-  put_counted(scratch, entry.key());
-  if (entry.type() == Type::Hash) {
-    put_fixed64(scratch, entry.hash_size());
-    put_fixed64(scratch, fields.low);
-    put_fixed64(scratch, fields.high);
-  } else {
-    put_value(entry, scratch);
-  }
-  return sum128(scratch);
-}
-
-void add_in(DbIndex db, Sum128 sum, Sum128& total) {
-  char buf[20];
-  for (size_t i = 0; i < 8; ++i) buf[i] = static_cast<char>(sum.low >> (8 * i));
-  for (size_t i = 0; i < 8; ++i) buf[8 + i] = static_cast<char>(sum.high >> (8 * i));
-  for (size_t i = 0; i < 4; ++i) buf[16 + i] = static_cast<char>(db >> (8 * i));
-  add(total, sum128({buf, sizeof buf}));
-}
-
 // ---- reading ----------------------------------------------------------------------------------------------
 
 Status bad(const char* what) { return Error{std::string("encoded entry: ") + what}; }
@@ -86,9 +51,11 @@ Status bad(const char* what) { return Error{std::string("encoded entry: ") + wha
 struct Head {
   Type type = Type::String;
   bool expires = false;
+  WallMs expire_at = no_expiry;
+  Bytes key;
 };
 
-Status take_head(Bytes& rest, Head& head) {
+Status take_type(Bytes& rest, Head& head) {
   if (rest.empty()) return bad("no type byte");
   const auto byte = static_cast<uint8_t>(rest[0]);
   rest.remove_prefix(1);
@@ -96,6 +63,21 @@ Status take_head(Bytes& rest, Head& head) {
   const auto number = static_cast<uint8_t>(byte & ~expiry_bit);
   if (number > type_max) return bad("no such type; written by a newer version, or damaged");
   head.type = static_cast<Type>(number);
+  return ok();
+}
+
+/// Type, expiry and key.
+Status take_head(Bytes& rest, Head& head) {
+  if (Status s = take_type(rest, head); !s) return s;
+  if (head.expires) {
+    if (rest.size() < 8) return bad("the expiry is cut");
+    uint64_t bits = 0;
+    for (size_t i = 0; i < 8; ++i) bits |= static_cast<uint64_t>(static_cast<uint8_t>(rest[i])) << (8 * i);
+    head.expire_at = static_cast<WallMs>(bits);
+    if (head.expire_at == no_expiry) return bad("an expiry that means none");
+    rest.remove_prefix(8);
+  }
+  if (!take_counted(rest, head.key)) return bad("the key is cut or malformed");
   return ok();
 }
 
@@ -142,6 +124,45 @@ void encode_entry(const Entry& entry, std::string& out) {
   put_value(entry, out);
 }
 
+void encode_large(const LargeValue& value, std::string& out) {
+  out += static_cast<char>(piece_head);
+  put_varint(out, value.number);
+  put_varint(out, value.size);
+  const bool expires = value.expire_at != no_expiry;
+  out += static_cast<char>(static_cast<uint8_t>(value.type) | (expires ? expiry_bit : 0));
+  if (expires) put_fixed64(out, static_cast<uint64_t>(value.expire_at));
+  put_counted(out, value.key);
+}
+
+void encode_fields_head(uint64_t hash, std::string& out) {
+  out += static_cast<char>(piece_fields);
+  put_varint(out, hash);
+}
+
+void encode_field(Bytes field, Bytes value, std::string& out) {
+  put_counted(out, field);
+  put_counted(out, value);
+}
+
+void encode_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t size, std::string& out) {
+  out += static_cast<char>(piece_field_head);
+  put_varint(out, hash);
+  put_varint(out, number);
+  put_varint(out, size);
+  put_counted(out, field);
+}
+
+void encode_bytes(uint64_t number, Bytes piece, std::string& out) {
+  out += static_cast<char>(piece_bytes);
+  put_varint(out, number);
+  out.append(piece);
+}
+
+bool begins_entry(Bytes encoded) {
+  return encoded.empty() || static_cast<uint8_t>(encoded[0]) < piece_fields ||
+         static_cast<uint8_t>(encoded[0]) > piece_bytes;
+}
+
 void encode_value(const Entry& entry, std::string& out) {
   out += static_cast<char>(entry.type());
   put_value(entry, out);
@@ -150,25 +171,14 @@ void encode_value(const Entry& entry, std::string& out) {
 Status Store::load_entry(DbIndex db, Bytes encoded) {
   Head head;
   if (Status s = take_head(encoded, head); !s) return s;
-  WallMs expire_at = no_expiry;
-  if (head.expires) {
-    if (encoded.size() < 8) return bad("the expiry is cut");
-    uint64_t bits = 0;
-    for (size_t i = 0; i < 8; ++i) bits |= static_cast<uint64_t>(static_cast<uint8_t>(encoded[i])) << (8 * i);
-    expire_at = static_cast<WallMs>(bits);
-    if (expire_at == no_expiry) return bad("an expiry that means none");
-    encoded.remove_prefix(8);
-  }
-  Bytes key_bytes;
-  if (!take_counted(encoded, key_bytes)) return bad("the key is cut or malformed");
-  const Key k = key(key_bytes);
+  const Key k = key(head.key);
   if (find(db, k) != nullptr) return bad("its key is there already");
-  return load(db, k, head.type, encoded, expire_at);
+  return load(db, k, head.type, encoded, head.expire_at);
 }
 
 Status Store::load_value(DbIndex db, const Key& key, Bytes encoded, WallMs expire_at) {
   Head head;
-  if (Status s = take_head(encoded, head); !s) return s;
+  if (Status s = take_type(encoded, head); !s) return s;
   if (head.expires) return bad("a value carries no expiry");
   if (find(db, key) != nullptr) return bad("its key is there already");
   if (Status s = load(db, key, head.type, encoded, expire_at); !s) return s;
@@ -191,7 +201,7 @@ Status Store::load(DbIndex db, const Key& key, Type type, Bytes value, WallMs ex
       packed += whole.substr(varint_size(count));
       e = Layout::make_bytes(in.context.memory, Type::Hash, key.bytes, expire_at, packed);
     } else {
-      auto* table = new Table(in.context);
+      FieldTable* table = in.new_field_table();
       for (size_t i = 0; i < pairs.fields.size(); ++i) in.set_field(*table, pairs.fields[i], pairs.values[i]);
       e = Layout::make(in.context.memory,
                        {Type::Hash, Coding::Table, key.bytes, expire_at, reinterpret_cast<uint64_t>(table)});
@@ -202,6 +212,11 @@ Status Store::load(DbIndex db, const Key& key, Type type, Bytes value, WallMs ex
   Bytes bytes;
   if (!take_counted(value, bytes)) return bad("the value is cut or malformed");
   if (!value.empty()) return bad("bytes behind the value");
+  return load_bytes(db, key, type, bytes, expire_at);
+}
+
+Status Store::load_bytes(DbIndex db, const Key& key, Type type, Bytes bytes, WallMs expire_at) {
+  Inside& in = *in_;
   if (type == Type::String) {
     in.insert(in.database(db), key.hash, in.make_string(key.bytes, expire_at, bytes));
     return ok();
@@ -218,24 +233,96 @@ Status Store::load(DbIndex db, const Key& key, Type type, Bytes value, WallMs ex
   return ok();
 }
 
-// ---- digests ----------------------------------------------------------------------------------------------
+// ---- pieces of large values -------------------------------------------------------------------------------
 
-Sum128 Store::digest_of(const Entry& entry) const {
-  std::string scratch;
-  return sum_of(entry, scratch);
+Status Store::load_piece(DbIndex db, Bytes encoded) {
+  const uint8_t kind = encoded.empty() ? 0 : static_cast<uint8_t>(encoded[0]);
+  if (kind < piece_head || kind > piece_bytes) return load_entry(db, encoded);
+  encoded.remove_prefix(1);
+  uint64_t number = 0;
+  if (!take_varint(encoded, number)) return bad("the number of a value is cut or malformed");
+  if (kind == piece_head) return load_large(db, number, encoded);
+  const auto at = in_->loading.find(number);
+  if (at == in_->loading.end()) return bad("a piece of a value that did not begin");
+  Inside::Loading& value = at->second;
+  const bool of_hash = value.type == Type::Hash && !value.field;
+  if (of_hash != (kind != piece_bytes)) return bad("a piece that is not of its value's kind");
+  if (kind == piece_fields) return load_fields(number, encoded);
+  if (kind == piece_field_head) {
+    Inside::Loading field{.type = Type::String, .hash = number, .field = true};
+    uint64_t own = 0;
+    Bytes name;
+    if (!take_varint(encoded, own) || !take_varint(encoded, field.left) || !take_counted(encoded, name) ||
+        !encoded.empty() || field.left == 0)
+      return bad("the head of a field is malformed");
+    field.key = std::string(name);
+    if (!in_->loading.emplace(own, std::move(field)).second) return bad("two values have one number");
+    return ok();
+  }
+  if (encoded.size() > value.left) return bad("more bytes than a value has");
+  value.bytes.append(encoded);
+  value.left -= encoded.size();
+  if (value.left > 0) return ok();
+  const Inside::Loading whole = std::move(value);
+  in_->loading.erase(at);
+  if (whole.field) return load_field(whole.hash, whole.key, whole.bytes);
+  const Key k = key(whole.key);
+  if (find(whole.db, k) != nullptr) return bad("its key is there already");
+  return load_bytes(whole.db, k, whole.type, whole.bytes, whole.expire_at);
 }
 
-void Store::add_to_digest(DbIndex db, const Entry& entry, Sum128& total) const {
-  std::string scratch;
-  add_in(db, sum_of(entry, scratch), total);
+Status Store::load_large(DbIndex db, uint64_t number, Bytes rest) {
+  uint64_t size = 0;
+  Head head;
+  if (!take_varint(rest, size) || size == 0) return bad("the size of a value is cut or malformed");
+  if (Status s = take_head(rest, head); !s) return s;
+  if (!rest.empty()) return bad("bytes behind the head of a value");
+  const Key k = key(head.key);
+  if (find(db, k) != nullptr) return bad("its key is there already");
+  Inside& in = *in_;
+  if (!in.loading
+           .emplace(number, Inside::Loading{.db = db,
+                                            .type = head.type,
+                                            .expire_at = head.expire_at,
+                                            .key = std::string(head.key),
+                                            .left = size})
+           .second)
+    return bad("two values have one number");
+  if (head.type == Type::Hash)
+    in.insert(in.database(db), k.hash,
+              Layout::make(in.context.memory, {Type::Hash, Coding::Table, k.bytes, head.expire_at,
+                                               reinterpret_cast<uint64_t>(in.new_field_table())}));
+  return ok();
 }
 
-Sum128 Store::digest() const {
-  Sum128 total;
-  std::string scratch;
-  for (DbIndex db = 0; db < databases(); ++db)
-    in_->database(db).table.for_each([&](Slot& slot) { add_in(db, sum_of(*slot.entry(), scratch), total); });
-  return total;
+Status Store::load_fields(uint64_t hash, Bytes rest) {
+  while (!rest.empty()) {
+    Bytes field, value;
+    if (!take_counted(rest, field) || !take_counted(rest, value))
+      return bad("a field of a hash is cut or malformed");
+    if (Status s = load_field(hash, field, value); !s) return s;
+  }
+  return ok();
+}
+
+Status Store::load_field(uint64_t hash, Bytes field, Bytes value) {
+  const auto at = in_->loading.find(hash);
+  if (at == in_->loading.end()) return bad("more fields than a hash has");
+  const Entry* entry = find(at->second.db, key(at->second.key));
+  HF_CHECK(entry != nullptr && Layout::coding(*entry) == Coding::Table);
+  FieldTable& table = *Layout::table(*entry);
+  const size_t before = table.size();
+  in_->set_field(table, field, value);
+  if (table.size() == before) return bad("a hash has a field twice");
+  if (--at->second.left == 0) in_->loading.erase(at);
+  return ok();
+}
+
+Status Store::end_load() {
+  const size_t unfinished = in_->loading.size();
+  in_->loading.clear();
+  if (unfinished > 0) return bad("pieces of a value are missing");
+  return ok();
 }
 
 }  // namespace hf::store

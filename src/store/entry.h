@@ -95,6 +95,15 @@ class Entry {
 
 /// Appends type, expiry, key and value in the stable format of src/store/FORMAT.md.
 void encode_entry(const Entry& entry, std::string& out);
+struct LargeValue;
+/// Append one piece of a large value each; Store::load_piece reads them.
+void encode_large(const LargeValue& value, std::string& out);
+void encode_fields_head(uint64_t hash, std::string& out);  ///< any number of encode_field may follow it
+void encode_field(Bytes field, Bytes value, std::string& out);
+void encode_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t size, std::string& out);
+void encode_bytes(uint64_t number, Bytes piece, std::string& out);
+/// False: a piece of a value whose encode_large came before.
+bool begins_entry(Bytes encoded);
 /// Appends type and value only: what DUMP carries. Store::load_value reads it.
 void encode_value(const Entry& entry, std::string& out);
 

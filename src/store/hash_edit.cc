@@ -71,7 +71,7 @@ bool HashEdit::set(Bytes field, Bytes value) {
                            value.size() > limits.hash_packed_value_bytes_max))
     convert();
   if (is_table(slot_)) {
-    Table& table = *Layout::table(entry_of(slot_));
+    FieldTable& table = *Layout::table(entry_of(slot_));
     const size_t before = table.size();
     in.set_field(table, field, value);
     return table.size() != before;
@@ -100,10 +100,11 @@ bool HashEdit::erase(Bytes field) {
   before_change();
   Store::Inside& in = *store_.in_;
   if (is_table(slot_)) {
-    Table& table = *Layout::table(entry_of(slot_));
+    FieldTable& table = *Layout::table(entry_of(slot_));
     const uint64_t hash = table.hash(field);
     Slot* slot = table.find(hash, field);
     Entry* gone = slot->entry();
+    in.hand_over_field(table, *gone);
     table.erase(slot, hash);
     in.destroy_field(gone);
     return true;
@@ -120,18 +121,24 @@ bool HashEdit::erase(Bytes field) {
 
 void HashEdit::convert() {
   Store::Inside& in = *store_.in_;
-  auto* table = new Table(in.context);
+  FieldTable* table = in.new_field_table();
   Entry& e = entry_of(slot_);
   for (PackedReader reader(Layout::value(e)); reader.next();)
     in.set_field(*table, reader.field(), reader.value());
   in.database(db_).put(*slot_of(slot_), Layout::with_table(in.context.memory, &e, table));
 }
 
-void Store::Inside::set_field(Table& table, Bytes field, Bytes value) {
+void Store::Inside::set_field(FieldTable& table, Bytes field, Bytes value) {
   const uint64_t hash = context.hash(field);
-  if (Slot* slot = table.find(hash, field); slot != nullptr)
-    slot->set(Layout::overwrite_string(context.memory, slot->entry(), no_expiry, value), false);
-  else table.insert(hash, Layout::make_bytes(context.memory, Type::String, field, no_expiry, value), false);
+  if (Slot* slot = table.find(hash, field); slot != nullptr) {
+    hand_over_field(table, *slot->entry());
+    Entry* old = give_up_block(slot->entry());
+    slot->set(Layout::overwrite_string(context.memory, old, no_expiry, value), false);
+    return;
+  }
+  Entry* fresh = Layout::make_bytes(context.memory, Type::String, field, no_expiry, value);
+  Layout::set_generation(*fresh, static_cast<uint8_t>(table.number));
+  table.insert(hash, fresh, false);
 }
 
 }  // namespace hf::store

@@ -183,7 +183,11 @@ Entry* Layout::resize_bytes(Memory& memory, Entry* entry, size_t size) {
                  {entry->type(), Coding::Block, {}, entry->expire_at(), reinterpret_cast<uint64_t>(b)});
 }
 
-Entry* Layout::with_table(Memory& memory, Entry* entry, Table* table) {
+Entry* Layout::without_block(Memory& memory, Entry* entry) {
+  return reshape(memory, entry, {Type::String, Coding::Int, {}, entry->expire_at()});
+}
+
+Entry* Layout::with_table(Memory& memory, Entry* entry, FieldTable* table) {
   if (entry->coding() == Coding::Block) free_block(memory, block(*entry));
   return reshape(memory, entry,
                  {Type::Hash, Coding::Table, {}, entry->expire_at(), reinterpret_cast<uint64_t>(table)});

@@ -1,6 +1,8 @@
 // The bytes of an entry: making, reshaping and freeing. Internal to the store; everybody else reads through
 // Entry.
 #pragma once
+#include <vector>
+
 #include "store/entry.h"
 #include "store/memory.h"
 #include "store/table.h"
@@ -13,6 +15,22 @@ struct Block {
   uint64_t capacity;
   char* data() { return reinterpret_cast<char*>(this + 1); }
   const char* data() const { return reinterpret_cast<const char*>(this + 1); }
+};
+
+struct Walk;  // inside.h
+
+/// A big hash: its fields as entries, which walks are handed one by one. What a field's generation byte
+/// counts from stands here, see inside.h.
+struct FieldTable : Table {
+  FieldTable(Context& context, uint64_t newest) : Table(context), number(newest), floor(newest) {}
+  struct Reader {
+    Walk* walk;
+    uint64_t value;  ///< the number this walk knows the hash by
+  };
+  uint64_t number;              ///< `newest` when the hash's own entry was last handed over
+  uint64_t floor;               ///< no field's number is below this
+  std::vector<Reader> readers;  ///< walks that have not seen all of it
+  bool removed = false;         ///< kept for its readers only
 };
 
 struct Layout {
@@ -52,7 +70,9 @@ struct Layout {
   /// Makes the bytes of a string or packed hash `size` long, keeping what fits; what is new is not filled in.
   static Entry* resize_bytes(Memory& memory, Entry* entry, size_t size);
   /// Replaces a packed hash by `table`. The entry given is gone.
-  static Entry* with_table(Memory& memory, Entry* entry, Table* table);
+  static Entry* with_table(Memory& memory, Entry* entry, FieldTable* table);
+  /// A string in a Block, as a number: the block is the caller's.
+  static Entry* without_block(Memory& memory, Entry* entry);
 
   static Block* make_block(Memory& memory, size_t size);
   static void free_block(Memory& memory, Block* b) { memory.give(b, sizeof(Block) + b->capacity); }
@@ -66,7 +86,7 @@ struct Layout {
   static uint64_t value_word(const Entry& e) { return e.value_word(); }
   static void set_value_word(Entry& e, uint64_t w) { set_word(e, e.words() - 1, w); }
   static Block* block(const Entry& e) { return reinterpret_cast<Block*>(e.value_word()); }
-  static Table* table(const Entry& e) { return reinterpret_cast<Table*>(e.value_word()); }
+  static FieldTable* table(const Entry& e) { return reinterpret_cast<FieldTable*>(e.value_word()); }
   static Object* object(const Entry& e) { return reinterpret_cast<Object*>(e.value_word()); }
   /// The bytes of an Object as last counted in Memory.
   static uint64_t accounted(const Entry& e) { return e.word(e.words() - 2); }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -15,6 +16,25 @@ enum class Type : uint8_t { String = 0, List = 1, Set = 2, ZSet = 3, Hash = 4, S
 /// As TYPE prints it.
 const char* type_name(Type type);
 
+/// Saved bytes in pieces, in order: large ones that never change are shared, not copied.
+class SavedParts {
+ public:
+  void append(std::string bytes) {
+    size_ += bytes.size();
+    if (!bytes.empty()) parts_.push_back(std::make_shared<const std::string>(std::move(bytes)));
+  }
+  void share(std::shared_ptr<const std::string> bytes) {
+    size_ += bytes->size();
+    if (!bytes->empty()) parts_.push_back(std::move(bytes));
+  }
+  const std::vector<std::shared_ptr<const std::string>>& parts() const { return parts_; }
+  size_t size() const { return size_; }
+
+ private:
+  std::vector<std::shared_ptr<const std::string>> parts_;  ///< none empty
+  size_t size_ = 0;
+};
+
 class Object {
  public:
   virtual ~Object() = default;
@@ -23,6 +43,12 @@ class Object {
   virtual const char* encoding() const = 0;
   /// Appends the whole value in its stable format; equal values give equal bytes (digests compare them).
   virtual void save(std::string& out) const = 0;
+  /// The same bytes as `save` appends.
+  virtual void save_parts(SavedParts& out) const {
+    std::string all;
+    save(all);
+    out.append(std::move(all));
+  }
   virtual std::unique_ptr<Object> clone() const = 0;
   /// Bytes of heap held, about.
   virtual size_t memory_bytes() const = 0;

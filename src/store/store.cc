@@ -23,7 +23,7 @@ Store::Store(Options options)
 
 Store::~Store() {
   Inside& in = *in_;
-  in.walks.clear();
+  while (!in.walks.empty()) in.end_walk(in.walks.size() - 1);
   for (auto* list : {&in.databases, &in.frozen}) {
     for (auto& d : *list) in.garbage_databases.push_back(std::move(d));
     list->clear();

@@ -57,12 +57,33 @@ class Observer {
   virtual void objects_swapped(DbIndex, DbIndex) {}
 };
 
-/// Takes entries as they stood at the cut of a walk: each exactly once, in any order. `take` must not call
-/// the store's door, nor begin, advance or abort a walk: it is called in the middle of a change.
+/// A value of more than `piece_bytes_max` that a walk hands over in pieces: a hash field by field, anything
+/// else as bytes in order (a string's own, an Object's saved form).
+struct LargeValue {
+  uint64_t number = 0;  ///< names the value within its walk, from 1
+  DbIndex db = 0;
+  Type type = Type::String;
+  WallMs expire_at = no_expiry;
+  Bytes key;
+  uint64_t size = 0;  ///< fields of a hash; bytes of anything else
+};
+constexpr size_t piece_bytes_max = 64 * 1024;
+
+/// Takes entries as they stood at the cut of a walk: each exactly once, in any order; a large one as
+/// `take_large` and then its pieces, others in between. What comes is complete when the walk is. These calls
+/// must not call the store's door, nor begin, advance or abort a walk: they come in the middle of a change.
+/// Bytes die with the call.
 class WalkConsumer {
  public:
   virtual ~WalkConsumer() = default;
   virtual void take(DbIndex db, const Entry& entry) = 0;
+  virtual void take_large(const LargeValue& value) = 0;
+  /// A field of the large hash `hash`; of one with a large value (`size` bytes, which follow as `number`)
+  /// only the name.
+  virtual void take_field(uint64_t hash, Bytes field, Bytes value) = 0;
+  virtual void take_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t size) = 0;
+  /// The next bytes of a large string, field or Object: at most piece_bytes_max.
+  virtual void take_bytes(uint64_t number, Bytes piece) = 0;
 };
 using WalkId = uint64_t;
 
@@ -165,6 +186,11 @@ class Store {
   /// Inserts what `encode_entry` wrote (snapshot load). The bytes may be anything; nothing is changed on an
   /// error, and a key that is there already is one.
   Status load_entry(DbIndex db, Bytes encoded);
+  /// What encode_entry or encode_large and its companions wrote, for a snapshot's load: pieces of a value in
+  /// the order of their walk. A value is there when its last piece is.
+  Status load_piece(DbIndex db, Bytes encoded);
+  /// Error: some value lacks pieces. Call it behind the last piece; FLUSHALL forgets what is unfinished, too.
+  Status end_load();
   /// The same for what `encode_value` wrote (RESTORE).
   Status load_value(DbIndex db, const Key& key, Bytes encoded, WallMs expire_at);
 
@@ -172,10 +198,14 @@ class Store {
   /// The cut is now: `consumer` will be given every entry as it is at this moment, some when the walk reaches
   /// them, some earlier because they are about to change. `consumer` must live until the walk ends.
   WalkId begin_walk(WalkConsumer& consumer);
-  /// Visits about `entries` entries. True when the walk is complete (it has then ended).
+  /// Visits about `entries` entries; a kilobyte of a large value counts as one. True when the walk is
+  /// complete (it has then ended).
   bool walk_some(WalkId walk, size_t entries);
   void abort_walk(WalkId walk);
   size_t walks_active() const;
+  /// Bytes of values that are gone from the keyspace and kept for walks, about (fields of removed hashes and
+  /// flushed databases aside).
+  size_t kept_for_walks_bytes() const;
 
   // ---- housekeeping ---------------------------------------------------------------------------------------
   /// Frees about `entries` entries of what FLUSHALL or DEL left behind, and, after more than a hundred walks
@@ -196,6 +226,10 @@ class Store {
   /// Takes the entry out, handed over and unannounced but for its Object; null when absent.
   Entry* detach(DbIndex db, const Key& key);
   Status load(DbIndex db, const Key& key, Type type, Bytes value, WallMs expire_at);
+  Status load_bytes(DbIndex db, const Key& key, Type type, Bytes bytes, WallMs expire_at);
+  Status load_large(DbIndex db, uint64_t number, Bytes rest);
+  Status load_fields(uint64_t hash, Bytes rest);
+  Status load_field(uint64_t hash, Bytes field, Bytes value);
 
   Options options_;
   KeyHash hash_;

@@ -1,50 +1,21 @@
-// Walks, and the freeing of what is large: the parts of the store that work in slices. The rules of
-// generations are in inside.h.
+// Walks: who is handed what, and in what slices. The rules of generations are in inside.h; large values in
+// pieces are in walk_large.cc.
 #include <algorithm>
 
 #include "store/inside.h"
 
 namespace hf::store {
-
-const Walk::Part* Walk::part_of(const Database& database) const {
-  for (const Part& part : parts)
-    if (part.database == &database) return &part;
-  return nullptr;
-}
-
-void Store::Inside::hand_over_old(Database& database, Entry& entry) {
-  const uint64_t number = newest - static_cast<uint8_t>(newest_byte() - Layout::generation(entry));
-  for (const auto& walk : walks) {
-    if (walk->id <= number) continue;
-    // A walk that began after this database was flushed has no part of it.
-    if (const Walk::Part* part = walk->part_of(database)) walk->consumer->take(part->index, entry);
-  }
-  Layout::set_generation(entry, newest_byte());
-}
-
-WalkId Store::begin_walk(WalkConsumer& consumer) {
-  Inside& in = *in_;
-  in.for_each_database([&](Database& d) {
-    if (d.table.size() == 0) d.floor = in.newest, d.sweep_position = 0;
-    if (in.newest + 1 - d.floor <= Inside::lag_max) return;
-    do in.sweep_bucket(d);
-    while (d.sweep_position != 0 || in.newest + 1 - d.floor > Inside::lag_max);
-  });
-  auto walk = std::make_unique<Walk>();
-  walk->id = ++in.newest;
-  walk->consumer = &consumer;
-  for (DbIndex i = databases(); i-- > 0;) {
-    Database& d = in.database(i);
-    if (d.table.size() == 0) continue;
-    walk->parts.push_back({&d, i});
-    ++d.walks;
-  }
-  const WalkId id = walk->id;
-  in.walks.push_back(std::move(walk));
-  return id;
-}
-
 namespace {
+
+/// The sweep's: it only brings numbers up to date.
+class Nobody final : public WalkConsumer {
+ public:
+  void take(DbIndex, const Entry&) override {}
+  void take_large(const LargeValue&) override {}
+  void take_field(uint64_t, Bytes, Bytes) override {}
+  void take_large_field(uint64_t, Bytes, uint64_t, uint64_t) override {}
+  void take_bytes(uint64_t, Bytes) override {}
+} nobody;
 
 template <class Walks>
 size_t walk_index(const Walks& walks, WalkId id) {
@@ -56,17 +27,65 @@ size_t walk_index(const Walks& walks, WalkId id) {
 
 }  // namespace
 
+const Walk::Part* Walk::part_of(const Database& database) const {
+  for (const Part& part : parts)
+    if (part.database == &database) return &part;
+  return nullptr;
+}
+
+void Store::Inside::hand_over_old(Database& database, Entry& entry) {
+  const uint64_t number = newest - static_cast<uint8_t>(newest_byte() - Layout::generation(entry));
+  if (Layout::coding(entry) == Coding::Table) {
+    uint64_t needed_from = newest + 1;
+    for (const auto& walk : walks)
+      if (walk->id > number && walk->part_of(database)) needed_from = std::min(needed_from, walk->id);
+    renumber(*Layout::table(entry), needed_from);
+  }
+  for (const auto& walk : walks) {
+    if (walk->id <= number) continue;
+    // A walk that began after this database was flushed has no part of it.
+    if (const Walk::Part* part = walk->part_of(database)) hand_over_to(*walk, part->index, entry);
+  }
+  Layout::set_generation(entry, newest_byte());
+}
+
+Walk& Store::Inside::begin_walk(WalkConsumer& consumer) {
+  auto walk = std::make_unique<Walk>();
+  walk->id = ++newest;
+  walk->consumer = &consumer;
+  walks.push_back(std::move(walk));
+  return *walks.back();
+}
+
+WalkId Store::begin_walk(WalkConsumer& consumer) {
+  Inside& in = *in_;
+  for (size_t all = SIZE_MAX; in.lag() >= Inside::lag_max;) in.sweep_some(all);
+  Walk& walk = in.begin_walk(consumer);
+  for (DbIndex i = databases(); i-- > 0;) {
+    Database& d = in.database(i);
+    if (d.table.size() == 0) continue;
+    walk.parts.push_back({&d, i});
+    ++d.walks;
+  }
+  return walk.id;
+}
+
 bool Store::walk_some(WalkId id, size_t entries) {
   const size_t index = walk_index(in_->walks, id);
   Walk& walk = *in_->walks[index];
   in_->visit_for_walk(walk, entries);
-  if (!walk.parts.empty()) return false;
+  if (!walk.complete()) return false;
   in_->end_walk(index);
   return true;
 }
 
-void Store::Inside::visit_for_walk(Walk& walk, size_t entries) {
-  for (size_t seen = 0; seen < entries && !walk.parts.empty();) {
+size_t Store::Inside::visit_for_walk(Walk& walk, size_t entries) {
+  size_t seen = 0;
+  while (seen < entries && !walk.complete()) {
+    if (!walk.pending.empty()) {
+      seen += visit_pending(walk);
+      continue;
+    }
     Database& d = *walk.parts.back().database;
     d.table.prefetch_ahead(walk.position);
     walk.position = d.table.visit(walk.position, [&](Slot& slot) {
@@ -78,11 +97,14 @@ void Store::Inside::visit_for_walk(Walk& walk, size_t entries) {
     d.floor = std::max(d.floor, walk.id);
     end_part(walk);
   }
+  return seen;
 }
 
 void Store::abort_walk(WalkId id) { in_->end_walk(walk_index(in_->walks, id)); }
 
-size_t Store::walks_active() const { return in_->walks.size(); }
+size_t Store::walks_active() const { return in_->walks.size() - (in_->sweep != 0 ? 1 : 0); }
+
+size_t Store::kept_for_walks_bytes() const { return in_->kept_bytes; }
 
 void Store::Inside::end_part(Walk& walk) {
   Database* d = walk.parts.back().database;
@@ -93,7 +115,15 @@ void Store::Inside::end_part(Walk& walk) {
 }
 
 void Store::Inside::end_walk(size_t index) {
-  while (!walks[index]->parts.empty()) end_part(*walks[index]);
+  Walk& walk = *walks[index];
+  for (Walk::Pending& pending : walk.pending) {
+    if (pending.table != nullptr) end_table(walk, *pending.table);
+    if (pending.block != nullptr) end_block(pending.block);
+    if (pending.saved != nullptr) kept_bytes -= pending.saved->size();
+  }
+  walk.pending.clear();
+  while (!walk.parts.empty()) end_part(walk);
+  if (walk.id == sweep) sweep = 0;
   walks.erase(walks.begin() + static_cast<ptrdiff_t>(index));
 }
 
@@ -112,26 +142,31 @@ void Store::Inside::release_if_unneeded(Database* database) {
 
 // ---- laggards ---------------------------------------------------------------------------------------------
 
-size_t Store::Inside::sweep_bucket(Database& d) {
-  size_t seen = 1;
-  if (d.sweep_position == 0) d.sweep_newest = newest;
-  d.sweep_position = d.table.visit(d.sweep_position, [&](Slot& slot) {
-    hand_over(d, *slot.entry());
-    ++seen;
-  });
-  if (d.sweep_position == 0) d.floor = std::max(d.floor, d.sweep_newest);
-  return seen;
+/// How far the oldest possible entry is behind.
+uint64_t Store::Inside::lag() const {
+  uint64_t most = 0;
+  for (const auto* list : {&databases, &frozen})
+    for (const auto& d : *list)
+      if (d->table.size() == 0) d->floor = newest;
+      else most = std::max(most, newest - d->floor);
+  return most;
 }
 
 bool Store::Inside::sweep_some(size_t& budget) {
-  bool left = false;
-  for_each_database([&](Database& d) {
-    if (d.table.size() == 0) return;
-    while (budget > 0 && (d.sweep_position != 0 || newest - d.floor > lag_to_sweep))
-      budget -= std::min(budget, sweep_bucket(d));
-    left = left || d.sweep_position != 0 || newest - d.floor > lag_to_sweep;
-  });
-  return left;
+  if (sweep == 0 && lag() > lag_to_sweep) {
+    Walk& walk = begin_walk(nobody);
+    sweep = walk.id;
+    for_each_database([&](Database& d) {
+      walk.parts.push_back({&d, 0});
+      ++d.walks;
+    });
+  }
+  if (sweep == 0) return false;
+  const size_t index = walk_index(walks, sweep);
+  budget -= std::min(budget, visit_for_walk(*walks[index], budget));
+  if (!walks[index]->complete()) return true;
+  end_walk(index);
+  return lag() > lag_to_sweep;
 }
 
 // ---- freeing ----------------------------------------------------------------------------------------------
@@ -150,11 +185,21 @@ bool Store::free_some(size_t entries) {
 }
 
 void Store::Inside::destroy_field(Entry* entry) {
-  if (Layout::coding(*entry) == Coding::Block) Layout::free_block(context.memory, Layout::block(*entry));
+  if (is_read(*entry)) {
+    Block* block = Layout::block(*entry);
+    blocks_read[block].removed = true;
+    kept_bytes += block->capacity;
+  } else if (Layout::coding(*entry) == Coding::Block) {
+    Layout::free_block(context.memory, Layout::block(*entry));
+  }
   Layout::free_shell(context.memory, entry);
 }
 
-void Store::Inside::destroy_table(Table* table) {
+void Store::Inside::destroy_table(FieldTable* table) {
+  if (!table->readers.empty()) {
+    table->removed = true;  // end_table brings it here again
+    return;
+  }
   if (table->size() > destroy_at_once_max) {
     garbage_tables.emplace_back(table);
     return;

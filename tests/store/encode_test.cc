@@ -162,6 +162,52 @@ TEST_CASE("random bytes never harm") {
   while (store.free_some(1000)) {}
 }
 
+TEST_CASE("pieces that do not fit their value are refused") {
+  const auto refusal = [](const std::vector<std::string>& pieces) -> std::string {
+    Store store({.databases = 1});
+    for (const std::string& piece : pieces)
+      if (const Status s = store.load_piece(0, piece); !s) return s.error().message;
+    const Status s = store.end_load();
+    return s ? "" : s.error().message;
+  };
+  const auto head = [](Type type, uint64_t number, uint64_t size) {
+    std::string out;
+    encode_large({.number = number, .type = type, .expire_at = 99, .key = "k", .size = size}, out);
+    return out;
+  };
+  const auto bytes = [](uint64_t number, Bytes piece) {
+    std::string out;
+    encode_bytes(number, piece, out);
+    return out;
+  };
+  const auto fields = [](uint64_t number, std::vector<std::string> names) {
+    std::string out;
+    encode_fields_head(number, out);
+    for (const std::string& name : names) encode_field(name, "v", out);
+    return out;
+  };
+  const auto large_field = [](uint64_t hash, Bytes name, uint64_t number, uint64_t size) {
+    std::string out;
+    encode_large_field(hash, name, number, size, out);
+    return out;
+  };
+  const std::string s = head(Type::String, 1, 4), h = head(Type::Hash, 1, 3);
+  CHECK(refusal({s, bytes(1, "ab"), bytes(1, "cd")}) == "");
+  CHECK(refusal({h, fields(1, {"a"}), large_field(1, "b", 2, 3), fields(1, {"c"}), bytes(2, "xyz")}) == "");
+  CHECK(refusal({s, bytes(1, "ab")}).find("missing") != std::string::npos);
+  CHECK(refusal({s, bytes(1, "abcde")}).find("more bytes") != std::string::npos);
+  CHECK(refusal({bytes(1, "ab")}).find("did not begin") != std::string::npos);
+  CHECK(refusal({s, fields(1, {"a"})}).find("kind") != std::string::npos);
+  CHECK(refusal({h, bytes(1, "a")}).find("kind") != std::string::npos);
+  CHECK(refusal({h, fields(1, {"a", "a"})}).find("twice") != std::string::npos);
+  CHECK(refusal({h, fields(1, {"a", "b", "c", "d"})}).find("more fields") != std::string::npos);
+  CHECK(refusal({h, large_field(1, "b", 1, 3)}).find("one number") != std::string::npos);
+  CHECK(refusal({h, head(Type::String, 2, 4)}).find("there already") != std::string::npos);
+  CHECK(refusal({head(Type::String, 1, 0)}).find("size") != std::string::npos);
+  for (const std::string& whole : {s, h, large_field(1, "b", 2, 3)})
+    for (size_t n = 0; n < whole.size(); ++n) CHECK(refusal({h, whole.substr(0, n)}) != "");
+}
+
 TEST_CASE("lengths that lie, empty hashes, repeated fields and unknown types are refused") {
   Store store({});
   for (const std::string& bytes : {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/prng.h"
+#include "store/digest.h"
 #include "store/store.h"
 
 namespace hf::store::test {
@@ -52,18 +53,44 @@ inline ModelValue value_of(const Entry& e) {
 /// Collects what a walk hands over; notes entries that come twice.
 class Collector : public WalkConsumer {
  public:
-  explicit Collector(const Store& store) : store_(store), seen(store.databases()) {}
+  explicit Collector(const Store& store) : seen(store.databases()) {}
   void take(DbIndex db, const Entry& entry) override {
     if (!seen[db].emplace(entry.key(), value_of(entry)).second) ++doubles;
-    store_.add_to_digest(db, entry, digest);
+    digest_.take(db, entry);
   }
+  void take_large(const LargeValue& value) override {
+    ++large;
+    const auto [at, fresh] =
+        seen[value.db].emplace(value.key, ModelValue{value.type, "", {}, value.expire_at});
+    if (!fresh || !values_.emplace(value.number, &at->second).second) ++doubles;
+    digest_.take_large(value);
+  }
+  void take_field(uint64_t hash, Bytes field, Bytes value) override {
+    if (!values_.at(hash)->fields.emplace(field, value).second) ++doubles;
+    digest_.take_field(hash, field, value);
+  }
+  void take_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t size) override {
+    const auto [at, fresh] = values_.at(hash)->fields.emplace(field, "");
+    if (!fresh || !texts_.emplace(number, &at->second).second) ++doubles;
+    digest_.take_large_field(hash, field, number, size);
+  }
+  void take_bytes(uint64_t number, Bytes piece) override {
+    if (piece.size() > piece_bytes_max) ++doubles;
+    const auto field = texts_.find(number);
+    (field != texts_.end() ? *field->second : values_.at(number)->text) += piece;
+    digest_.take_bytes(number, piece);
+  }
+  /// Complete when the walk is.
+  Sum128 digest() const { return digest_.total(); }
 
  private:
-  const Store& store_;
+  std::map<uint64_t, ModelValue*> values_;
+  std::map<uint64_t, std::string*> texts_;
+  WalkDigest digest_;
 
  public:
   Model seen;
-  Sum128 digest;
+  size_t large = 0;
   size_t doubles = 0;
 };
 
@@ -132,6 +159,8 @@ class Client {
 
   Model model;
   bool growing = false;
+  /// Now and then values of more than a piece, hashes of thousands of fields.
+  bool large_values = false;
   uint64_t flush_rarity = 100;
 
   std::string some_key() {
@@ -143,6 +172,9 @@ class Client {
 
  private:
   std::string some_value() {
+    if (large_values && prng_.chance(1, 25))
+      return std::string(piece_bytes_max - 10 + prng_.below(3 * piece_bytes_max),
+                         static_cast<char>('A' + prng_.below(26)));
     switch (prng_.below(12)) {
       case 0: return std::to_string(static_cast<int64_t>(prng_.next()));
       case 1: return std::to_string(prng_.below(100));
@@ -168,7 +200,10 @@ class Client {
   void resize(DbIndex db, const Key& key, ModelDatabase& m) {
     const auto at = m.find(std::string(key.bytes));
     if (at != m.end() && at->second.type != Type::String) return;
-    const size_t size = prng_.below(prng_.chance(1, 4) ? 9000 : 60) + 1;
+    const size_t most = large_values && prng_.chance(1, 6) ? 4 * piece_bytes_max
+                        : prng_.chance(1, 4)               ? 9000
+                                                           : 60;
+    const size_t size = prng_.below(most) + 1;
     char* data = store_.resize_string(db, key, size);
     data[size / 2] = 'R';
     std::string& text = m[std::string(key.bytes)].text;
@@ -180,15 +215,17 @@ class Client {
     auto at = m.find(name);
     if (at != m.end() && at->second.type != Type::Hash) return;
     HashEdit edit = store_.edit_hash(db, key);
-    for (uint64_t i = prng_.below(12); i > 0; --i) {
-      const std::string field = "f" + std::to_string(prng_.below(40));
-      if (prng_.chance(1, 3)) {
+    const bool big = large_values && prng_.chance(1, 12);
+    for (uint64_t i = prng_.below(big ? 3000 : 12); i > 0; --i) {
+      const std::string field = "f" + std::to_string(prng_.below(large_values ? 4000 : 40));
+      if (prng_.chance(1, big ? 9 : 3)) {
         const bool was = at != m.end() && at->second.fields.erase(field) > 0;
         if (edit.erase(field) != was) ++wrong_answers;
         continue;
       }
       if (at == m.end()) at = m.emplace(name, ModelValue{Type::Hash, "", {}, no_expiry}).first;
-      const std::string value(prng_.below(prng_.chance(1, 30) ? 200 : 40), 'v');
+      const bool huge = large_values && prng_.chance(1, 700);
+      const std::string value(prng_.below(huge ? 3 * piece_bytes_max : prng_.chance(1, 30) ? 200 : 40), 'v');
       if (edit.set(field, value) != at->second.fields.insert_or_assign(field, value).second) ++wrong_answers;
       if (edit.get(field) != value) ++wrong_answers;
     }

@@ -23,7 +23,7 @@ struct Running {
 void check_complete(const Running& walk) {
   REQUIRE(walk.collector.doubles == 0);
   REQUIRE(walk.collector.seen == walk.cut);
-  REQUIRE(walk.collector.digest == walk.digest);
+  REQUIRE(walk.collector.digest() == walk.digest);
 }
 
 Options small(uint64_t seed) {
@@ -75,6 +75,113 @@ TEST_CASE("several walks at once each get the state at their cut, under random w
   }
 }
 
+TEST_CASE("large values come in pieces and still as they were at the cut, under random writes") {
+  size_t large = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    Prng prng(seed);
+    Store store(small(seed));
+    store.set_loader(Type::Task, load_note);
+    Client client(store, prng, 14);
+    client.large_values = true;
+    client.flush_rarity = 60;
+    std::deque<std::unique_ptr<Running>> running;
+    for (int i = 0; i < 900; ++i) {
+      client.growing = (i / 100) % 4 != 3;
+      client.step();
+      if (prng.chance(1, 12) && running.size() < 4)
+        running.push_back(std::make_unique<Running>(store, client));
+      if (running.empty()) continue;
+      const size_t which = prng.below(running.size());
+      if (prng.chance(1, 40)) {
+        store.abort_walk(running[which]->id);
+      } else if (prng.chance(2, 3) && store.walk_some(running[which]->id, 1 + prng.below(200))) {
+        check_complete(*running[which]);
+        large += running[which]->collector.large;
+      } else {
+        continue;
+      }
+      running.erase(running.begin() + static_cast<ptrdiff_t>(which));
+    }
+    for (auto& walk : running) {
+      while (!store.walk_some(walk->id, 50)) {}
+      check_complete(*walk);
+    }
+    REQUIRE(store.kept_for_walks_bytes() == 0);
+    REQUIRE(client.wrong_answers == 0);
+    REQUIRE(model_of(store) == client.model);
+    store.flush_all();
+    while (store.free_some(10)) {}
+    REQUIRE(store.memory_bytes() < 4096);
+  }
+  CHECK(large > 200);
+}
+
+TEST_CASE("a write to one field of a huge hash costs the walk a field, and its removal nothing") {
+  Store store(small(1));
+  {
+    HashEdit edit = store.edit_hash(0, store.key("h"));
+    for (int i = 0; i < 50000; ++i) edit.set("field:" + std::to_string(i), "value");
+  }
+  struct Counting : Collector {
+    using Collector::Collector;
+    void take_field(uint64_t hash, Bytes field, Bytes value) override {
+      ++fields;
+      Collector::take_field(hash, field, value);
+    }
+    size_t fields = 0;
+  } first(store), second(store);
+  const Sum128 digest = store.digest();
+  const WalkId one = store.begin_walk(first);
+  store.edit_hash(0, store.key("h")).set("field:7", "changed");
+  CHECK(first.fields == 1);
+  store.edit_hash(0, store.key("h")).erase("field:8");
+  CHECK(first.fields == 2);
+  const Sum128 digest_two = store.digest();
+  const WalkId two = store.begin_walk(second);
+  store.rename(0, store.key("h"), store.key("g"));
+  store.edit_hash(0, store.key("g")).set("field:9", "changed");
+  CHECK(first.fields == 3);
+  CHECK(second.fields == 1);
+  store.walk_some(one, 1000);
+  store.remove(0, store.key("g"));
+  CHECK(first.fields < 2000);
+  while (store.free_some(1000)) {}
+  CHECK(store.memory_bytes() > 50000 * 24);
+  while (!store.walk_some(one, 1000)) {}
+  CHECK(first.digest() == digest);
+  while (!store.walk_some(two, 1000)) {}
+  CHECK(second.digest() == digest_two);
+  CHECK(first.doubles + second.doubles == 0);
+  while (store.free_some(1000)) {}
+  CHECK(store.memory_bytes() < 4096);
+}
+
+TEST_CASE("a huge hash stays right through hundreds of aborted walks") {
+  Prng prng(5);
+  Store store(small(3));
+  Client client(store, prng, 3);
+  client.large_values = true;
+  for (int i = 0; i < 60; ++i) client.step();
+  const auto set = [&](const std::string& field, const std::string& value) {
+    store.edit_hash(0, store.key("big")).set(field, value);
+    client.model[0]["big"].type = Type::Hash;
+    client.model[0]["big"].fields[field] = value;
+  };
+  for (int i = 0; i < 5000; ++i) set("f" + std::to_string(i), std::string(20, 'x'));
+  for (int i = 0; i < 1200; ++i) {
+    Collector unused(store);
+    const WalkId id = store.begin_walk(unused);
+    store.walk_some(id, prng.below(300));
+    set("f" + std::to_string(prng.below(5000)), std::to_string(i));
+    store.abort_walk(id);
+    if (i % 300 != 299) continue;
+    Running whole(store, client);
+    for (bool done = false; !done; done = store.walk_some(whole.id, 100))
+      set("f" + std::to_string(prng.below(5000)), std::to_string(-i));
+    check_complete(whole);
+  }
+}
+
 TEST_CASE("a walk outlives a flush and a swap of what it walks") {
   Store store(small(1));
   for (int i = 0; i < 1000; ++i) store.set_string(0, store.key(std::to_string(i)), "zero");
@@ -90,7 +197,7 @@ TEST_CASE("a walk outlives a flush and a swap of what it walks") {
   store.set_string(1, store.key("8"), "new");
   CHECK(store.size(1) == 1);
   while (!store.walk_some(walk, 100)) {}
-  CHECK(collector.digest == digest);
+  CHECK(collector.digest() == digest);
   CHECK(collector.seen[0].size() == 1000);
   CHECK(collector.seen[1].size() == 1);
   CHECK(store.free_some(10));
@@ -140,11 +247,11 @@ TEST_CASE("a flushed database that a walk still needs stays right through a wrap
     const Sum128 expected = store.digest();
     const WalkId id = store.begin_walk(next);
     while (!store.walk_some(id, 100)) {}
-    REQUIRE(next.digest == expected);
+    REQUIRE(next.digest() == expected);
     store.set_string(0, store.key("later"), std::to_string(i));
   }
   while (!store.walk_some(walk, 100)) {}
-  CHECK(first.digest == digest);
+  CHECK(first.digest() == digest);
   CHECK(first.doubles == 0);
 }
 
