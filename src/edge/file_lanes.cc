@@ -63,22 +63,22 @@ const char* verb(FileStep::Kind kind) {
 }
 
 /// True when it worked; false leaves errno.
-bool perform_step(OpenFiles& files, FileStep& step) {
+bool perform_step(OpenFiles& files, Lane lane, FileStep& step) {
   using Kind = FileStep::Kind;
   const bool data_folder = step.kind == Kind::SyncDir && step.name.empty();
   if (!data_folder && !stays_inside(step.name)) return errno = EINVAL, false;
   switch (step.kind) {
     case Kind::Write: {
-      const auto file = files.open(step.name, true);
+      const auto file = files.open(lane, step.name, true);
       return file && write_all(file->fd, step.bytes, static_cast<off_t>(step.offset));
     }
     case Kind::Append: {
       const std::string bytes = step.produce ? step.produce() : std::move(step.bytes);
-      const auto file = files.open(step.name, true);
+      const auto file = files.open(lane, step.name, true);
       return file && append_all(file->fd, bytes);
     }
     case Kind::Sync: {
-      const auto file = files.open(step.name, false);
+      const auto file = files.open(lane, step.name, false);
       return file && fdatasync(file->fd) == 0;
     }
     case Kind::SyncDir: {
@@ -88,7 +88,7 @@ bool perform_step(OpenFiles& files, FileStep& step) {
       return folder.fd >= 0 && fsync(folder.fd) == 0;
     }
     case Kind::Truncate: {
-      const auto file = files.open(step.name, false);
+      const auto file = files.open(lane, step.name, false);
       return file && ftruncate(file->fd, static_cast<off_t>(step.offset)) == 0;
     }
     case Kind::Rename: {
@@ -128,24 +128,24 @@ OpenFiles::OpenFiles(const std::string& folder)
 
 OpenFiles::~OpenFiles() { ::close(folder_fd_); }
 
-OpenFiles::Handle OpenFiles::open(const std::string& name, bool create) {
+OpenFiles::Handle OpenFiles::open(Lane lane, const std::string& name, bool create) {
   const std::lock_guard lock(mutex_);
   for (auto it = recent_.begin(); it != recent_.end(); ++it) {
-    if (it->first != name) continue;
+    if (it->lane != lane || it->name != name) continue;
     recent_.splice(recent_.begin(), recent_, it);
-    return it->second;
+    return it->handle;
   }
   const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0);
   const int fd = openat(folder_fd_, name.c_str(), flags, 0600);
   if (fd < 0) return nullptr;
-  recent_.emplace_front(name, std::make_shared<Descriptor>(fd));
+  recent_.push_front({lane, name, std::make_shared<Descriptor>(fd)});
   if (recent_.size() > open_max) recent_.pop_back();
-  return recent_.front().second;
+  return recent_.front().handle;
 }
 
 void OpenFiles::forget(const std::string& name) {
   const std::lock_guard lock(mutex_);
-  recent_.remove_if([&](const auto& entry) { return entry.first == name; });
+  recent_.remove_if([&](const Open& open) { return open.name == name; });
 }
 
 FileLanes::FileLanes(const std::string& folder, std::function<void()> wake)
@@ -219,7 +219,7 @@ FileJobDone FileLanes::perform(FileJob& job) {
   done.lane = job.lane;
   for (size_t i = 0; i < job.steps.size(); ++i) {
     FileStep& step = job.steps[i];
-    if (perform_step(files_, step)) continue;
+    if (perform_step(files_, job.lane, step)) continue;
     done.ok = false;
     done.failed_step = i;
     done.failed_kind = step.kind;

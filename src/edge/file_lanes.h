@@ -16,8 +16,9 @@
 
 namespace hf::edge {
 
-/// Open files of the data folder, shared by all lanes: a rename or removal in one must not leave another
-/// writing to a file that has lost its name. Thread-safe.
+/// Open files of the data folder, known to all lanes: a rename or removal in one must not leave another writing to a
+/// file that has lost its name. Each lane has descriptors of its own, because the system reports a failed write-back
+/// once a descriptor: on a shared one the first lane to sync would take the error away from the other. Thread-safe.
 class OpenFiles {
  public:
   /// `folder` must exist.
@@ -37,14 +38,19 @@ class OpenFiles {
   using Handle = std::shared_ptr<Descriptor>;
 
   /// Null with errno set when it can't be opened. Made (0600) when missing, if `create`.
-  Handle open(const std::string& name, bool create);
+  Handle open(Lane lane, const std::string& name, bool create);
   void forget(const std::string& name);
   int folder_fd() const { return folder_fd_; }
 
  private:
   static constexpr size_t open_max = 64;
   std::mutex mutex_;
-  std::list<std::pair<std::string, Handle>> recent_;  // most recently used first
+  struct Open {
+    Lane lane;
+    std::string name;
+    Handle handle;
+  };
+  std::list<Open> recent_;  // most recently used first
   int folder_fd_ = -1;
 };
 
