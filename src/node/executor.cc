@@ -164,10 +164,9 @@ void Executor::run_queued(Context& exec, std::span<const Bytes> args) {
     spec = command::find_subcommand(*container, args[1]);
     HF_CHECK(spec != nullptr);
   }
-  if (!gate.refuse_writes.empty() && (spec->flags & command::Write)) {
-    exec.reply.error(gate.refuse_writes);
-    return;
-  }
+  // The gate may have closed since it was queued; EXEC itself passes it.
+  if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return exec.reply.error(gate.refuse_all);
+  if (!gate.refuse_writes.empty() && (spec->flags & command::Write)) return exec.reply.error(gate.refuse_writes);
   Context ctx = own_context(exec.client, exec.reply, exec.now, exec.mode);
   ctx.args = args;
   ctx.spec = spec;

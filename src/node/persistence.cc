@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/number.h"
+#include "base/planted.h"
 
 namespace hf::node {
 
@@ -75,7 +76,8 @@ bool Persistence::load_snapshot() {
                                 .visible_offset = header.visible_offset,
                                 .wall_ms = header.wall_ms,
                                 .cluster_id = header.cluster_id,
-                                .history = header.history});
+                                .history = header.history,
+                                .epoch = header.epoch});
     last_save_ms_ = header.wall_ms;
     reader_.reset();
   }
@@ -122,10 +124,6 @@ void Persistence::recovered() {
                 static_cast<double>(now_.mono_us - started_us_) / 1e6,
                 static_cast<unsigned long long>(recovery_->frames()));
   say(LogLevel::Notice, text);
-  if (back.torn)
-    say(LogLevel::Warning, "The log's tail was torn: " + std::to_string(back.torn->bytes) + " bytes of " +
-                               back.torn->segment + " from byte " + std::to_string(back.torn->byte) +
-                               " on were moved to rescue/ (" + back.torn->why + "); nothing acknowledged was in them");
   if (back.repair.empty()) {
     open_reign(std::move(back.resume));
     return;
@@ -152,6 +150,11 @@ void Persistence::open_reign(log::ResumePoint from) {
   options.salt_seed = parts_.prng.next();
   const LogOffset first = from.end;
   writer_ = std::make_unique<log::Writer>(options, std::move(from));
+  if (planted(Bug::ReignResumed) && !writer_->history().empty()) {
+    epoch_ = writer_->history().last().epoch;
+    phase_ = Phase::Serving;
+    return;
+  }
   writer_->begin_reign(Reign{epoch_, reign_id_, first}, std::max(wall_ms_, now_.wall_ms));
   want_sync(writer_->end());
   phase_ = Phase::Opening;
