@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "log/recovery.h"
 
 namespace hf::log {
@@ -54,7 +55,8 @@ Recovery::Phase Recovery::judge_end(const std::string& why, uint64_t byte) {
                     ", though the segment was closed. This is damage, nothing was changed; run "
                     "holdfast-check on this folder");
   }
-  if (floor_ > good_.offset) {
+  const bool torn = good_.byte != (reader_ ? reader_->size() : 0);
+  if ((floor_ > good_.offset && !planted(Bug::DamageCut)) || (torn && planted(Bug::TornRefused))) {
     const std::string where = reader_ ? "log segment " + reader_->name() + ", byte " + std::to_string(byte) +
                                             " (" + at_offset(good_.offset) + ")"
                                       : "data folder (" + at_offset(good_.offset) + ")";

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "base/planted.h"
 #include "command/table.h"
 #include "command/task.h"
 #include "node/inside.h"
@@ -255,6 +256,7 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
     }
   }
   if (outcome.waits_for_sync && persistence_.tasks_wait_for_sync()) need.synced = true;
+  if (planted(outcome.wrote ? Bug::ReplyEarly : Bug::ReadEarly)) return;
   if (need.offset.value == 0 || need.met(persistence_.safe())) return;
   if (need.synced) persistence_.want_sync(need.offset);
   session.outbox.hold(need);
@@ -371,10 +373,11 @@ void ServerNode::Impl::once_a_second(Effects&) {
 
 MonoUs ServerNode::Impl::next_wake(bool more) const {
   if (more) return now_.mono_us;
-  MonoUs wake = std::min(next_second_, waiters_.next_deadline());
-  wake = std::min(wake, persistence_.next_wake(now_));
-  // Timers rest while closing and while the log refuses writes: waking for them would be a busy loop.
-  if (persistence_.phase() != Persistence::Phase::Serving || !persistence_.refuse_writes().empty()) return wake;
+  MonoUs wake = std::min(next_second_, persistence_.next_wake(now_));
+  // Waiters and timers rest while closing, and timers while the log refuses writes: no waking for them then.
+  if (persistence_.phase() != Persistence::Phase::Serving) return wake;
+  wake = std::min(wake, waiters_.next_deadline());
+  if (!persistence_.refuse_writes().empty()) return wake;
   bool any_expiry = false;
   for (DbIndex db = 0; db < store_.databases() && !any_expiry; ++db) any_expiry = store_.size_with_expiry(db) > 0;
   if (any_expiry) wake = std::min(wake, next_expire_);

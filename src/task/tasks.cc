@@ -8,6 +8,7 @@
 
 #include "base/checksum.h"
 #include "base/number.h"
+#include "base/planted.h"
 #include "task/change.h"
 #include "task/decide.h"
 #include "task/run_heap.h"
@@ -182,6 +183,7 @@ void Tasks::objects_swapped(DbIndex a, DbIndex b) {
 void Tasks::set_epoch(Epoch epoch) { in_->token_floor = epoch.value << 44; }
 
 Token Tasks::next_token() {
+  if (planted(Bug::TokenNotRaised) && in_->last_token != 0) return {in_->last_token};
   in_->last_token = std::max(in_->last_token, in_->token_floor) + 1;
   return {in_->last_token};
 }

@@ -27,7 +27,14 @@ class World::Operator final : public Actor {
     if (link_ != nullptr) {
       std::vector<Request> out(1);
       Request& request = out[0];
-      switch (prng.below(8)) {
+      switch (prng.below(40) == 0 ? 8 : prng.below(8)) {
+        case 8: {
+          constexpr const char* modes[] = {"SAVE", "NOSAVE", "NOW"};
+          request.args = {"SHUTDOWN", modes[prng.below(3)]};
+          request.kind = shutdown_kind;
+          request.blocks = true;
+          break;
+        }
         case 0:
         case 1: {
           const size_t policy = prng.below(3);
@@ -50,6 +57,7 @@ class World::Operator final : public Actor {
     wake_in(prng.between(20 * ms, 500 * ms));
   }
   void left(Request& request, const resp::Value& value) override {
+    if (request.kind == shutdown_kind) world_.shutdown_refused();
     if (request.kind != policy_kind) return;
     if (value.is_error()) return world_.policy_stays();
     world_.policy_is(request.a == 1);
@@ -112,11 +120,15 @@ void World::fuse(uint64_t effects, bool power) {
 
 void World::begin_shutdown() {
   if (!node_ || shutting_down_) return;
-  shutting_down_ = true;
-  trace([] { return std::string("clean shutdown asked"); });
   count(Fault::CleanShutdown);
   node_->request_shutdown();
   schedule_turn(0);
+  shutdown_begins();
+}
+
+void World::shutdown_begins() {
+  shutting_down_ = true;
+  trace([] { return std::string("clean shutdown asked"); });
   // One that does not end: with a disk that fails it may; a person would then kill it.
   after(20 * second, [this, life = life_] {
     if (life != life_) return;

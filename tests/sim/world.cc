@@ -76,7 +76,7 @@ void World::start_node() {
   setup.host = this;
   setup.walk_entries_a_turn = static_cast<size_t>(prng_.between(1, 40));
   always_ = always_next_ = setup.options.appendfsync == config::FsyncPolicy::Always;
-  came_back_ = served_ = shutting_down_ = false;
+  came_back_ = served_ = shutting_down_ = shutdown_by_command_ = false;
   log_end_ = epoch_ = 0;
   disk_failures_at_start_ = disk_.failures();
   mono_base_us_ = prng_.between(0, 1'000'000'000) - now_us_;
@@ -154,6 +154,11 @@ void World::note_executed() {
       if (request.value != 0) value_ends_[request.value] = log_end_;
       if (request.args[0] == "PSETEX" || (request.args.size() == 5 && request.args[3] == "PX"))
         expiring_.insert(request.args[1]);
+      if (request.kind == shutdown_kind && !shutting_down_) {
+        count(Fault::ShutdownCommand);
+        shutdown_begins();
+        shutdown_by_command_ = true;
+      }
       if (request.kind == policy_kind) always_next_ = always_ && request.a == 1;
     }
   }
@@ -190,6 +195,9 @@ void World::carry_out(node::Effects& effects) {
       }
     } else {
       for (FileJob& job : effects.jobs) {
+        for (const FileStep& step : job.steps)
+          if (step.kind == FileStep::Kind::Write && step.offset == 0 && step.name.starts_with("log-") && log_end_ > 100)
+            count(Fault::SegmentRolled);
         disk_.submit(std::move(job));
         if (effect_done()) return;
       }

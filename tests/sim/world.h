@@ -47,6 +47,8 @@ struct Request {
 
 /// The `kind` of the operator's CONFIG SET appendfsync; `a` is 1 for always.
 constexpr int policy_kind = 1000;
+/// The `kind` of the operator's SHUTDOWN.
+constexpr int shutdown_kind = 1001;
 
 class Actor;
 
@@ -146,8 +148,14 @@ class World final : public Agenda, private node::Host {
   void count_if_expired(const std::string& key) {
     if (expiring_.erase(key) > 0) count(Fault::KeyExpired);
   }
-  void policy_is(bool always) { always_next_ = always; }
+  void policy_is(bool always) {
+    always_next_ = always;
+    count(Fault::PolicyChanged);
+  }
   void policy_stays() { always_next_ = always_; }
+  void shutdown_refused() {
+    if (shutdown_by_command_) shutting_down_ = false;
+  }
   bool serving() const { return node_ && node_->serving(); }
 
  private:
@@ -193,6 +201,7 @@ class World final : public Agenda, private node::Host {
   void plan_disk_fault();
   void fuse(uint64_t effects, bool power);
   void begin_shutdown();
+  void shutdown_begins();
   void run_until(const std::function<bool()>& done, int64_t limit_us, const char* what);
   void wind_down();
   void last_act();
@@ -218,7 +227,7 @@ class World final : public Agenda, private node::Host {
   node::Effects effects_;
 
   // of this life of the node
-  bool came_back_ = false, served_ = false, shutting_down_ = false;
+  bool came_back_ = false, served_ = false, shutting_down_ = false, shutdown_by_command_ = false;
   uint64_t log_end_ = 0, epoch_served_ = 0, epoch_ = 0, disk_failures_at_start_ = 0;
     bool always_ = false, always_next_ = false;  ///< the policy promises syncs: in this turn, from the next one on
 
