@@ -214,6 +214,22 @@ class DiskTest(harness.Case):
         fleet.stop()
         self.did(f'{len(fleet.acknowledged)} writes in 2.5 s while each sync took 0.7 s')
 
+    def test_replies_are_held_once_no_sync_has_finished_for_two_seconds(self):
+        server = self.shimmed('everysec')
+        worst = 0.0
+        with server.connect() as c:
+            c.cmd('SET', 'a', 0)
+            self.tell('slow 5000')
+            end = time.monotonic() + 6
+            while time.monotonic() < end:
+                since = time.monotonic()
+                c.cmd('SET', 'a', 1)
+                worst = max(worst, time.monotonic() - since)
+                time.sleep(0.002)
+            self.tell('')
+        self.assertGreater(worst, 1.0)
+        self.did(f'each sync takes 5 s; the longest wait for a reply was {worst:.1f} s, until the sync was done')
+
     def test_a_slow_sync_holds_replies_with_appendfsync_always(self):
         server = self.shimmed('always')
         with server.connect() as c:

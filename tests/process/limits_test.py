@@ -133,6 +133,13 @@ class LimitTest(harness.Case):
             self.assertError("ERR AUTH <password> called without any password configured", c.pipe([('AUTH', 'x')])[0])
         self.did('NOAUTH, WRONGPASS, AUTH in HELLO, small limits before AUTH, no password in the log')
 
+    def test_DEBUG_is_behind_an_option(self):
+        with self.server().connect() as c:
+            self.assertError('ERR DEBUG command not allowed', c.pipe([('DEBUG', 'HELP')])[0])
+        with self.server({'enable-debug-command': 'local'}).connect() as c:
+            self.assertIn(b'DEBUG', c.cmd('DEBUG', 'HELP')[0].encode())
+        self.did('refused by default, allowed with enable-debug-command local')
+
     def test_maxclients(self):
         s = self.server({'maxclients': 5})
         held = [self.connect(s) for _ in range(5)]
