@@ -48,7 +48,8 @@ Status parse_host_port(Bytes text, Address& out) {
   if (!host.empty()) out.host = host;
   if (!port.empty()) {
     const auto n = parse_int(port);
-    if (!n || *n < 1 || *n > 65535) return Error{"address " + quoted(text) + ": the port is a number from 1 to 65535"};
+    if (!n || *n < 1 || *n > 65535)
+      return Error{"address " + quoted(text) + ": the port is a number from 1 to 65535"};
     out.port = static_cast<int>(*n);
   }
   return ok();
@@ -62,8 +63,10 @@ Status parse_url(Bytes url, Address& address, Credentials& credentials, int& db)
     address.socket_path = percent_decoded(url.substr(7));
     return ok();
   }
-  if (url.starts_with("rediss://")) return Error{"rediss:// needs TLS, which this client does not speak; use redis://"};
-  if (!url.starts_with("redis://")) return Error{"URL " + quoted(url) + ": expected redis://[user:password@]host[:port][/db]"};
+  if (url.starts_with("rediss://"))
+    return Error{"rediss:// needs TLS, which this client does not speak; use redis://"};
+  if (!url.starts_with("redis://"))
+    return Error{"URL " + quoted(url) + ": expected redis://[user:password@]host[:port][/db]"};
   rest.remove_prefix(8);
   if (const size_t query = rest.find('?'); query != Bytes::npos) rest = rest.substr(0, query);
   if (const size_t at = rest.rfind('@'); at != Bytes::npos) {
@@ -78,7 +81,8 @@ Status parse_url(Bytes url, Address& address, Credentials& credentials, int& db)
     rest = rest.substr(0, slash);
     if (!number.empty()) {
       const auto n = parse_int(number);
-      if (!n || *n < 0 || *n > 1000000) return Error{"URL: the database behind the last '/' is a number, not " + quoted(number)};
+      if (!n || *n < 0 || *n > 1000000)
+        return Error{"URL: the database behind the last '/' is a number, not " + quoted(number)};
       db = static_cast<int>(*n);
     }
   }

@@ -21,8 +21,8 @@ struct Credentials {
   std::string password;
 };
 
-/// redis://[user[:password]@]host[:port][/db], with %XX in user and password; unix:///path too. A user without a colon
-/// is a password, as with redis-cli. What the URL does not say stays as it is.
+/// redis://[user[:password]@]host[:port][/db], with %XX in user and password; unix:///path too. A user
+/// without a colon is a password, as with redis-cli. What the URL does not say stays as it is.
 Status parse_url(Bytes url, Address& address, Credentials& credentials, int& db);
 /// "host:port", "[v6]:port" or "host", separated by commas.
 Result<std::vector<Address>> parse_addresses(Bytes list);

@@ -1,9 +1,9 @@
 // One reply a command keeps scripts simple; streams print as they come and are flushed at once.
 #include "cli/client.h"
 
-#include <csignal>
 #include <poll.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <cerrno>
 #include <cstdio>
@@ -33,7 +33,10 @@ bool is_stream(const Arguments& args) {
 int complain(const Error& e) {
   std::fflush(stdout);
   std::fprintf(stderr, "holdfast-cli: %s\n", e.message.c_str());
-  return e.code == kExitTryLater || e.code == kExitServerError || e.code == kExitBadData || e.code == kExitUsage ? e.code : kExitNoServer;
+  return e.code == kExitTryLater || e.code == kExitServerError || e.code == kExitBadData ||
+                 e.code == kExitUsage
+             ? e.code
+             : kExitNoServer;
 }
 
 Result<int> stream(Connection& c, const Arguments& args, Format format) {
@@ -41,7 +44,10 @@ Result<int> stream(Connection& c, const Arguments& args, Format format) {
   if (::isatty(STDOUT_FILENO) != 0) std::fprintf(stderr, "Reading messages... (Ctrl-C ends)\n");
   for (;;) {
     auto v = c.read(-1);
-    if (!v && v.error().code == EINTR) return kExitOk;
+    if (!v && v.error().code == EINTR) {
+      c.close();  // the only way out of MONITOR, and out of every subscription at once
+      return kExitOk;
+    }
     if (!v) return v.error();
     print_reply(*v, format);
     std::fflush(stdout);
@@ -116,7 +122,8 @@ int scan_keys(Connection& c, const Options& o) {
 /// Sends stdin as it is and counts the answers. An ECHO of a random word behind it marks the end.
 class Pipe {
  public:
-  Pipe(Connection& c, uint64_t seed) : c_(c), mark_("holdfast-pipe-" + to_text(static_cast<int64_t>(Prng(seed).next() >> 1))) {}
+  Pipe(Connection& c, uint64_t seed)
+      : c_(c), mark_("holdfast-pipe-" + to_text(static_cast<int64_t>(Prng(seed).next() >> 1))) {}
 
   int run() {
     bool more = true;
@@ -136,7 +143,8 @@ class Pipe {
       if (!sent) return complain(sent.error());
       more = n > 0;
     }
-    std::printf("errors: %lld, replies: %lld\n", static_cast<long long>(errors_), static_cast<long long>(replies_));
+    std::printf("errors: %lld, replies: %lld\n", static_cast<long long>(errors_),
+                static_cast<long long>(replies_));
     return errors_ > 0 ? kExitServerError : kExitOk;
   }
 
@@ -163,7 +171,8 @@ class Pipe {
 
 int exit_code_of(const Value& reply) {
   if (!reply.is_error()) return kExitOk;
-  for (const char* later : {"LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "ACTIVE"})
+  for (const char* later :
+       {"LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "ACTIVE"})
     if (reply.error_code() == later) return kExitTryLater;
   return kExitServerError;
 }
@@ -174,20 +183,34 @@ Format resolve(Format format) {
 }
 
 void print_reply(const Value& reply, Format format) {
-  std::string out = format == Format::Json ? render_json(reply) + "\n" : format == Format::Raw ? render_raw(reply) : render_human(reply);
+  std::string out = format == Format::Json  ? render_json(reply) + "\n"
+                    : format == Format::Raw ? render_raw(reply)
+                                            : render_human(reply);
   std::fwrite(out.data(), 1, out.size(), stdout);
+}
+
+void listen_for_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;  // without SA_RESTART: it must wake what waits
+  ::sigaction(SIGINT, &action, nullptr);
+}
+
+bool take_interrupt() {
+  const bool was = g_interrupted != 0;
+  g_interrupted = 0;
+  return was;
 }
 
 InterruptGuard::InterruptGuard(Connection& connection) : connection_(connection) {
   g_interrupted = 0;
-  struct sigaction action{};
-  action.sa_handler = on_interrupt;
-  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGINT, nullptr, &before_);
+  listen_for_interrupts();
   connection_.stop = [] { return g_interrupted != 0; };
 }
 InterruptGuard::~InterruptGuard() {
-  ::signal(SIGINT, SIG_DFL);
+  ::sigaction(SIGINT, &before_, nullptr);
   connection_.stop = nullptr;
+  g_interrupted = 0;
 }
 
 Result<int> execute(Connection& c, const Arguments& args, Format format) {
@@ -211,7 +234,10 @@ int run_client(const Options& o) {
   if (const Status s = c.open(o.connect); !s) return complain(s.error());
   const Format format = resolve(o.format);
   c.on_push = [format](const Value& v) { print_reply(v, format); };
-  if (o.pipe) return Pipe(c, static_cast<uint64_t>(::getpid()) ^ static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())).run();
+  if (o.pipe)
+    return Pipe(c, static_cast<uint64_t>(::getpid()) ^
+                       static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()))
+        .run();
   if (o.scan) return scan_keys(c, o);
   if (o.words.empty()) return from_stdin(c, format);
   return one_shot(c, o, o.words, format);

@@ -1,5 +1,7 @@
-// The plain client without a prompt: one command, commands from stdin, raw protocol, a key scan, endless streams.
+// The plain client without a prompt: one command, commands from stdin, raw protocol, a key scan, endless
+// streams.
 #pragma once
+#include <csignal>
 #include <string>
 
 #include "cli/connection.h"
@@ -16,9 +18,13 @@ int exit_code_of(const resp::Value& reply);
 Format resolve(Format format);
 /// Prints a reply in `format` (not Auto) to stdout.
 void print_reply(const resp::Value& reply, Format format);
-/// Sends `args`; prints the answer, and for SUBSCRIBE, MONITOR and their like everything that follows until a signal or
-/// the end of the connection. Returns the exit code; an error means the connection is gone.
+/// Sends `args`; prints the answer, and for SUBSCRIBE, MONITOR and their like everything that follows until a
+/// signal or the end of the connection. Returns the exit code; an error means the connection is gone.
 Result<int> execute(Connection& connection, const Arguments& args, Format format);
+/// From now on SIGINT sets a mark instead of ending the process; it interrupts what waits.
+void listen_for_interrupts();
+/// Whether the mark was set; takes it away.
+bool take_interrupt();
 /// Makes SIGINT end a wait in `connection` instead of the process, while this lives.
 class InterruptGuard {
  public:
@@ -27,6 +33,7 @@ class InterruptGuard {
 
  private:
   Connection& connection_;
+  struct sigaction before_;
 };
 
 }  // namespace hf::cli

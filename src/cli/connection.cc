@@ -1,5 +1,5 @@
-// Sockets with poll(2): non-blocking underneath, so that a server that stops answering never holds us for longer than
-// the deadline.
+// Sockets with poll(2): non-blocking underneath, so that a server that stops answering never holds us for
+// longer than the deadline.
 #include "cli/connection.h"
 
 #include <arpa/inet.h>
@@ -24,7 +24,9 @@ namespace hf::cli {
 namespace {
 
 int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 bool wait_connected(int fd, int timeout_ms, int& code) {
@@ -59,8 +61,11 @@ int connect_to(const sockaddr* to, socklen_t size, int family, int timeout_ms, i
 
 std::string no_server(const Address& a, const std::string& why) {
   std::string text = "no server answers at " + a.text() + " (" + why + "). ";
-  if (!a.socket_path.empty()) return text + "Start holdfast-server with --unixsocket " + a.socket_path + ", or give another path with -s.";
-  return text + "Start one with `holdfast-server --port " + to_text(static_cast<int64_t>(a.port)) + "`, or name another with -h HOST -p PORT.";
+  if (!a.socket_path.empty())
+    return text + "Start holdfast-server with --unixsocket " + a.socket_path +
+           ", or give another path with -s.";
+  return text + "Start one with `holdfast-server --port " + to_text(static_cast<int64_t>(a.port)) +
+         "`, or name another with -h HOST -p PORT.";
 }
 
 }  // namespace
@@ -92,7 +97,9 @@ Status Connection::open_one(const Address& a, int timeout_ms) {
     hints.ai_socktype = SOCK_STREAM;
     const std::string port = to_text(static_cast<int64_t>(a.port));
     if (const int e = ::getaddrinfo(a.host.c_str(), port.c_str(), &hints, &found); e != 0)
-      return Error{"host " + a.host + " is not known (" + ::gai_strerror(e) + "); check the name given with -h", kExitNoServer};
+      return Error{
+          "host " + a.host + " is not known (" + ::gai_strerror(e) + "); check the name given with -h",
+          kExitNoServer};
     for (addrinfo* at = found; at != nullptr && fd_ < 0; at = at->ai_next)
       fd_ = connect_to(at->ai_addr, at->ai_addrlen, at->ai_family, timeout_ms, code);
     ::freeaddrinfo(found);
@@ -116,7 +123,8 @@ Status Connection::greet(const ConnectOptions& o) {
   const int patience_ms = std::max(o.connect_timeout_ms, 1000);
   const auto refused = [&](const resp::Value& v) {
     const Bytes code = v.error_code();
-    const bool later = code == "LOADING" || code == "BUSY" || v.text.find("max number of clients") != std::string::npos;
+    const bool later =
+        code == "LOADING" || code == "BUSY" || v.text.find("max number of clients") != std::string::npos;
     return fail(address_.text() + " answered: " + v.text, later ? kExitTryLater : kExitServerError);
   };
   const std::string user = o.credentials.user.empty() ? "default" : o.credentials.user;
@@ -170,7 +178,8 @@ Status Connection::send_raw(Bytes bytes) {
     } else if (n < 0 && errno == EAGAIN) {
       pollfd p{fd_, POLLOUT | POLLIN, 0};
       const int ready = ::poll(&p, 1, 30000);
-      if (ready == 0) return fail(address_.text() + " takes no bytes for 30 s; connection given up", ETIMEDOUT);
+      if (ready == 0)
+        return fail(address_.text() + " takes no bytes for 30 s; connection given up", ETIMEDOUT);
       // A server that waits for us to read before it reads on must not stop both sides.
       if ((p.revents & POLLIN) != 0) {
         if (auto r = receive(0); !r) return r.error();
@@ -210,7 +219,8 @@ Result<bool> Connection::poll_reply(resp::Value& out) {
         return true;
       }
       if (outcome == resp::ReplyReader::Outcome::Invalid) {
-        const Status gone = fail(address_.text() + " does not speak Redis's protocol: " + reader_.error(), kExitBadData);
+        const Status gone =
+            fail(address_.text() + " does not speak Redis's protocol: " + reader_.error(), kExitBadData);
         return gone.error();
       }
     }
@@ -231,7 +241,9 @@ Result<resp::Value> Connection::read(int timeout_ms) {
     if (stop && stop()) return Error{"interrupted", EINTR};
     const int64_t left = deadline - now_ms();
     if (left <= 0) {
-      const Status gone = fail(address_.text() + " did not answer within " + to_text(static_cast<int64_t>(timeout_ms)) + " ms", ETIMEDOUT);
+      const Status gone = fail(
+          address_.text() + " did not answer within " + to_text(static_cast<int64_t>(timeout_ms)) + " ms",
+          ETIMEDOUT);
       return gone.error();
     }
     auto r = receive(static_cast<int>(std::min<int64_t>(left, 1000)));

@@ -29,14 +29,16 @@ class Connection {
   const Address& address() const { return address_; }
   int protocol() const { return protocol_; }
 
-  /// Sends a command and waits for its answer; `timeout_ms` -1 waits for ever. An error means the connection is gone
-  /// (closed here); an error that the server answered is a Value. Pushes that arrive meanwhile go to `on_push`.
+  /// Sends a command and waits for its answer; `timeout_ms` -1 waits for ever. An error means the connection
+  /// is gone (closed here); an error that the server answered is a Value. Pushes that arrive meanwhile go to
+  /// `on_push`.
   Result<resp::Value> ask(const Arguments& args, int timeout_ms = -1);
   Status send(const Arguments& args);
   Status send_raw(Bytes bytes);
   /// The next reply or push.
   Result<resp::Value> read(int timeout_ms = -1);
-  /// Without waiting: what has arrived, if it makes a whole reply. False: not yet. Reads the socket at most once.
+  /// Without waiting: what has arrived, if it makes a whole reply. False: not yet. Reads the socket at most
+  /// once.
   Result<bool> poll_reply(resp::Value& out);
   /// As read(), but ends with code EINTR when `stop` says so after a signal.
   std::function<bool()> stop;

@@ -1,4 +1,5 @@
-// Builds syntax lines from COMMAND DOCS' argument trees, or takes the line as it is where the server sends one.
+// Builds syntax lines from COMMAND DOCS' argument trees, or takes the line as it is where the server sends
+// one.
 #include "cli/docs.h"
 
 #include <set>
@@ -150,13 +151,15 @@ std::string CommandDocs::help(const std::vector<std::string>& words) const {
   if (words[0].starts_with('@')) {
     const std::string group = to_lower(Bytes(words[0]).substr(1));
     for (const auto& [name, doc] : by_name_)
-      if (to_lower(doc.group) == group) out += "  " + name + " " + doc.syntax + "\n      " + doc.summary + "\n";
+      if (to_lower(doc.group) == group)
+        out += "  " + name + " " + doc.syntax + "\n      " + doc.summary + "\n";
     return out.empty() ? "no group " + words[0] + "; `help` lists them\n" : out;
   }
   const CommandDoc* doc = find(words);
   if (doc == nullptr) {
     for (const std::string& name : complete(words[0])) out += " " + name;
-    return out.empty() ? "no command " + to_upper(words[0]) + " on this server\n" : "did you mean:" + out + "\n";
+    return out.empty() ? "no command " + to_upper(words[0]) + " on this server\n"
+                       : "did you mean:" + out + "\n";
   }
   out = "\n  " + doc->name + " " + doc->syntax + "\n\n  " + doc->summary + "\n";
   if (!doc->complexity.empty()) out += "  complexity: " + doc->complexity + "\n";

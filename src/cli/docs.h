@@ -1,5 +1,5 @@
-// What the server says about its commands (COMMAND DOCS), as the prompt needs it: names to complete, arguments to hint,
-// sentences for `help`.
+// What the server says about its commands (COMMAND DOCS), as the prompt needs it: names to complete,
+// arguments to hint, sentences for `help`.
 #pragma once
 #include <map>
 #include <string>
@@ -10,8 +10,8 @@
 namespace hf::cli {
 
 struct CommandDoc {
-  std::string name;     ///< upper case; subcommands as "CLIENT LIST"
-  std::string syntax;   ///< "key value [NX | XX]"
+  std::string name;    ///< upper case; subcommands as "CLIENT LIST"
+  std::string syntax;  ///< "key value [NX | XX]"
   std::string summary, since, group, complexity;
 };
 

@@ -10,7 +10,10 @@ size_t utf8_length(Bytes in) {
   const auto at = [&](size_t i) { return static_cast<unsigned char>(in[i]); };
   const unsigned char first = at(0);
   if (first < 0x80) return 1;
-  const size_t n = first >= 0xF0 && first <= 0xF4 ? 4 : first >= 0xE0 && first < 0xF0 ? 3 : first >= 0xC2 && first < 0xE0 ? 2 : 0;
+  const size_t n = first >= 0xF0 && first <= 0xF4  ? 4
+                   : first >= 0xE0 && first < 0xF0 ? 3
+                   : first >= 0xC2 && first < 0xE0 ? 2
+                                                   : 0;
   if (n == 0 || in.size() < n) return 0;
   for (size_t i = 1; i < n; ++i)
     if ((at(i) & 0xC0) != 0x80) return 0;
@@ -55,7 +58,8 @@ class Scanner {
  public:
   explicit Scanner(Bytes in) : in_(in) {}
   void blanks() {
-    while (at_ < in_.size() && (in_[at_] == ' ' || in_[at_] == '\n' || in_[at_] == '\t' || in_[at_] == '\r')) ++at_;
+    while (at_ < in_.size() && (in_[at_] == ' ' || in_[at_] == '\n' || in_[at_] == '\t' || in_[at_] == '\r'))
+      ++at_;
   }
   bool take(char c) {
     blanks();
@@ -102,7 +106,9 @@ class Scanner {
       ++at_;
     }
     size_t end = at_;
-    while (end > begin && (in_[end - 1] == ' ' || in_[end - 1] == '\n' || in_[end - 1] == '\t' || in_[end - 1] == '\r')) --end;
+    while (end > begin &&
+           (in_[end - 1] == ' ' || in_[end - 1] == '\n' || in_[end - 1] == '\t' || in_[end - 1] == '\r'))
+      --end;
     out = in_.substr(begin, end - begin);
     return !out.empty() && depth == 0;
   }
@@ -117,7 +123,9 @@ class Scanner {
       case 'r': out += '\r'; return true;
       case 'b': out += '\b'; return true;
       case 'f': out += '\f'; return true;
-      case '"': case '\\': case '/': out += c; return true;
+      case '"':
+      case '\\':
+      case '/': out += c; return true;
       case 'u': break;
       default: return false;
     }

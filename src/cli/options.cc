@@ -57,7 +57,8 @@ Result<int64_t> number_of(const std::vector<std::string>& args, size_t& i, int64
   if (!text) return text.error();
   const auto n = parse_int(*text);
   if (!n || *n < low || *n > high)
-    return Error{"option " + name + ": a number from " + to_text(low) + " to " + to_text(high) + " expected, not " + quoted(*text)};
+    return Error{"option " + name + ": a number from " + to_text(low) + " to " + to_text(high) +
+                 " expected, not " + quoted(*text)};
   return *n;
 }
 
@@ -82,7 +83,8 @@ Result<bool> take_connect_option(const std::vector<std::string>& args, size_t& i
     (word == "-p" ? out.addresses[0].port : out.db) = static_cast<int>(*n);
     return true;
   }
-  if (word != "-h" && word != "-s" && word != "-a" && word != "--pass" && word != "--user" && word != "-u" && word != "--servers")
+  if (word != "-h" && word != "-s" && word != "-a" && word != "--pass" && word != "--user" && word != "-u" &&
+      word != "--servers")
     return false;
   const std::string name = word;
   auto value = value_of(args, i);
@@ -139,7 +141,8 @@ Result<Options> parse_options(const std::vector<std::string>& args, const std::s
   if (o.connect.credentials.password.empty()) o.connect.credentials.password = environment_password;
   o.words.assign(args.begin() + static_cast<long>(i), args.end());
   if ((o.scan || o.pipe) && !o.words.empty()) return Error{"--scan and --pipe take no command"};
-  if (o.last_arg_from_stdin && o.words.empty()) return Error{"-x needs a command whose last argument is read from stdin"};
+  if (o.last_arg_from_stdin && o.words.empty())
+    return Error{"-x needs a command whose last argument is read from stdin"};
   return o;
 }
 

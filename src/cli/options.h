@@ -20,7 +20,7 @@ struct ConnectOptions {
   std::vector<Address> addresses{Address{}};  ///< never empty; tried in order
   Credentials credentials;
   int db = 0;
-  int protocol = 3;           ///< 2 or 3; falls back to 2 when the server does not know HELLO and none was asked for
+  int protocol = 3;  ///< 2 or 3; falls back to 2 when the server does not know HELLO and none was asked for
   bool protocol_asked = false;
   int connect_timeout_ms = 3000;
 };
@@ -43,8 +43,8 @@ struct Options {
 /// HOLDFASTCLI_AUTH or REDISCLI_AUTH, used when the line gives none.
 Result<Options> parse_options(const std::vector<std::string>& args, const std::string& environment_password);
 
-/// If args[i] is one of -h -p -s -a --user -u -n --servers -2 -3, takes it (and its value) into `out`, moves `i` behind
-/// it and answers true. Other words: false, nothing taken. Every mode understands these.
+/// If args[i] is one of -h -p -s -a --user -u -n --servers -2 -3, takes it (and its value) into `out`, moves
+/// `i` behind it and answers true. Other words: false, nothing taken. Every mode understands these.
 Result<bool> take_connect_option(const std::vector<std::string>& args, size_t& i, ConnectOptions& out);
 
 extern const char* const kHelp;

@@ -1,5 +1,5 @@
-// Header of 512 bytes (offsets: name 0, mode 100, uid 108, gid 116, size 124, mtime 136, sum 148, type 156, magic 257),
-// then the content filled up to 512; two empty blocks end the archive.
+// Header of 512 bytes (offsets: name 0, mode 100, uid 108, gid 116, size 124, mtime 136, sum 148, type 156,
+// magic 257), then the content filled up to 512; two empty blocks end the archive.
 #include "cli/pack.h"
 
 #include <fcntl.h>
@@ -25,7 +25,9 @@ Error system_error(const std::string& what, const std::string& path) {
   return Error{"cannot " + what + " " + path + ": " + std::strerror(errno), errno};
 }
 
-void octal(char* at, size_t width, uint64_t value) { std::snprintf(at, width, "%0*llo", static_cast<int>(width - 1), static_cast<unsigned long long>(value)); }
+void octal(char* at, size_t width, uint64_t value) {
+  std::snprintf(at, width, "%0*llo", static_cast<int>(width - 1), static_cast<unsigned long long>(value));
+}
 
 std::string header(Bytes name, char type, uint64_t size, bool executable) {
   std::string h(kBlock, '\0');
@@ -42,7 +44,10 @@ std::string header(Bytes name, char type, uint64_t size, bool executable) {
   octal(h.data() + 136, 12, 0);
   std::memset(h.data() + 148, ' ', 8);
   h[156] = type;
-  std::memcpy(h.data() + 257, "ustar\0" "00", 8);
+  std::memcpy(h.data() + 257,
+              "ustar\0"
+              "00",
+              8);
   unsigned sum = 0;
   for (const char c : h) sum += static_cast<unsigned char>(c);
   std::snprintf(h.data() + 148, 8, "%06o", sum);
@@ -62,7 +67,7 @@ Status put_header(const std::string& name, char type, uint64_t size, bool execut
 
 Status put_file(const std::string& path, const std::string& name, const Sink& sink) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  struct stat st{};
+  struct stat st {};
   if (fd < 0 || ::fstat(fd, &st) != 0) {
     const Error e = system_error("read", path);
     if (fd >= 0) ::close(fd);
@@ -74,7 +79,11 @@ Status put_file(const std::string& path, const std::string& name, const Sink& si
   while (status && left > 0) {
     const ssize_t n = ::read(fd, buf.data(), std::min<uint64_t>(buf.size(), left));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) status = n < 0 ? system_error("read", path) : Error{path + " became shorter while it was read; a checkpoint must be complete before it is renamed to out/"};
+    if (n <= 0)
+      status = n < 0 ? system_error("read", path)
+                     : Error{path +
+                             " became shorter while it was read; a checkpoint must be complete before it is "
+                             "renamed to out/"};
     else status = sink({buf.data(), static_cast<size_t>(n)}), left -= static_cast<uint64_t>(n);
   }
   ::close(fd);
@@ -86,7 +95,8 @@ Status put_file(const std::string& path, const std::string& name, const Sink& si
 Status put_folder(const fs::path& path, const std::string& prefix, const Sink& sink) {
   std::error_code ec;
   std::vector<fs::path> entries;
-  for (fs::directory_iterator it(path, ec), end; !ec && it != end; it.increment(ec)) entries.push_back(it->path());
+  for (fs::directory_iterator it(path, ec), end; !ec && it != end; it.increment(ec))
+    entries.push_back(it->path());
   if (ec) return Error{"cannot list " + path.string() + ": " + ec.message(), ec.value()};
   std::sort(entries.begin(), entries.end());
   for (const fs::path& entry : entries) {
@@ -123,7 +133,8 @@ bool number(Bytes field, uint64_t& out) {
   }
   size_t i = 0;
   while (i < field.size() && field[i] == ' ') ++i;
-  for (; i < field.size() && field[i] >= '0' && field[i] <= '7'; ++i) out = out * 8 + static_cast<uint64_t>(field[i] - '0');
+  for (; i < field.size() && field[i] >= '0' && field[i] <= '7'; ++i)
+    out = out * 8 + static_cast<uint64_t>(field[i] - '0');
   return i == field.size() || field[i] == '\0' || field[i] == ' ';
 }
 
@@ -139,7 +150,8 @@ bool safe_name(Bytes name) {
 }
 
 Status write_file(const std::string& path, Bytes content, bool executable) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, executable ? 0755 : 0644);
+  const int fd =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, executable ? 0755 : 0644);
   if (fd < 0) return system_error("create", path);
   while (!content.empty()) {
     const ssize_t n = ::write(fd, content.data(), content.size());
@@ -170,8 +182,10 @@ Status unpack_folder(Bytes archive, const std::string& path) {
     if (h.find_first_not_of('\0') == Bytes::npos) return ok();
     uint64_t sum = 0, size = 0, mode = 0, expected = 0;
     for (size_t i = 0; i < kBlock; ++i) sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(h[i]);
-    if (!number(h.substr(148, 8), expected) || expected != sum) return damaged(at, "header sum does not match");
-    if (!number(h.substr(124, 12), size) || !number(h.substr(100, 8), mode)) return damaged(at, "not a number where one must be");
+    if (!number(h.substr(148, 8), expected) || expected != sum)
+      return damaged(at, "header sum does not match");
+    if (!number(h.substr(124, 12), size) || !number(h.substr(100, 8), mode))
+      return damaged(at, "not a number where one must be");
     const char type = h[156] == '\0' ? '0' : h[156];
     at += kBlock;
     if (size > archive.size() - at) return damaged(at, "content is cut off");
@@ -181,7 +195,9 @@ Status unpack_folder(Bytes archive, const std::string& path) {
       long_name = content.substr(0, content.find('\0'));
       continue;
     }
-    std::string name = long_name.empty() ? std::string(h.substr(0, std::min<size_t>(h.substr(0, 100).find('\0'), 100))) : long_name;
+    std::string name = long_name.empty()
+                           ? std::string(h.substr(0, std::min<size_t>(h.substr(0, 100).find('\0'), 100)))
+                           : long_name;
     long_name.clear();
     if (type == '5' && name.ends_with('/')) name.pop_back();
     if (!safe_name(name)) return damaged(at, "unsafe name " + hf::quoted(name));

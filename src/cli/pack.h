@@ -1,8 +1,9 @@
-// A folder as one string of bytes, and back: a checkpoint that is a folder travels as a tar archive (POSIX ustar, long
-// names as GNU tar writes them), so that `tar tf` shows what it holds.
+// A folder as one string of bytes, and back: a checkpoint that is a folder travels as a tar archive (POSIX
+// ustar, long names as GNU tar writes them), so that `tar tf` shows what it holds.
 //
-// What goes in: regular files and folders, in the order of their names, with owner 0 and time 0, so that equal folders
-// give equal bytes (and equal sums). Of the mode only "executable" is kept. Anything else (links, sockets) is refused.
+// What goes in: regular files and folders, in the order of their names, with owner 0 and time 0, so that
+// equal folders give equal bytes (and equal sums). Of the mode only "executable" is kept. Anything else
+// (links, sockets) is refused.
 #pragma once
 #include <functional>
 #include <string>
@@ -14,11 +15,12 @@ namespace hf::cli {
 
 using Sink = std::function<Status(Bytes)>;
 
-/// Hands the archive of the folder `path` to `sink` piece by piece. Stops at the first error, the sink's included.
+/// Hands the archive of the folder `path` to `sink` piece by piece. Stops at the first error, the sink's
+/// included.
 Status pack_folder(const std::string& path, const Sink& sink);
 
-/// Writes what `archive` holds below `path`, which must not exist yet. Names that are absolute, contain ".." or come
-/// twice, wrong sums and anything but files and folders are refused; then `path` may be half-written.
+/// Writes what `archive` holds below `path`, which must not exist yet. Names that are absolute, contain ".."
+/// or come twice, wrong sums and anything but files and folders are refused; then `path` may be half-written.
 Status unpack_folder(Bytes archive, const std::string& path);
 
 }  // namespace hf::cli

@@ -18,8 +18,10 @@ std::string bar_text(const Progress& p, size_t width) {
     const int64_t n = std::clamp<int64_t>(p.n, 0, p.total);
     constexpr int64_t cells = 24;
     const int64_t full = static_cast<int64_t>(static_cast<double>(n) / static_cast<double>(p.total) * cells);
-    out = "[" + std::string(static_cast<size_t>(full), '#') + std::string(static_cast<size_t>(cells - full), '-') + "] " +
-          to_text(static_cast<int64_t>(static_cast<double>(n) * 100 / static_cast<double>(p.total))) + " % " + to_text(p.n) + "/" + to_text(p.total);
+    out = "[" + std::string(static_cast<size_t>(full), '#') +
+          std::string(static_cast<size_t>(cells - full), '-') + "] " +
+          to_text(static_cast<int64_t>(static_cast<double>(n) * 100 / static_cast<double>(p.total))) + " % " +
+          to_text(p.n) + "/" + to_text(p.total);
   } else {
     out = to_text(p.n);
   }
@@ -51,7 +53,8 @@ void ProgressBar::show(const std::string& run, const Progress& p, bool connected
   winsize size{};
   const size_t width = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
   const std::string head = run + (connected ? " " : " (server away) ");
-  std::fprintf(stderr, "\r\x1b[K%s%s", head.c_str(), bar_text(p, width > head.size() + 1 ? width - head.size() - 1 : 0).c_str());
+  std::fprintf(stderr, "\r\x1b[K%s%s", head.c_str(),
+               bar_text(p, width > head.size() + 1 ? width - head.size() - 1 : 0).c_str());
   drawn_ = true;
 }
 

@@ -1,4 +1,5 @@
-// What `holdfast-cli run` shows on stderr: messages, and progress as a bar on a terminal or plain lines elsewhere.
+// What `holdfast-cli run` shows on stderr: messages, and progress as a bar on a terminal or plain lines
+// elsewhere.
 #pragma once
 #include <cstdint>
 #include <string>

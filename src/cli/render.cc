@@ -22,7 +22,9 @@ Bytes empty_text(Kind kind) {
   }
 }
 
-char mark(Kind kind) { return kind == Kind::Map ? '#' : kind == Kind::Set ? '~' : kind == Kind::Push ? '>' : ')'; }
+char mark(Kind kind) {
+  return kind == Kind::Map ? '#' : kind == Kind::Set ? '~' : kind == Kind::Push ? '>' : ')';
+}
 
 void human(const Value& v, const std::string& indent, std::string& out) {
   switch (v.kind) {
@@ -83,7 +85,9 @@ void json(const Value& v, std::string& out) {
       return;
     }
     case Kind::BigNumber: out += v.text.starts_with('+') ? v.text.substr(1) : v.text; return;
-    case Kind::Simple: case Kind::Bulk: case Kind::Verbatim: out += json_string(v.text); return;
+    case Kind::Simple:
+    case Kind::Bulk:
+    case Kind::Verbatim: out += json_string(v.text); return;
     default: break;
   }
   const bool map = v.is(Kind::Map);

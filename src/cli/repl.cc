@@ -1,5 +1,5 @@
-// libedit does the editing. It has no inline hints, so the arguments still to come stand at the right edge, redrawn at
-// every blank typed; Tab completes names, and shows the arguments once the name is whole.
+// libedit does the editing. It has no inline hints, so the arguments still to come stand at the right edge,
+// redrawn at every blank typed; Tab completes names, and shows the arguments once the name is whole.
 #include "cli/repl.h"
 
 #include <fcntl.h>
@@ -28,11 +28,14 @@ bool keep_in_history(const std::string& line) {
     return false;
   };
   const auto begins = [&](Bytes command) { return equal_nocase(words[0], command); };
-  if (begins("AUTH") || (begins("HELLO") && has("AUTH")) || (begins("MIGRATE") && (has("AUTH") || has("AUTH2")))) return false;
+  if (begins("AUTH") || (begins("HELLO") && has("AUTH")) ||
+      (begins("MIGRATE") && (has("AUTH") || has("AUTH2"))))
+    return false;
   if (begins("ACL") && words.size() > 1 && equal_nocase(words[1], "SETUSER")) return false;
   if (!begins("CONFIG")) return true;
   for (const std::string& w : words)
-    if (equal_nocase(w, "requirepass") || equal_nocase(w, "masterauth") || equal_nocase(w, "masteruser")) return false;
+    if (equal_nocase(w, "requirepass") || equal_nocase(w, "masterauth") || equal_nocase(w, "masteruser"))
+      return false;
   return true;
 }
 
@@ -46,18 +49,25 @@ class Repl {
 
   int run() {
     connection_.on_push = [this](const resp::Value& v) { print_reply(v, format_); };
-    if (const Status s = connection_.open(options_.connect); !s) std::fprintf(stderr, "%s\n", s.error().message.c_str());
+    if (const Status s = connection_.open(options_.connect); !s)
+      std::fprintf(stderr, "%s\n", s.error().message.c_str());
     else learn();
     start_editor();
-    int count = 0;
-    while (const char* line = el_gets(editor_.get(), &count)) {
-      if (count <= 0) break;
+    listen_for_interrupts();
+    for (;;) {
+      int count = 0;
+      const char* line = el_gets(editor_.get(), &count);
+      if (take_interrupt()) {  // Ctrl-C gives the line up, not the session
+        std::printf("\n");
+        el_reset(editor_.get());
+        continue;
+      }
+      if (line == nullptr || count <= 0) break;
       std::string text(line, static_cast<size_t>(count));
       while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
       if (!take(text)) break;
     }
     std::printf("\n");
-    save_history();
     return kExitOk;
   }
 
@@ -134,7 +144,8 @@ class Repl {
     HistEvent event;
     history(history_.get(), &event, H_SETSIZE, kHistoryLines);
     history(history_.get(), &event, H_SETUNIQUE, 1);
-    if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') history_file_ = std::string(home) + "/.holdfastcli_history";
+    if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+      history_file_ = std::string(home) + "/.holdfastcli_history";
     if (!history_file_.empty()) history(history_.get(), &event, H_LOAD, history_file_.c_str());
     EditLine* e = editor_.get();
     el_set(e, EL_CLIENTDATA, this);
@@ -171,6 +182,7 @@ class Repl {
     if (keep_in_history(line)) {
       HistEvent event;
       history(history_.get(), &event, H_ENTER, line.c_str());
+      save_history();  // now, not at the end: a closed window must not lose it
     }
     if (!split_arguments(line, words)) {
       std::printf("unbalanced quotes: every \" and ' needs its partner, and a blank behind it\n");
@@ -218,6 +230,7 @@ class Repl {
       if (reconnect()) std::printf("connected again; the command was not repeated\n");
       return;
     }
+    if (!connection_.is_open()) reconnect();
     if (*code != kExitOk) return;
     if (equal_nocase(words[0], "SELECT") && words.size() == 2)
       if (const auto n = parse_int(words[1])) options_.connect.db = static_cast<int>(*n);
@@ -227,7 +240,9 @@ class Repl {
       if (docs_.empty()) learn();
     }
     if (equal_nocase(words[0], "MULTI")) in_transaction_ = true;
-    if (equal_nocase(words[0], "EXEC") || equal_nocase(words[0], "DISCARD") || equal_nocase(words[0], "RESET")) in_transaction_ = false;
+    if (equal_nocase(words[0], "EXEC") || equal_nocase(words[0], "DISCARD") ||
+        equal_nocase(words[0], "RESET"))
+      in_transaction_ = false;
     if (equal_nocase(words[0], "RESET")) options_.connect.db = 0;
   }
 

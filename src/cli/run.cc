@@ -1,5 +1,5 @@
-// One thread polls: the server, signals, the folder, and a helper thread that packs, copies, syncs and hashes, so that
-// no heartbeat waits for a disk. What to do is RunPlan's business; here it is done.
+// One thread polls: the server, signals, the folder, and a helper thread that packs, copies, syncs and
+// hashes, so that no heartbeat waits for a disk. What to do is RunPlan's business; here it is done.
 #include "cli/run.h"
 
 #include <fcntl.h>
@@ -44,7 +44,9 @@ namespace {
 constexpr int kDialTimeoutMs = 1000;
 
 Millis now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string host_name() {
@@ -94,7 +96,10 @@ class Helper {
 class Runner {
  public:
   Runner(RunOptions options, RunSettings settings, std::unique_ptr<RunFolder> folder)
-      : o_(std::move(options)), folder_(std::move(folder)), plan_(std::move(settings), seed(), now_ms()), screen_(o_.quiet) {}
+      : o_(std::move(options)),
+        folder_(std::move(folder)),
+        plan_(std::move(settings), seed(), now_ms()),
+        screen_(o_.quiet) {}
   ~Runner() {
     for (const int fd : {signals_, inotify_})
       if (fd >= 0) ::close(fd);
@@ -129,7 +134,9 @@ class Runner {
   /// Adopting a folder may make out/ anew; the watch follows.
   void watch_out() {
     if (inotify_ < 0) inotify_ = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (inotify_ >= 0) ::inotify_add_watch(inotify_, (folder_->path() + "/out").c_str(), IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE);
+    if (inotify_ >= 0)
+      ::inotify_add_watch(inotify_, (folder_->path() + "/out").c_str(),
+                          IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE);
   }
 
   void act() {
@@ -160,7 +167,8 @@ class Runner {
     if (plan_.program_runs() && now_ms() >= look_at_) look();
   }
 
-  /// Twice a second: progress for the screen and the next beat; and out/, should inotify have missed something.
+  /// Twice a second: progress for the screen and the next beat; and out/, should inotify have missed
+  /// something.
   void look() {
     look_at_ = now_ms() + 500;
     plan_.on_progress(folder_->progress());
@@ -193,13 +201,14 @@ class Runner {
   void reap() {
     int status = 0;
     if (child_ <= 0 || ::waitpid(child_, &status, WNOHANG) != child_) return;
-    ::kill(-child_, SIGKILL);  // nothing of the attempt outlives its first process,
+    ::kill(-child_, SIGKILL);         // nothing of the attempt outlives its first process,
     kill_leftovers(folder_->path());  // not even what has left its group
     child_ = -1;
     screen_.end();
     plan_.on_progress(folder_->progress());
     const bool killed = WIFSIGNALED(status);
-    plan_.on_exit(killed ? 0 : WEXITSTATUS(status), killed ? WTERMSIG(status) : 0, folder_->finished_marked(), now_ms());
+    plan_.on_exit(killed ? 0 : WEXITSTATUS(status), killed ? WTERMSIG(status) : 0, folder_->finished_marked(),
+                  now_ms());
   }
 
   void perform(effect::Dial& e) {
@@ -223,7 +232,8 @@ class Runner {
   void perform(effect::Collect& e) {
     helper_.begin([this, e]() -> std::function<void()> {
       auto failed = std::make_shared<std::string>();
-      auto result = std::make_shared<Result<std::optional<Prepared>>>(folder_->collect(e.run, e.version, e.newer_than, *failed));
+      auto result = std::make_shared<Result<std::optional<Prepared>>>(
+          folder_->collect(e.run, e.version, e.newer_than, *failed));
       return [this, result, failed] { plan_.on_collected(std::move(*result), *failed, now_ms()); };
     });
   }
@@ -238,8 +248,12 @@ class Runner {
   void perform(effect::Start& e) {
     StartProcess what;
     what.argv = o_.argv;
-    what.environment = {{"HOLDFAST_RUN", e.run}, {"HOLDFAST_TOKEN", e.token}, {"HOLDFAST_ATTEMPT", e.attempt},
-                        {"HOLDFAST_STEP", to_text(e.step)}, {"HOLDFAST_RESOURCES", e.resources}, {"HOLDFAST_DIR", folder_->path()}};
+    what.environment = {{"HOLDFAST_RUN", e.run},
+                        {"HOLDFAST_TOKEN", e.token},
+                        {"HOLDFAST_ATTEMPT", e.attempt},
+                        {"HOLDFAST_STEP", to_text(e.step)},
+                        {"HOLDFAST_RESOURCES", e.resources},
+                        {"HOLDFAST_DIR", folder_->path()}};
     what.lock_fd = folder_->lock_fd();
     what.empty_stdin = ::isatty(STDIN_FILENO) != 0;
     auto pid = start_process(what);
@@ -251,8 +265,9 @@ class Runner {
     if (child_ > 0) ::kill(-child_, e.number);
   }
   void perform(effect::AskProgram&) {
-    if (child_ <= 0 || ask_group(child_) > 0 || told_deaf_) return;
-    told_deaf_ = true;
+    if (child_ <= 0) return;
+    if (ask_group(child_) > 0) return void(deaf_ = 0);
+    if (++deaf_ != 3) return;  // at first it may not have come to it yet
     screen_.line("the program does not handle SIGUSR1, so it is not asked for checkpoints");
   }
   void perform(effect::RememberEnd& e) {
@@ -277,17 +292,17 @@ class Runner {
   ProgressBar screen_;
   Connection connection_;
   Helper helper_;
-  int signals_ = -1, inotify_ = -1, looks_ = 0;
+  int signals_ = -1, inotify_ = -1, looks_ = 0, deaf_ = 0;
   pid_t child_ = -1;
   Millis look_at_ = 0;
-  bool told_deaf_ = false;
   std::optional<int> exit_code_;
 };
 
 std::string default_folder(const RunOptions& o) {
   std::string base;
   if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') base = state;
-  else if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') base = std::string(home) + "/.local/state";
+  else if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    base = std::string(home) + "/.local/state";
   else base = "/var/tmp";
   return base + "/holdfast/" + path_part(o.connect.addresses[0].text()) + "/" + path_part(o.task);
 }
@@ -296,24 +311,29 @@ std::string absolute(const std::string& path) { return fs::absolute(path).lexica
 
 RunSettings settings_of(const RunOptions& o, const std::string& folder) {
   RunSettings s;
-  s.task = o.task, s.queue = o.queue, s.tags = o.tags, s.trace = o.trace, s.priority = o.priority, s.retries = o.retries;
+  s.task = o.task, s.queue = o.queue, s.tags = o.tags, s.trace = o.trace, s.priority = o.priority,
+  s.retries = o.retries;
   s.lease_ms = o.lease_ms, s.timeout_ms = o.timeout_ms;
   s.backoff_kind = o.backoff_kind, s.backoff_base_ms = o.backoff_base_ms, s.backoff_cap_ms = o.backoff_cap_ms;
-  s.fresh = o.fresh, s.once = o.once, s.no_wait = o.no_wait, s.wait = o.wait, s.fallback = o.fallback, s.strict = o.strict;
+  s.fresh = o.fresh, s.once = o.once, s.no_wait = o.no_wait, s.wait = o.wait, s.fallback = o.fallback,
+  s.strict = o.strict;
   s.grace_ms = o.grace_ms, s.checkpoint_every_ms = o.checkpoint_every_ms;
   s.permanent_exit_codes.assign(o.permanent_exit_codes.begin(), o.permanent_exit_codes.end());
   s.addresses = o.connect.addresses.size();
-  // The same worker after any crash, so that it gets its own run back at once; another folder is another worker.
+  // The same worker after any crash, so that it gets its own run back at once; another folder is another
+  // worker.
   const std::string identity = first_line("/etc/machine-id") + "\n" + folder;
   s.worker = o.worker.empty() ? host_name() + "-" + to_hex(sum128(identity)).substr(0, 12) : o.worker;
   s.payload = "{\"argv\":[";
   for (size_t i = 0; i < o.argv.size(); ++i) s.payload += (i > 0 ? "," : "") + json_string(o.argv[i]);
   std::error_code ec;
-  s.payload += "],\"cwd\":" + json_string(fs::current_path(ec).string()) + ",\"host\":" + json_string(host_name()) + "}";
+  s.payload += "],\"cwd\":" + json_string(fs::current_path(ec).string()) +
+               ",\"host\":" + json_string(host_name()) + "}";
   return s;
 }
 
-/// Waits until the folder is ours and nothing of an earlier wrapper's program lives. False: not waiting, `holder` has it.
+/// Waits until the folder is ours and nothing of an earlier wrapper's program lives. False: not waiting,
+/// `holder` has it.
 Result<bool> lock_folder(RunFolder& folder, const RunOptions& o) {
   bool told = false;
   for (;;) {
@@ -329,7 +349,8 @@ Result<bool> lock_folder(RunFolder& folder, const RunOptions& o) {
     if (!alive) kill_leftovers(folder.path());
     if (alive && o.no_wait) return false;
     if (alive && !told && !o.quiet)
-      std::fprintf(stderr, "holdfast: process %d works in %s already; waiting for it to end\n", holder, folder.path().c_str());
+      std::fprintf(stderr, "holdfast: process %d works in %s already; waiting for it to end\n", holder,
+                   folder.path().c_str());
     told = told || alive;
     std::this_thread::sleep_for(std::chrono::milliseconds(alive ? 100 : 5));
   }
@@ -347,11 +368,13 @@ int run_command(const Options& options) {
   if (!o) return complain(o.error().message, kExitUsage);
   if (o->help) return std::fputs(kRunHelp, stdout), kExitOk;
   const std::string path = absolute(o->dir.empty() ? default_folder(*o) : o->dir);
-  auto folder = std::make_unique<RunFolder>(path, o->store.empty() ? "" : absolute(o->store), limits::task_payload_bytes_max);
+  auto folder = std::make_unique<RunFolder>(path, o->store.empty() ? "" : absolute(o->store),
+                                            limits::task_payload_bytes_max);
   if (const Status s = folder->create(); !s) return complain(s.error().message, kExitServerError);
   auto locked = lock_folder(*folder, *o);
   if (!locked) return complain(locked.error().message, kExitServerError);
-  if (!*locked) return complain("another holdfast-cli run works in " + path + "; not waiting (--no-wait)", kExitTryLater);
+  if (!*locked)
+    return complain("another holdfast-cli run works in " + path + "; not waiting (--no-wait)", kExitTryLater);
   RunSettings settings = settings_of(*o, path);
   return Runner(std::move(*o), std::move(settings), std::move(folder)).run();
 }
@@ -361,9 +384,13 @@ int checkpoint_command(const Options& options) {
   if (!o) return complain(o.error().message, kExitUsage);
   if (o->help) return std::fputs(kCheckpointHelp, stdout), kExitOk;
   const char* dir = std::getenv("HOLDFAST_DIR");
-  if (dir == nullptr || *dir == '\0') return complain("checkpoint works inside a program that `holdfast-cli run` started (HOLDFAST_DIR is not set)", kExitUsage);
+  if (dir == nullptr || *dir == '\0')
+    return complain(
+        "checkpoint works inside a program that `holdfast-cli run` started (HOLDFAST_DIR is not set)",
+        kExitUsage);
   const std::string base = dir, name = (o->delta ? "delta-" : "step-") + to_text(o->step);
-  const std::string tmp = base + "/tmp/" + name + "." + std::to_string(::getpid()), out = base + "/out/" + name;
+  const std::string tmp = base + "/tmp/" + name + "." + std::to_string(::getpid()),
+                    out = base + "/out/" + name;
   std::error_code ec;
   fs::copy(o->file, tmp, fs::copy_options::recursive, ec);
   if (ec) return complain("cannot copy " + o->file + " to " + tmp + ": " + ec.message(), kExitServerError);
@@ -381,7 +408,8 @@ int checkpoint_command(const Options& options) {
     fs::remove_all(tmp, ec);
     return complain(synced.error().message, kExitServerError);
   }
-  while (o->wait && (fs::exists(out) || fs::exists(base + "/sending/" + name))) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  while (o->wait && (fs::exists(out) || fs::exists(base + "/sending/" + name)))
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   return kExitOk;
 }
 

@@ -1,4 +1,5 @@
-// Everything is moved by rename within the folder, so that a kill at any moment leaves a checkpoint in exactly one place.
+// Everything is moved by rename within the folder, so that a kill at any moment leaves a checkpoint in
+// exactly one place.
 #include "cli/run_folder.h"
 
 #include <fcntl.h>
@@ -97,7 +98,8 @@ std::string file_uri(const std::string& path) {
   std::string out = "file://";
   for (const char c : path) {
     const auto u = static_cast<unsigned char>(c);
-    const bool plain = (u >= '0' && u <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || (u != 0 && std::strchr("/-_.~#:+,=@", c) != nullptr && c != '#');
+    const bool plain = (u >= '0' && u <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
+                       (u != 0 && std::strchr("/-_.~#:+,=@", c) != nullptr && c != '#');
     char hex[4];
     std::snprintf(hex, sizeof hex, "%%%02X", u);
     out += plain ? std::string(1, c) : std::string(hex);
@@ -110,7 +112,8 @@ std::optional<std::string> path_of_uri(Bytes uri) {
   std::string out;
   for (size_t i = 7; i < uri.size(); ++i) {
     unsigned code = 0;
-    if (uri[i] == '%' && i + 2 < uri.size() && std::sscanf(std::string(uri.substr(i + 1, 2)).c_str(), "%2x", &code) == 1) {
+    if (uri[i] == '%' && i + 2 < uri.size() &&
+        std::sscanf(std::string(uri.substr(i + 1, 2)).c_str(), "%2x", &code) == 1) {
       out += static_cast<char>(code);
       i += 2;
     } else {
@@ -161,7 +164,9 @@ Status RunFolder::create() {
   std::error_code ec;
   for (const char* name : {"tmp", "out", "sending"}) {
     fs::create_directories(in(name), ec);
-    if (ec) return Error{"cannot create " + in(name) + ": " + ec.message() + "; choose another folder with --dir", ec.value()};
+    if (ec)
+      return Error{"cannot create " + in(name) + ": " + ec.message() + "; choose another folder with --dir",
+                   ec.value()};
   }
   return ok();
 }
@@ -177,7 +182,8 @@ Result<bool> RunFolder::try_lock(int& holder) {
     return false;
   }
   const int n = std::snprintf(text, sizeof text, "%d\n", static_cast<int>(::getpid()));
-  if (::ftruncate(lock_fd_, 0) != 0 || ::pwrite(lock_fd_, text, static_cast<size_t>(n), 0) != n) return failure("write", in("lock"));
+  if (::ftruncate(lock_fd_, 0) != 0 || ::pwrite(lock_fd_, text, static_cast<size_t>(n), 0) != n)
+    return failure("write", in("lock"));
   return true;
 }
 
@@ -204,7 +210,9 @@ Status RunFolder::remember_end(const std::string& run, int code) {
 }
 
 void RunFolder::clear() {
-  for (const char* name : {"run", "ended", "out", "sending", "tmp", "checkpoint", "deltas", "finished", "progress"}) remove_tree(in(name));
+  for (const char* name :
+       {"run", "ended", "out", "sending", "tmp", "checkpoint", "deltas", "finished", "progress"})
+    remove_tree(in(name));
 }
 
 bool RunFolder::finished_marked() const { return ::access(in("finished").c_str(), F_OK) == 0; }
@@ -235,7 +243,9 @@ std::vector<RunFolder::Item> RunFolder::items(const std::string& folder) const {
     if (step && *step >= 0) out.push_back({name, *step, delta});
   }
   // A full one and a delta of one step: the full one first, the delta then stands on it.
-  std::sort(out.begin(), out.end(), [](const Item& a, const Item& b) { return a.step != b.step ? a.step < b.step : a.delta < b.delta; });
+  std::sort(out.begin(), out.end(), [](const Item& a, const Item& b) {
+    return a.step != b.step ? a.step < b.step : a.delta < b.delta;
+  });
   return out;
 }
 
@@ -248,14 +258,16 @@ void RunFolder::coalesce() {
 size_t RunFolder::waiting() const { return items("out").size() + items("sending").size(); }
 
 void RunFolder::settle(const std::string& name) {
-  // Moved aside first: a large folder takes a while to delete, and must not be found half-deleted after a kill.
+  // Moved aside first: a large folder takes a while to delete, and must not be found half-deleted after a
+  // kill.
   const std::string aside = in("tmp/.gone-" + name);
   remove_tree(aside);
   if (::rename(in("sending/" + name).c_str(), aside.c_str()) != 0) remove_tree(in("sending/" + name));
   remove_tree(aside);
 }
 
-Result<std::optional<Prepared>> RunFolder::collect(const std::string& run, uint64_t version, int64_t newer_than, std::string& failed) {
+Result<std::optional<Prepared>> RunFolder::collect(const std::string& run, uint64_t version,
+                                                   int64_t newer_than, std::string& failed) {
   for (const Item& item : items("sending"))
     if (item.step <= newer_than) settle(item.name);
   coalesce();
@@ -281,7 +293,8 @@ Result<std::optional<Prepared>> RunFolder::collect(const std::string& run, uint6
 
 std::string RunFolder::version_folder(const std::string& run, uint64_t version) const {
   const size_t hash = run.rfind('#');
-  return store_ + "/" + path_part(Bytes(run).substr(0, hash)) + "/" + run.substr(hash + 1) + "/version-" + std::to_string(version);
+  return store_ + "/" + path_part(Bytes(run).substr(0, hash)) + "/" + run.substr(hash + 1) + "/version-" +
+         std::to_string(version);
 }
 
 Result<Prepared> RunFolder::prepare(const Item& item, const std::string& run, uint64_t version) {
@@ -323,12 +336,14 @@ Result<Prepared> RunFolder::prepare(const Item& item, const std::string& run, ui
   if (const Status s = to_store(source, p.stored_at); !s) return s.error();
   std::string sha256;
   if (const Status s = measure(p.stored_at, folder, p.size, sha256); !s) return s.error();
-  p.meta = kind + ",\"uri\":" + json_string(file_uri(p.stored_at)) + ",\"size\":" + std::to_string(p.size) + ",\"sha256\":\"" + sha256 + "\"}";
+  p.meta = kind + ",\"uri\":" + json_string(file_uri(p.stored_at)) + ",\"size\":" + std::to_string(p.size) +
+           ",\"sha256\":\"" + sha256 + "\"}";
   return p;
 }
 
 Status RunFolder::to_store(const std::string& source, const std::string& target) {
-  // Hard links where the store is on the same disk: nothing is copied, and what is in sending/ is deleted later.
+  // Hard links where the store is on the same disk: nothing is copied, and what is in sending/ is deleted
+  // later.
   std::error_code ec;
   auto how = fs::copy_options::recursive | fs::copy_options::create_hard_links;
   fs::copy(source, target, how, ec);
@@ -339,7 +354,8 @@ Status RunFolder::to_store(const std::string& source, const std::string& target)
   }
   if (ec) return Error{"cannot copy " + source + " to " + target + ": " + ec.message(), ec.value()};
   if (const Status s = sync_tree(target); !s) return s;
-  for (fs::path up = fs::path(target).parent_path(); up.string().size() >= store_.size(); up = up.parent_path()) {
+  for (fs::path up = fs::path(target).parent_path(); up.string().size() >= store_.size();
+       up = up.parent_path()) {
     if (const Status s = sync_one(up, true); !s) return s;
     if (up == up.parent_path()) break;
   }
@@ -365,11 +381,14 @@ Status RunFolder::put_in_place(const Restorable& v, const std::string& target) {
     if (!source) return Error{which + " lies at " + uri + ", which this client cannot read"};
     uint64_t size = 0;
     std::string sha256;
-    if (const Status s = measure(*source, folder, size, sha256); !s) return Error{which + ": " + s.error().message, s.error().code};
+    if (const Status s = measure(*source, folder, size, sha256); !s)
+      return Error{which + ": " + s.error().message, s.error().code};
     if (std::to_string(size) != get("size") || sha256 != get("sha256"))
-      return Error{which + ": " + *source + " is not what was saved (" + std::to_string(size) + " bytes, sha256 " + sha256 + "; expected " + get("size") + ", " + get("sha256") + ")"};
+      return Error{which + ": " + *source + " is not what was saved (" + std::to_string(size) +
+                   " bytes, sha256 " + sha256 + "; expected " + get("size") + ", " + get("sha256") + ")"};
     std::error_code ec;
-    fs::copy(*source, fresh, fs::copy_options::recursive, ec);  // a copy: the program may change what it is given
+    fs::copy(*source, fresh, fs::copy_options::recursive,
+             ec);  // a copy: the program may change what it is given
     if (ec) return Error{"cannot copy " + *source + " to " + fresh + ": " + ec.message(), ec.value()};
   }
   remove_tree(target);

@@ -2,14 +2,13 @@
 //
 //   lock        held (flock) by the wrapper and the program's first process; holds the wrapper's pid
 //   run         "nlp#6": whose leftovers these are
-//   checkpoint  what to go on from, restored before each attempt (file or folder); deltas/ what came on top, if any
-//   tmp/        where the program writes; emptied before each attempt
-//   out/        step-<N> (or delta-<N>): complete checkpoints, handed over by rename
-//   sending/    the one that is being sent; gone once the server has acknowledged it
-//   progress    "n total note", written by the program
-//   finished    made by the program to say that a signal did not keep it from finishing
-//   ended       "nlp#6 0": the program ended well, the server has not been told yet
-//   store/      checkpoints too large for the server, where no --store was given
+//   checkpoint  what to go on from, restored before each attempt (file or folder); deltas/ what came on top,
+//   if any tmp/        where the program writes; emptied before each attempt out/        step-<N> (or
+//   delta-<N>): complete checkpoints, handed over by rename sending/    the one that is being sent; gone once
+//   the server has acknowledged it progress    "n total note", written by the program finished    made by the
+//   program to say that a signal did not keep it from finishing ended       "nlp#6 0": the program ended
+//   well, the server has not been told yet store/      checkpoints too large for the server, where no --store
+//   was given
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -49,7 +48,9 @@ class RunFolder {
  public:
   /// `store` empty: <path>/store. Paths are absolute.
   RunFolder(std::string path, std::string store, uint64_t payload_bytes_max)
-      : path_(std::move(path)), store_(store.empty() ? path_ + "/store" : std::move(store)), payload_bytes_max_(payload_bytes_max) {}
+      : path_(std::move(path)),
+        store_(store.empty() ? path_ + "/store" : std::move(store)),
+        payload_bytes_max_(payload_bytes_max) {}
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
@@ -63,8 +64,8 @@ class RunFolder {
   /// True: the lock is ours. False: somebody holds it; `holder` is the wrapper's pid, 0 when it is not known.
   Result<bool> try_lock(int& holder);
 
-  /// From now on the folder belongs to `run`. What another run left is removed; what this run left stays. Returns the
-  /// exit code the program ended with when that was still to be told.
+  /// From now on the folder belongs to `run`. What another run left is removed; what this run left stays.
+  /// Returns the exit code the program ended with when that was still to be told.
   Result<std::optional<int>> adopt(const std::string& run);
   /// Empties tmp/, removes finished and progress: before each attempt.
   Status before_attempt();
@@ -75,10 +76,11 @@ class RunFolder {
   bool finished_marked() const;
   Progress progress() const;
 
-  /// The next checkpoint to send, oldest first, moved to sending/ and packed, or synced and hashed into the store as
-  /// `version` of `run`. Full ones that a newer full one follows, and those not above `newer_than`, are dropped.
-  /// Nothing: there is none. Error: `failed` names it; it stays where it is until settle().
-  Result<std::optional<Prepared>> collect(const std::string& run, uint64_t version, int64_t newer_than, std::string& failed);
+  /// The next checkpoint to send, oldest first, moved to sending/ and packed, or synced and hashed into the
+  /// store as `version` of `run`. Full ones that a newer full one follows, and those not above `newer_than`,
+  /// are dropped. Nothing: there is none. Error: `failed` names it; it stays where it is until settle().
+  Result<std::optional<Prepared>> collect(const std::string& run, uint64_t version, int64_t newer_than,
+                                          std::string& failed);
   /// Removes `name` from sending/: it was acknowledged, or will never be taken.
   void settle(const std::string& name);
   /// Drops full checkpoints in out/ that a newer full one follows: they pile up while the server is away.
@@ -86,8 +88,8 @@ class RunFolder {
   /// How many wait in out/ and sending/.
   size_t waiting() const;
 
-  /// Puts the chain in place as `checkpoint` (and deltas/). Large ones are verified against size and SHA-256 of their
-  /// META first. An empty chain removes what is there.
+  /// Puts the chain in place as `checkpoint` (and deltas/). Large ones are verified against size and SHA-256
+  /// of their META first. An empty chain removes what is there.
   Status restore(const std::vector<Restorable>& chain);
   /// Removes stored versions of `run` that are not in `keep`, up to the newest in it; an empty `keep`: all.
   void prune_store(const std::string& run, const std::vector<uint64_t>& keep);

@@ -59,7 +59,8 @@ the server has acknowledged it. --delta: a change on top of the last checkpoint.
 namespace {
 
 Error bad_value(const std::string& name, const std::string& value, const char* expected) {
-  return Error{"option " + name + ": " + expected + " expected, not " + quoted(value) + "; see holdfast-cli run --help"};
+  return Error{"option " + name + ": " + expected + " expected, not " + quoted(value) +
+               "; see holdfast-cli run --help"};
 }
 
 Status take_backoff(const std::string& value, RunOptions& o) {
@@ -71,10 +72,16 @@ Status take_backoff(const std::string& value, RunOptions& o) {
     rest = rest.substr(comma + 1);
   }
   o.backoff_kind = to_upper(parts[0]);
-  const auto base = parts.size() > 1 ? parse_span_ms(parts[1]) : std::optional<int64_t>(o.backoff_kind == "NONE" ? 0 : 1000);
-  const auto cap = parts.size() > 2 ? parse_span_ms(parts[2]) : std::optional<int64_t>(base ? std::max<int64_t>(*base, o.backoff_kind == "EXPONENTIAL" ? 60000 : 0) : 0);
+  const auto base = parts.size() > 1 ? parse_span_ms(parts[1])
+                                     : std::optional<int64_t>(o.backoff_kind == "NONE" ? 0 : 1000);
+  const auto cap =
+      parts.size() > 2
+          ? parse_span_ms(parts[2])
+          : std::optional<int64_t>(
+                base ? std::max<int64_t>(*base, o.backoff_kind == "EXPONENTIAL" ? 60000 : 0) : 0);
   const bool known = o.backoff_kind == "NONE" || o.backoff_kind == "FIXED" || o.backoff_kind == "EXPONENTIAL";
-  if (!known || parts.size() > 3 || !base || !cap) return bad_value("--backoff", value, "exponential,1s,60s or fixed,5s or none");
+  if (!known || parts.size() > 3 || !base || !cap)
+    return bad_value("--backoff", value, "exponential,1s,60s or fixed,5s or none");
   o.backoff_base_ms = *base;
   o.backoff_cap_ms = *cap;
   return ok();
@@ -84,7 +91,8 @@ Status take_codes(const std::string& value, std::set<int>& out) {
   for (Bytes rest = value;;) {
     const size_t comma = rest.find(',');
     const auto n = parse_int(rest.substr(0, comma));
-    if (!n || *n < 1 || *n > 255) return bad_value("--permanent-exit-codes", value, "exit codes from 1 to 255, separated by commas,");
+    if (!n || *n < 1 || *n > 255)
+      return bad_value("--permanent-exit-codes", value, "exit codes from 1 to 255, separated by commas,");
     out.insert(static_cast<int>(*n));
     if (comma == Bytes::npos) return ok();
     rest = rest.substr(comma + 1);
@@ -93,18 +101,34 @@ Status take_codes(const std::string& value, std::set<int>& out) {
 
 bool take_flag(const std::string& word, RunOptions& o) {
   bool* const flags[] = {&o.fresh, &o.once, &o.no_wait, &o.wait, &o.fallback, &o.strict, &o.quiet, &o.help};
-  const char* const names[] = {"--fresh", "--once", "--no-wait", "--wait", "--fallback", "--strict", "--quiet", "--help"};
+  const char* const names[] = {"--fresh",    "--once",   "--no-wait", "--wait",
+                               "--fallback", "--strict", "--quiet",   "--help"};
   for (size_t i = 0; i < std::size(names); ++i)
     if (word == names[i]) return *flags[i] = true;
   return false;
 }
 
 Status take_value(const std::string& name, const std::string& value, RunOptions& o) {
-  struct TextOption { const char* name; std::string* to; };
-  for (const TextOption t : {TextOption{"--task", &o.task}, {"--queue", &o.queue}, {"--dir", &o.dir}, {"--store", &o.store}, {"--worker", &o.worker}, {"--trace", &o.trace}})
-    if (name == t.name) return value.empty() ? Status(bad_value(name, value, "a text")) : (*t.to = value, ok());
-  struct SpanOption { const char* name; int64_t* to; };
-  for (const SpanOption s : {SpanOption{"--lease", &o.lease_ms}, {"--timeout", &o.timeout_ms}, {"--grace", &o.grace_ms}, {"--checkpoint-every", &o.checkpoint_every_ms}}) {
+  struct TextOption {
+    const char* name;
+    std::string* to;
+  };
+  for (const TextOption t : {TextOption{"--task", &o.task},
+                             {"--queue", &o.queue},
+                             {"--dir", &o.dir},
+                             {"--store", &o.store},
+                             {"--worker", &o.worker},
+                             {"--trace", &o.trace}})
+    if (name == t.name)
+      return value.empty() ? Status(bad_value(name, value, "a text")) : (*t.to = value, ok());
+  struct SpanOption {
+    const char* name;
+    int64_t* to;
+  };
+  for (const SpanOption s : {SpanOption{"--lease", &o.lease_ms},
+                             {"--timeout", &o.timeout_ms},
+                             {"--grace", &o.grace_ms},
+                             {"--checkpoint-every", &o.checkpoint_every_ms}}) {
     if (name != s.name) continue;
     const auto span = parse_span_ms(value);
     if (!span || (s.to != &o.grace_ms && *span <= 0)) return bad_value(name, value, "a span like 30s or 5m");
@@ -136,10 +160,12 @@ Status take_value(const std::string& name, const std::string& value, RunOptions&
 Status check(const RunOptions& o) {
   if (o.task.empty()) return Error{"run needs --task NAME; see holdfast-cli run --help"};
   if (o.task.size() > limits::task_name_bytes_max) return Error{"the task's name is longer than 512 bytes"};
-  if (o.argv.empty()) return Error{"run needs a program behind --: holdfast-cli run --task " + o.task + " -- PROGRAM"};
+  if (o.argv.empty())
+    return Error{"run needs a program behind --: holdfast-cli run --task " + o.task + " -- PROGRAM"};
   if (o.tags.size() > limits::task_tags_max) return Error{"more than 32 tags"};
   if (o.wait && o.no_wait) return Error{"--wait and --no-wait exclude each other"};
-  if (o.lease_ms != 0 && (o.lease_ms < 500 || o.lease_ms > limits::lease_ms_max)) return Error{"--lease is from 500ms to 7d"};
+  if (o.lease_ms != 0 && (o.lease_ms < 500 || o.lease_ms > limits::lease_ms_max))
+    return Error{"--lease is from 500ms to 7d"};
   return ok();
 }
 
@@ -200,7 +226,8 @@ Result<CheckpointOptions> parse_checkpoint_options(const Options& options) {
     }
   }
   if (o.help) return o;
-  if (o.file.empty() || o.step < 0) return Error{"checkpoint needs a file and a step: holdfast-cli checkpoint FILE --step N"};
+  if (o.file.empty() || o.step < 0)
+    return Error{"checkpoint needs a file and a step: holdfast-cli checkpoint FILE --step N"};
   return o;
 }
 

@@ -20,7 +20,8 @@ struct RunOptions {
   int64_t priority = 0, retries = -1, lease_ms = 0, timeout_ms = 0;  ///< -1 and 0: the server's default
   std::string backoff_kind;                                          ///< empty: the server's default
   int64_t backoff_base_ms = 0, backoff_cap_ms = 0;
-  bool fresh = false, once = false, no_wait = false, wait = false, fallback = false, strict = false, quiet = false;
+  bool fresh = false, once = false, no_wait = false, wait = false, fallback = false, strict = false,
+       quiet = false;
   int64_t grace_ms = 30000, checkpoint_every_ms = 0;
   std::set<int> permanent_exit_codes;
   bool help = false;

@@ -1,4 +1,5 @@
-// The plan's own half: what to ask next, the link, the program, time. What answers mean stands in run_replies.cc.
+// The plan's own half: what to ask next, the link, the program, time. What answers mean stands in
+// run_replies.cc.
 #include "cli/run_plan.h"
 
 #include <algorithm>
@@ -33,7 +34,8 @@ std::string checkpoint_sum(Bytes payload, int64_t step, Bytes meta) {
 
 std::string sum_of(const Restorable& v) { return checkpoint_sum(v.payload, v.step, v.meta); }
 
-RunPlan::RunPlan(RunSettings settings, uint64_t seed, Millis now) : s_(std::move(settings)), prng_(seed), dial_at_(now) {
+RunPlan::RunPlan(RunSettings settings, uint64_t seed, Millis now)
+    : s_(std::move(settings)), prng_(seed), dial_at_(now) {
   const auto word = [this] { return text(static_cast<int64_t>(prng_.next() >> 1)); };
   unique_ = "run-" + word();
   nonce_ = word();
@@ -47,7 +49,8 @@ void RunPlan::over(int code, bool clear) {
   out_.push_back(effect::Exit{code, clear});
 }
 
-// ---- the link ------------------------------------------------------------------------------------------------------
+// ---- the link
+// ------------------------------------------------------------------------------------------------------
 
 void RunPlan::on_connected(Millis now) {
   link_ = Link::Up;
@@ -67,7 +70,9 @@ void RunPlan::on_dial_failed(const std::string& why, bool later, Millis now) {
     say(why + " (--wait waits for a server)");
     return over(kExitNoServer);
   }
-  if (!told_away_) say(why + (program_ ? " The program goes on; trying again until the server is back." : " Waiting for it."));
+  if (!told_away_)
+    say(why +
+        (program_ ? " The program goes on; trying again until the server is back." : " Waiting for it."));
   told_away_ = true;
   redial(now);
 }
@@ -82,7 +87,9 @@ void RunPlan::on_disconnected(const std::string& why, Millis now) {
   if (link_ == Link::Down || phase_ == Phase::Over) return;
   link_ = Link::Down;
   asked_.reset();  // what is still wanted is asked again: every command may be sent twice
-  if (!told_away_) say(why + (program_ ? ". The program goes on; trying again until the server is back." : ". Trying again."));
+  if (!told_away_)
+    say(why +
+        (program_ ? ". The program goes on; trying again until the server is back." : ". Trying again."));
   told_away_ = true;
   redial(now);
 }
@@ -92,7 +99,8 @@ void RunPlan::break_link(const std::string& why, Millis now) {
   on_disconnected(why, now);
 }
 
-// ---- the program ---------------------------------------------------------------------------------------------------
+// ---- the program
+// ---------------------------------------------------------------------------------------------------
 
 void RunPlan::on_progress(const Progress& progress) { progress_ = progress; }
 
@@ -109,7 +117,11 @@ void RunPlan::on_signal(int number, Millis now) {
   if (!hang_up || signals_ == 0) ++signals_;
   if (program_) {
     const char* name = number == SIGINT ? "Ctrl-C" : hang_up ? "SIGHUP" : "SIGTERM";
-    if (signals_ == 1) stop_program(number, std::string(name) + " passed on to the program; it has " + text(s_.grace_ms / 1000) + " s to save and stop", now);
+    if (signals_ == 1)
+      stop_program(number,
+                   std::string(name) + " passed on to the program; it has " + text(s_.grace_ms / 1000) +
+                       " s to save and stop",
+                   now);
     else if (!hang_up) kill_at_ = now;
     return;
   }
@@ -135,7 +147,8 @@ void RunPlan::on_exit(int code, int signal, bool finished, Millis now) {
   if (stop_asked_ && !finished) end_ = End::Release;
   else if (signal == 0 && code == 0) end_ = End::Done;
   else if (signal == 0 && code == kExitTryLater) end_ = End::Release;
-  else if (signal == 0 && std::find(permanent.begin(), permanent.end(), code) != permanent.end()) end_ = End::Permanent;
+  else if (signal == 0 && std::find(permanent.begin(), permanent.end(), code) != permanent.end())
+    end_ = End::Permanent;
   else end_ = End::Transient;
   if (end_ == End::Done) out_.push_back(effect::RememberEnd{run_, end_code_});
   look_in_out_ = true;
@@ -167,7 +180,8 @@ void RunPlan::tend_program(Millis now) {
   }
 }
 
-// ---- the folder ----------------------------------------------------------------------------------------------------
+// ---- the folder
+// ----------------------------------------------------------------------------------------------------
 
 void RunPlan::on_adopted(std::optional<int> ended_with) { remembered_ = ended_with; }
 
@@ -184,7 +198,8 @@ void RunPlan::on_collected(Result<std::optional<Prepared>> prepared, const std::
   save_tries_ = 0;
   if (!prepared_->stored_at.empty() && !told_store_) {
     told_store_ = true;
-    say("checkpoints of this size are kept outside the server, in " + prepared_->stored_at.substr(0, prepared_->stored_at.rfind("/version-")));
+    say("checkpoints of this size are kept outside the server, in " +
+        prepared_->stored_at.substr(0, prepared_->stored_at.rfind("/version-")));
   }
 }
 
@@ -193,7 +208,9 @@ void RunPlan::on_restored(Status status) {
   if (phase_ != Phase::Restore) return;
   if (!status) return unverifiable(status.error().message);
   std::string from = "from the beginning";
-  if (!chain_.empty()) from = "from checkpoint version " + text(static_cast<int64_t>(chain_.back().content.version)) + " (step " + text(chain_.back().content.step) + ")";
+  if (!chain_.empty())
+    from = "from checkpoint version " + text(static_cast<int64_t>(chain_.back().content.version)) +
+           " (step " + text(chain_.back().content.step) + ")";
   say(run_ + ": attempt " + attempt_ + ", " + from);
   const int64_t step = chain_.empty() ? 0 : chain_.back().content.step;
   for (Version& v : chain_) v.content.payload = std::string();
@@ -204,7 +221,8 @@ void RunPlan::on_restored(Status status) {
   out_.push_back(effect::Start{run_, token_, attempt_, resources_, step});
 }
 
-// ---- what to do next -----------------------------------------------------------------------------------------------
+// ---- what to do next
+// -----------------------------------------------------------------------------------------------
 
 std::optional<Effect> RunPlan::next(Millis now) {
   const auto take = [this]() -> std::optional<Effect> {
@@ -242,7 +260,8 @@ std::optional<Effect> RunPlan::next(Millis now) {
     return effect::Restore{std::move(chain)};
   }
   if (asked_ && now >= asked_->sent_at + asked_->patience_ms) {
-    break_link("the server has not answered " + asked_->args[0] + " for " + text(asked_->patience_ms) + " ms", now);
+    break_link("the server has not answered " + asked_->args[0] + " for " + text(asked_->patience_ms) + " ms",
+               now);
     return take();
   }
   if (link_ == Link::Down && now >= dial_at_) {
@@ -261,7 +280,8 @@ Millis RunPlan::wake_at(Millis now) const {
   if (link_ == Link::Down) at = std::min(at, dial_at_);
   if (asked_) at = std::min(at, asked_->sent_at + asked_->patience_ms);
   if (link_ == Link::Up && !asked_ && claimed_) at = std::min(at, std::max(beat_at_, quiet_until_));
-  if (link_ == Link::Up && !asked_ && phase_ != Phase::Running) at = std::min(at, std::max({quiet_until_, claim_not_before_, now + 20}));
+  if (link_ == Link::Up && !asked_ && phase_ != Phase::Running)
+    at = std::min(at, std::max({quiet_until_, claim_not_before_, now + 20}));
   if (program_) at = std::min(at, kill_at_);
   if (program_ && s_.checkpoint_every_ms > 0) at = std::min(at, ask_at_);
   if (program_ && s_.strict) at = std::min(at, lease_end_);
@@ -287,7 +307,9 @@ RunPlan::Request RunPlan::beat(Millis now) {
 }
 
 std::optional<RunPlan::Request> RunPlan::pick_step(Millis now) {
-  const auto ask = [](Ask what, Arguments args, Millis patience = kPatienceMs) { return Request{what, std::move(args), 0, patience}; };
+  const auto ask = [](Ask what, Arguments args, Millis patience = kPatienceMs) {
+    return Request{what, std::move(args), 0, patience};
+  };
   switch (phase_) {
     case Phase::Look: return ask(Ask::Get, {"TASK.GET", s_.task});
     case Phase::Submit: return submit();
@@ -300,11 +322,15 @@ std::optional<RunPlan::Request> RunPlan::pick_step(Millis now) {
     }
     case Phase::Waiting: return ask(Ask::Holder, {"TASK.GET", run_});
     case Phase::Chain:
-      if (wanted_version_ == 0 && !fallback_looked_ && !candidates_.empty()) return ask(Ask::Versions, {"TASK.CHECKPOINTS", run_});
+      if (wanted_version_ == 0 && !fallback_looked_ && !candidates_.empty())
+        return ask(Ask::Versions, {"TASK.CHECKPOINTS", run_});
       if (wanted_version_ == 0) return ask(Ask::Chain, {"TASK.RESTORE", run_});
       return ask(Ask::Chain, {"TASK.RESTORE", run_, "VERSION", text(static_cast<int64_t>(wanted_version_))});
     case Phase::Fetch:
-      return ask(Ask::Payload, {"TASK.PAYLOAD", run_, "VERSION", text(static_cast<int64_t>(chain_[fetched_].content.version))}, 30000);
+      return ask(
+          Ask::Payload,
+          {"TASK.PAYLOAD", run_, "VERSION", text(static_cast<int64_t>(chain_[fetched_].content.version))},
+          30000);
     case Phase::Leftovers:
       if (prepared_) return save();
       return std::nullopt;
@@ -327,7 +353,8 @@ Arguments RunPlan::run_options() const {
   add({"QUEUE", s_.queue, "PAYLOAD", s_.payload});
   if (s_.priority != 0) add({"PRIORITY", text(s_.priority)});
   if (s_.retries >= 0) add({"RETRIES", text(s_.retries)});
-  if (!s_.backoff_kind.empty()) add({"BACKOFF", s_.backoff_kind, text(s_.backoff_base_ms), text(s_.backoff_cap_ms)});
+  if (!s_.backoff_kind.empty())
+    add({"BACKOFF", s_.backoff_kind, text(s_.backoff_base_ms), text(s_.backoff_cap_ms)});
   if (s_.lease_ms > 0) add({"LEASE", text(s_.lease_ms)});
   if (s_.timeout_ms > 0) add({"TIMEOUT", text(s_.timeout_ms)});
   if (!s_.tags.empty()) {
@@ -339,7 +366,8 @@ Arguments RunPlan::run_options() const {
 }
 
 RunPlan::Request RunPlan::submit() const {
-  if (!from_run_.empty()) return {Ask::Submit, {"TASK.RESTART", from_run_, "UNIQUE", unique_}, 0, kPatienceMs};
+  if (!from_run_.empty())
+    return {Ask::Submit, {"TASK.RESTART", from_run_, "UNIQUE", unique_}, 0, kPatienceMs};
   Arguments args{"TASK.SUBMIT", s_.task};
   const Arguments options = run_options();
   args.insert(args.end(), options.begin(), options.end());
@@ -351,15 +379,18 @@ RunPlan::Request RunPlan::submit() const {
 RunPlan::Request RunPlan::save() const {
   Arguments args{"TASK.CHECKPOINT", run_, token_, text(prepared_->step), prepared_->payload};
   if (prepared_->delta) args.insert(args.end(), {"DELTA", text(static_cast<int64_t>(version_))});
-  args.insert(args.end(), {"META", prepared_->meta, "SUM", checkpoint_sum(prepared_->payload, prepared_->step, prepared_->meta)});
+  args.insert(args.end(), {"META", prepared_->meta, "SUM",
+                           checkpoint_sum(prepared_->payload, prepared_->step, prepared_->meta)});
   return {Ask::Save, std::move(args), 0, 30000};
 }
 
 RunPlan::Request RunPlan::verdict() const {
   switch (end_) {
     case End::Done: return {Ask::Verdict, {"TASK.DONE", run_, token_}, 0, kPatienceMs};
-    case End::Transient: return {Ask::Verdict, {"TASK.FAIL", run_, token_, "TRANSIENT", end_reason_}, 0, kPatienceMs};
-    case End::Permanent: return {Ask::Verdict, {"TASK.FAIL", run_, token_, "PERMANENT", end_reason_}, 0, kPatienceMs};
+    case End::Transient:
+      return {Ask::Verdict, {"TASK.FAIL", run_, token_, "TRANSIENT", end_reason_}, 0, kPatienceMs};
+    case End::Permanent:
+      return {Ask::Verdict, {"TASK.FAIL", run_, token_, "PERMANENT", end_reason_}, 0, kPatienceMs};
     default: return {Ask::Verdict, {"TASK.RELEASE", run_, token_}, 0, kPatienceMs};
   }
 }

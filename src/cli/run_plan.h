@@ -1,12 +1,14 @@
-// What `holdfast-cli run` does next, decided without doing it: events in (a reply, the program's end, a signal, time),
-// effects out (send this, start the program, end it, exit). No socket, no clock, no file: tests play every story.
+// What `holdfast-cli run` does next, decided without doing it: events in (a reply, the program's end, a
+// signal, time), effects out (send this, start the program, end it, exit). No socket, no clock, no file:
+// tests play every story.
 //
-//   Look -> Submit -> Claim -> Chain -> Leftovers -> Fetch -> Restore -> Running -> Closing -> (Retry -> Claim) -> Over
+//   Look -> Submit -> Claim -> Chain -> Leftovers -> Fetch -> Restore -> Running -> Closing -> (Retry ->
+//   Claim) -> Over
 //             ^         |  ^
 //             +---------+  +-- Waiting (held elsewhere, or its time has not come)
 //
-// From Claim on the lease is beaten for, in every phase. One request is under way at a time; when the connection breaks
-// it is sent again on the next one, which every command allows.
+// From Claim on the lease is beaten for, in every phase. One request is under way at a time; when the
+// connection breaks it is sent again on the next one, which every command allows.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -22,7 +24,8 @@
 
 namespace hf::cli {
 
-/// The sum the server keeps of a version: XXH3-128 over payload, step (8 bytes, little endian) and META; 32 hex digits.
+/// The sum the server keeps of a version: XXH3-128 over payload, step (8 bytes, little endian) and META; 32
+/// hex digits.
 std::string sum_of(const Restorable& version);
 
 /// Milliseconds of a monotonic clock.
@@ -40,31 +43,62 @@ struct RunSettings {
 };
 
 namespace effect {
-struct Dial { size_t address; };
+struct Dial {
+  size_t address;
+};
 struct HangUp {};
-struct Send { Arguments args; };
+struct Send {
+  Arguments args;
+};
 /// The folder is this run's from now on; answer with on_adopted().
-struct Adopt { std::string run; };
+struct Adopt {
+  std::string run;
+};
 /// Look for the next checkpoint to send; answer with on_collected(), later.
-struct Collect { std::string run; uint64_t version; int64_t newer_than; };
-struct Settle { std::string name; };
+struct Collect {
+  std::string run;
+  uint64_t version;
+  int64_t newer_than;
+};
+struct Settle {
+  std::string name;
+};
 /// Put a chain in place; answer with on_restored(), later.
-struct Restore { std::vector<Restorable> chain; };
+struct Restore {
+  std::vector<Restorable> chain;
+};
 /// Start the program; answer with on_exit() when it ends, or on_start_failed().
-struct Start { std::string run, token, attempt, resources; int64_t step; };
+struct Start {
+  std::string run, token, attempt, resources;
+  int64_t step;
+};
 /// To the program's process group.
-struct Signal { int number; };
+struct Signal {
+  int number;
+};
 /// SIGUSR1 to those processes of the group that handle it.
 struct AskProgram {};
-struct RememberEnd { std::string run; int code; };
-struct PruneStore { std::string run; std::vector<uint64_t> keep; };
-struct Say { std::string text; };
+struct RememberEnd {
+  std::string run;
+  int code;
+};
+struct PruneStore {
+  std::string run;
+  std::vector<uint64_t> keep;
+};
+struct Say {
+  std::string text;
+};
 /// The end. `clear`: nothing in the folder is needed any more.
-struct Exit { int code; bool clear; };
+struct Exit {
+  int code;
+  bool clear;
+};
 }  // namespace effect
-using Effect = std::variant<effect::Dial, effect::HangUp, effect::Send, effect::Adopt, effect::Collect, effect::Settle,
-                            effect::Restore, effect::Start, effect::Signal, effect::AskProgram, effect::RememberEnd,
-                            effect::PruneStore, effect::Say, effect::Exit>;
+using Effect =
+    std::variant<effect::Dial, effect::HangUp, effect::Send, effect::Adopt, effect::Collect, effect::Settle,
+                 effect::Restore, effect::Start, effect::Signal, effect::AskProgram, effect::RememberEnd,
+                 effect::PruneStore, effect::Say, effect::Exit>;
 
 class RunPlan {
  public:
@@ -99,9 +133,35 @@ class RunPlan {
   bool connected() const { return link_ == Link::Up; }
 
  private:
-  enum class Phase : uint8_t { Look, Submit, Claim, Waiting, Chain, Leftovers, Fetch, Restore, Running, Closing, Retry, Over };
+  enum class Phase : uint8_t {
+    Look,
+    Submit,
+    Claim,
+    Waiting,
+    Chain,
+    Leftovers,
+    Fetch,
+    Restore,
+    Running,
+    Closing,
+    Retry,
+    Over
+  };
   enum class Link : uint8_t { Down, Dialing, Up };
-  enum class Ask : uint8_t { Get, Submit, Claim, Holder, Chain, Versions, Payload, Beat, Save, Keep, Verdict, After };
+  enum class Ask : uint8_t {
+    Get,
+    Submit,
+    Claim,
+    Holder,
+    Chain,
+    Versions,
+    Payload,
+    Beat,
+    Save,
+    Keep,
+    Verdict,
+    After
+  };
   enum class End : uint8_t { None, Done, Release, Transient, Permanent };
   struct Request {
     Ask what;
@@ -177,7 +237,8 @@ class RunPlan {
   std::optional<Prepared> prepared_;
   uint64_t stored_as_ = 0;
   int save_tries_ = 0;
-  bool look_in_out_ = false, collecting_ = false, restoring_ = false, keep_wanted_ = false, told_store_ = false;
+  bool look_in_out_ = false, collecting_ = false, restoring_ = false, keep_wanted_ = false,
+       told_store_ = false;
 
   Progress progress_, sent_progress_;
   bool program_ = false;

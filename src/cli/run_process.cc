@@ -30,14 +30,17 @@ std::vector<std::string> merged_environment(const std::vector<std::pair<std::str
   for (char** at = environ; *at != nullptr; ++at) {
     const Bytes entry = *at;
     bool replaced = false;
-    for (const auto& [name, value] : added) replaced = replaced || (entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=');
+    for (const auto& [name, value] : added)
+      replaced =
+          replaced || (entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=');
     if (!replaced) out.emplace_back(entry);
   }
   for (const auto& [name, value] : added) out.push_back(name + "=" + value);
   return out;
 }
 
-/// Between fork and exec: only calls that are safe there. Writes errno to `report` when the program can't be executed.
+/// Between fork and exec: only calls that are safe there. Writes errno to `report` when the program can't be
+/// executed.
 [[noreturn]] void become(const StartProcess& what, char** argv, char** envp, pid_t parent, int report) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -79,7 +82,8 @@ pid_t parent_of(pid_t pid) {
   const size_t paren = stat.rfind(')');  // the name before it may hold anything
   int parent = 0;
   char state = 0;
-  if (paren == std::string::npos || std::sscanf(stat.c_str() + paren + 1, " %c %d", &state, &parent) != 2) return 0;
+  if (paren == std::string::npos || std::sscanf(stat.c_str() + paren + 1, " %c %d", &state, &parent) != 2)
+    return 0;
   return parent;
 }
 
@@ -93,7 +97,8 @@ Result<pid_t> start_process(const StartProcess& what) {
   argv.push_back(nullptr);
   envp.push_back(nullptr);
   int report[2];
-  if (::pipe2(report, O_CLOEXEC) != 0) return Error{std::string("cannot make a pipe: ") + std::strerror(errno), 126};
+  if (::pipe2(report, O_CLOEXEC) != 0)
+    return Error{std::string("cannot make a pipe: ") + std::strerror(errno), 126};
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0) become(what, argv.data(), envp.data(), parent, report[1]);
@@ -136,7 +141,7 @@ int kill_leftovers(const std::string& dir) {
   for_each_process([&](pid_t pid) {
     for (const pid_t p : ours)
       if (p == pid) return;
-    struct stat st{};
+    struct stat st {};
     const std::string base = "/proc/" + std::to_string(pid);
     if (::stat(base.c_str(), &st) != 0 || st.st_uid != ::geteuid()) return;
     const std::string env = slurp(base + "/environ");

@@ -22,10 +22,13 @@ int64_t int_of(const Value& record, Bytes name, int64_t otherwise) {
   return v == nullptr ? otherwise : v->as_int().value_or(otherwise);
 }
 
-bool is_final(const std::string& state) { return state == "SUCCESS" || state == "FAILED" || state == "CANCELLED"; }
+bool is_final(const std::string& state) {
+  return state == "SUCCESS" || state == "FAILED" || state == "CANCELLED";
+}
 
 bool asks_patience(Bytes code) {
-  for (const char* later : {"LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF", "OOM", "READONLY"})
+  for (const char* later : {"LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS",
+                            "MISCONF", "OOM", "READONLY"})
     if (code == later) return true;
   return false;
 }
@@ -76,7 +79,8 @@ bool RunPlan::got_refusal(const Request& r, const Value& v, Millis now) {
     lost(v.text, code == "FENCED" ? kExitTryLater : kExitServerError);
     return true;
   }
-  if (code == "NOAUTH" || code == "NOPERM" || code == "WRONGPASS" || v.text.find("unknown command") != std::string::npos) {
+  if (code == "NOAUTH" || code == "NOPERM" || code == "WRONGPASS" ||
+      v.text.find("unknown command") != std::string::npos) {
     if (program_) {
       quiet_until_ = now + 2000;  // a server set up anew; perhaps it is put right before the lease ends
       say("the server refuses us: " + v.text);
@@ -130,7 +134,8 @@ void RunPlan::got_record(const Value& v, Millis) {
   }
   if (state != "SUCCESS" && !s_.fresh) {
     const std::string reason = text_of(v, "reason");
-    say(run + " is " + state + (reason.empty() ? "" : " (" + reason + ")") + "; going on from its last checkpoint in a new run (--fresh starts over)");
+    say(run + " is " + state + (reason.empty() ? "" : " (" + reason + ")") +
+        "; going on from its last checkpoint in a new run (--fresh starts over)");
     from_run_ = run;
     if (const std::string queue = text_of(v, "queue"); !queue.empty()) queue_ = queue;
   }
@@ -201,7 +206,9 @@ void RunPlan::got_holder(const Value& v, Millis) {
   enter(Phase::Claim);
   const bool elsewhere = state == "RUNNING" && worker != s_.worker;
   if (!elsewhere && state != "PAUSED") return;
-  const std::string what = elsewhere ? "is held by worker " + worker + " (attempt " + text_of(v, "attempt") + ")" : "is paused (TASK.RESUME " + run_ + " lets it go on)";
+  const std::string what = elsewhere
+                               ? "is held by worker " + worker + " (attempt " + text_of(v, "attempt") + ")"
+                               : "is paused (TASK.RESUME " + run_ + " lets it go on)";
   if (s_.no_wait) {
     say(run_ + " " + what + "; not waiting (--no-wait)");
     return over(kExitTryLater);
@@ -220,7 +227,8 @@ void RunPlan::got_chain(const Value& v, Millis) {
     one.content.step = int_of(c, "step", -1);
     one.content.meta = text_of(c, "meta");
     one.sum = text_of(c, "sum");
-    if (one.content.version == 0 || one.sum.empty()) return unverifiable("the server's answer to TASK.RESTORE is not understood");
+    if (one.content.version == 0 || one.sum.empty())
+      return unverifiable("the server's answer to TASK.RESTORE is not understood");
     chain_.push_back(std::move(one));
   }
   if (wanted_version_ == 0 && !chain_.empty()) {
@@ -239,13 +247,16 @@ void RunPlan::got_payload(const Value& v, Millis) {
   if (v.is_error() || v.is_null()) return unverifiable(v.is_null() ? "its bytes are gone" : v.text);
   Version& one = chain_[fetched_];
   one.content.payload = v.text;
-  if (sum_of(one.content) != to_lower(one.sum)) return unverifiable("version " + to_text(static_cast<int64_t>(one.content.version)) + ": the sum does not match what arrived");
+  if (sum_of(one.content) != to_lower(one.sum))
+    return unverifiable("version " + to_text(static_cast<int64_t>(one.content.version)) +
+                        ": the sum does not match what arrived");
   ++fetched_;
 }
 
 void RunPlan::unverifiable(const std::string& why) {
   const uint64_t which = wanted_version_ != 0 ? wanted_version_ : version_;
-  say("checkpoint version " + to_text(static_cast<int64_t>(which)) + " of " + run_ + " can't be used: " + why);
+  say("checkpoint version " + to_text(static_cast<int64_t>(which)) + " of " + run_ +
+      " can't be used: " + why);
   if (s_.fallback) {
     wanted_version_ = 0;
     if (!fallback_looked_) {
@@ -274,7 +285,8 @@ void RunPlan::got_versions(const Value& v, Millis) {
   candidates_.clear();
   fallback_looked_ = true;
   for (const Value& c : v.items)
-    if (const auto version = int_of(c, "version", 0); version > 0) candidates_.push_back(static_cast<uint64_t>(version));
+    if (const auto version = int_of(c, "version", 0); version > 0)
+      candidates_.push_back(static_cast<uint64_t>(version));
   std::sort(candidates_.begin(), candidates_.end());
   if (failed != 0) version_ = failed;
   while (!candidates_.empty() && failed != 0 && candidates_.back() >= failed) candidates_.pop_back();
@@ -282,7 +294,8 @@ void RunPlan::got_versions(const Value& v, Millis) {
     wanted_version_ = failed;
     return unverifiable("no version before it is kept");
   }
-  if (v.items.size() > 0) version_ = std::max(version_, static_cast<uint64_t>(int_of(v.items.back(), "version", 0)));
+  if (v.items.size() > 0)
+    version_ = std::max(version_, static_cast<uint64_t>(int_of(v.items.back(), "version", 0)));
   wanted_version_ = candidates_.back();
   candidates_.pop_back();
   say("falling back to version " + to_text(static_cast<int64_t>(wanted_version_)));
@@ -293,8 +306,16 @@ void RunPlan::got_beat(const Value& v, Millis now) {
   const std::string answer = v.as_text();
   if (!program_ || stop_asked_) return;
   if (answer == "CHECKPOINT") out_.push_back(effect::AskProgram{});
-  if (answer == "PAUSE") stop_program(SIGTERM, run_ + " is asked to pause; the program has " + to_text(s_.grace_ms / 1000) + " s to save and stop", now);
-  if (answer == "DRAIN") stop_program(SIGTERM, "this worker is drained; the program has " + to_text(s_.grace_ms / 1000) + " s to save and stop", now);
+  if (answer == "PAUSE")
+    stop_program(
+        SIGTERM,
+        run_ + " is asked to pause; the program has " + to_text(s_.grace_ms / 1000) + " s to save and stop",
+        now);
+  if (answer == "DRAIN")
+    stop_program(
+        SIGTERM,
+        "this worker is drained; the program has " + to_text(s_.grace_ms / 1000) + " s to save and stop",
+        now);
 }
 
 void RunPlan::got_saved(const Value& v, Millis now) {
@@ -308,7 +329,8 @@ void RunPlan::got_saved(const Value& v, Millis now) {
     say("checkpoint " + prepared_->name + " was refused and is dropped: " + v.text);
     if (code == "BASE" && program_) out_.push_back(effect::AskProgram{});
   } else {
-    version_ = static_cast<uint64_t>(std::max<int64_t>(v.as_int().value_or(0), static_cast<int64_t>(version_)));
+    version_ =
+        static_cast<uint64_t>(std::max<int64_t>(v.as_int().value_or(0), static_cast<int64_t>(version_)));
     step_ = std::max(step_, prepared_->step);
     chain_again_ = true;
     keep_wanted_ = keep_wanted_ || (!prepared_->stored_at.empty() && phase_ != Phase::Leftovers);
@@ -333,12 +355,8 @@ void RunPlan::got_verdict(const Value& v, Millis) {
   }
   claimed_ = false;
   switch (end_) {
-    case End::Done:
-      say(run_ + " done");
-      return over(end_code_, true);
-    case End::Permanent:
-      say(run_ + " failed for good: " + end_reason_);
-      return over(end_code_);
+    case End::Done: say(run_ + " done"); return over(end_code_, true);
+    case End::Permanent: say(run_ + " failed for good: " + end_reason_); return over(end_code_);
     case End::Transient: return enter(Phase::Retry);
     default:
       say(run_ + " given back; the same command goes on from its last checkpoint");
@@ -352,7 +370,8 @@ void RunPlan::got_after(const Value& v, Millis) {
     say(run_ + " failed: " + end_reason_ + (state.empty() ? "" : "; it is " + state));
     return over(end_code_);
   }
-  say(run_ + ": attempt " + attempt_ + " failed (" + end_reason_ + "); trying again, " + text_of(v, "retry_count") + " of " + text_of(v, "retries") + " retries used");
+  say(run_ + ": attempt " + attempt_ + " failed (" + end_reason_ + "); trying again, " +
+      text_of(v, "retry_count") + " of " + text_of(v, "retries") + " retries used");
   nonce_ = to_text(static_cast<int64_t>(prng_.next() >> 1));
   claim_not_before_ = 0;
   enter(Phase::Claim);

@@ -22,7 +22,8 @@ std::string clean_text(Bytes text) {
     const unsigned char c = static_cast<unsigned char>(text[i]);
     if (n == 0) out += '?';
     else if (n == 1 && (c < 0x20 || c == 0x7f)) out += ' ';
-    else if (n == 2 && c == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0) out += ' ';  // C1 controls
+    else if (n == 2 && c == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0)
+      out += ' ';  // C1 controls
     else out.append(text.substr(i, n));
     i += std::max<size_t>(n, 1);
   }
@@ -47,7 +48,8 @@ std::vector<size_t> fit(const Table& t, size_t width) {
   std::vector<size_t> widths;
   for (const std::string& head : t.heads) widths.push_back(text_width(head));
   for (const auto& row : t.rows)
-    for (size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], text_width(clean_text(row[i].text)));
+    for (size_t i = 0; i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], text_width(clean_text(row[i].text)));
   if (width == 0) return widths;
   size_t total = widths.empty() ? 0 : 2 * (widths.size() - 1);
   for (const size_t w : widths) total += w;
@@ -101,13 +103,17 @@ std::string age(int64_t then_ms, int64_t now_ms) {
   const bool ahead = ms < 0;
   const int64_t s = (ahead ? -ms : ms) / 1000;
   if (s == 0) return "now";
-  const std::string text = s < 60 ? to_text(s) + "s" : s < 3600 ? to_text(s / 60) + "m" : s < 86400 ? to_text(s / 3600) + "h" : to_text(s / 86400) + "d";
+  const std::string text = s < 60      ? to_text(s) + "s"
+                           : s < 3600  ? to_text(s / 60) + "m"
+                           : s < 86400 ? to_text(s / 3600) + "h"
+                                       : to_text(s / 86400) + "d";
   return ahead ? "in " + text : text + " ago";
 }
 
 std::optional<int64_t> parse_span_ms(Bytes text) {
   size_t digits = 0;
-  while (digits < text.size() && ((text[digits] >= '0' && text[digits] <= '9') || text[digits] == '.')) ++digits;
+  while (digits < text.size() && ((text[digits] >= '0' && text[digits] <= '9') || text[digits] == '.'))
+    ++digits;
   const auto n = parse_double(text.substr(0, digits));
   if (digits == 0 || !n || *n > 1e9) return std::nullopt;
   const Bytes unit = text.substr(digits);

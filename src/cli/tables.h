@@ -17,11 +17,11 @@ struct Cell {
 struct Table {
   std::vector<std::string> heads;
   std::vector<std::vector<Cell>> rows;  ///< each as long as `heads`
-  std::vector<bool> right;              ///< column is flush right (numbers); shorter than heads: the rest is left
+  std::vector<bool> right;  ///< column is flush right (numbers); shorter than heads: the rest is left
 };
 
-/// The table with its columns as wide as needed, and at most `width` in all (0: no bound): the widest columns are cut
-/// with "…" first, none below 8.
+/// The table with its columns as wide as needed, and at most `width` in all (0: no bound): the widest columns
+/// are cut with "…" first, none below 8.
 std::string render_table(const Table& table, size_t width, bool color);
 
 /// "12s ago", "3m ago", "5h ago", "2d ago"; "in 3s" for what lies ahead; "now".

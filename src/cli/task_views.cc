@@ -1,5 +1,5 @@
-// Asks with TASK.LIST, TASK.GET, TASK.RUNS, TASK.EVENTS and lays the records out. What a record has that is not known
-// here is shown all the same, at the end of its page.
+// Asks with TASK.LIST, TASK.GET, TASK.RUNS, TASK.EVENTS and lays the records out. What a record has that is
+// not known here is shown all the same, at the end of its page.
 #include "cli/task_views.h"
 
 #include <sys/ioctl.h>
@@ -35,7 +35,9 @@ With --json every answer is printed as the server gave it. Options of the connec
 )";
 
 int64_t wall_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 size_t terminal_width() {
@@ -87,7 +89,10 @@ std::string clock_text(int64_t ms) {
   return buf;
 }
 
-bool is_time(Bytes name) { return name.ends_with("_at") || name == "status_since" || name == "deadline" || name == "time" || name == "at"; }
+bool is_time(Bytes name) {
+  return name.ends_with("_at") || name == "status_since" || name == "deadline" || name == "time" ||
+         name == "at";
+}
 
 }  // namespace
 
@@ -97,11 +102,21 @@ Table runs_table(const std::vector<const Value*>& records, int64_t now) {
   for (const Value* r : records) {
     const std::string state = text_of(*r, "state");
     std::string note = text_of(*r, "note");
-    if (const std::string reason = text_of(*r, "reason"); note.empty() || (!reason.empty() && state == "FAILED")) note = reason;
+    if (const std::string reason = text_of(*r, "reason");
+        note.empty() || (!reason.empty() && state == "FAILED"))
+      note = reason;
     std::string attempt = text_of(*r, "attempt");
-    if (const std::string retries = text_of(*r, "retry_count"); !retries.empty() && retries != "0") attempt += " (" + retries + " lost)";
-    t.rows.push_back({{text_of(*r, "run")}, {state, state_color(state)}, {age_of(*r, "status_since", now)}, {text_of(*r, "queue")},
-                      {attempt}, {progress_of(*r)}, {checkpoint_of(*r)}, {state == "RUNNING" ? text_of(*r, "worker") : ""}, {note}});
+    if (const std::string retries = text_of(*r, "retry_count"); !retries.empty() && retries != "0")
+      attempt += " (" + retries + " lost)";
+    t.rows.push_back({{text_of(*r, "run")},
+                      {state, state_color(state)},
+                      {age_of(*r, "status_since", now)},
+                      {text_of(*r, "queue")},
+                      {attempt},
+                      {progress_of(*r)},
+                      {checkpoint_of(*r)},
+                      {state == "RUNNING" ? text_of(*r, "worker") : ""},
+                      {note}});
   }
   return t;
 }
@@ -114,27 +129,36 @@ Table events_table(const Value& events, int64_t now) {
     const std::string after = text_of(e, "after");
     std::string when = age_of(e, "time", now);
     if (when.empty()) when = age_of(e, "at", now);
-    t.rows.push_back({{text_of(e, "id")}, {when}, {text_of(e, "event")}, {text_of(e, "before")}, {after, state_color(after)},
-                      {text_of(e, "worker")}, {text_of(e, "token")}, {text_of(e, "reason")}});
+    t.rows.push_back({{text_of(e, "id")},
+                      {when},
+                      {text_of(e, "event")},
+                      {text_of(e, "before")},
+                      {after, state_color(after)},
+                      {text_of(e, "worker")},
+                      {text_of(e, "token")},
+                      {text_of(e, "reason")}});
   }
   return t;
 }
 
 std::string record_page(const Value& record, int64_t now, bool color) {
   size_t widest = 0;
-  for (size_t i = 0; i + 1 < record.items.size(); i += 2) widest = std::max(widest, record.items[i].text.size());
+  for (size_t i = 0; i + 1 < record.items.size(); i += 2)
+    widest = std::max(widest, record.items[i].text.size());
   std::string out;
   for (size_t i = 0; i + 1 < record.items.size(); i += 2) {
     const std::string& name = record.items[i].text;
     const Value& v = record.items[i + 1];
-    if (v.is_null() || (v.is_aggregate() && v.items.empty()) || (!v.is_aggregate() && v.as_text().empty())) continue;
+    if (v.is_null() || (v.is_aggregate() && v.items.empty()) || (!v.is_aggregate() && v.as_text().empty()))
+      continue;
     std::string text = v.is_aggregate() ? render_json(v) : clean_text(v.as_text());
     if (const auto at = v.as_int(); is_time(name) && !v.is_aggregate() && at && *at > 0)
       text = clock_text(*at) + "  (" + age(*at, now) + ")";
     else if (name.ends_with("_ms") && at) text = span_text(*at);
     if (text.size() > 400) text = text.substr(0, 397) + "...";
     if (color && name == "state") text = state_color(text) + text + "\x1b[0m";
-    out += std::string(color ? "\x1b[1m" : "") + name + (color ? "\x1b[0m" : "") + std::string(widest + 2 - name.size(), ' ') + text + "\n";
+    out += std::string(color ? "\x1b[1m" : "") + name + (color ? "\x1b[0m" : "") +
+           std::string(widest + 2 - name.size(), ' ') + text + "\n";
   }
   return out;
 }
@@ -171,8 +195,11 @@ Result<TaskOptions> parse(const Options& options) {
       else if (name == "--queue") o.queue = value;
       else if (name == "--worker") o.worker = value;
       else if (name == "--tag") o.tag = value;
-      else if ((name == "--limit" || name == "--count") && number && *number > 0) (name == "--limit" ? o.limit : o.count) = *number;
-      else return Error{"option " + name + " " + quoted(value) + " is not understood; see holdfast-cli task --help"};
+      else if ((name == "--limit" || name == "--count") && number && *number > 0)
+        (name == "--limit" ? o.limit : o.count) = *number;
+      else
+        return Error{"option " + name + " " + quoted(value) +
+                     " is not understood; see holdfast-cli task --help"};
       i += 2;
     } else {
       (o.what.empty() ? o.what : o.names.emplace_back()) = w[i];
@@ -181,16 +208,21 @@ Result<TaskOptions> parse(const Options& options) {
   }
   if (o.base.help) return o;
   if (o.what != "ls" && o.what != "show" && o.what != "runs" && o.what != "events")
-    return Error{o.what.empty() ? "task: ls, show, runs or events? See holdfast-cli task --help" : "task " + o.what + " is not known; ls, show, runs, events are"};
-  if (o.what != "ls" && o.names.size() != 1) return Error{"task " + o.what + " takes one name: holdfast-cli task " + o.what + " NAME"};
-  if (o.what == "ls" && o.names.size() > 1) return Error{"task ls takes one pattern at most; quote it, so that the shell leaves it alone"};
-  if (!o.tag.empty() && o.tag.find('=') == std::string::npos) return Error{"--tag: expected K=V, not " + quoted(o.tag)};
+    return Error{o.what.empty() ? "task: ls, show, runs or events? See holdfast-cli task --help"
+                                : "task " + o.what + " is not known; ls, show, runs, events are"};
+  if (o.what != "ls" && o.names.size() != 1)
+    return Error{"task " + o.what + " takes one name: holdfast-cli task " + o.what + " NAME"};
+  if (o.what == "ls" && o.names.size() > 1)
+    return Error{"task ls takes one pattern at most; quote it, so that the shell leaves it alone"};
+  if (!o.tag.empty() && o.tag.find('=') == std::string::npos)
+    return Error{"--tag: expected K=V, not " + quoted(o.tag)};
   return o;
 }
 
 class Views {
  public:
-  Views(Connection& c, const TaskOptions& o) : c_(c), o_(o), color_(::isatty(STDOUT_FILENO) != 0), now_(wall_ms()) {}
+  Views(Connection& c, const TaskOptions& o)
+      : c_(c), o_(o), color_(::isatty(STDOUT_FILENO) != 0), now_(wall_ms()) {}
 
   int run() {
     if (o_.what == "ls") return list();
@@ -210,7 +242,8 @@ class Views {
       return false;
     }
     if (v->is_error() || v->is_null()) {
-      const std::string text = v->is_null() ? "there is no such run; `holdfast-cli task ls` shows what there is" : v->text;
+      const std::string text =
+          v->is_null() ? "there is no such run; `holdfast-cli task ls` shows what there is" : v->text;
       std::fprintf(stderr, "holdfast-cli: %s\n", text.c_str());
       code_ = v->is_error() ? exit_code_of(*v) : kExitServerError;
       return false;
@@ -231,7 +264,9 @@ class Views {
       if (!o_.state.empty()) args.insert(args.end(), {"STATE", o_.state});
       if (!o_.queue.empty()) args.insert(args.end(), {"QUEUE", o_.queue});
       if (!o_.worker.empty()) args.insert(args.end(), {"WORKER", o_.worker});
-      if (!o_.tag.empty()) args.insert(args.end(), {"TAG", o_.tag.substr(0, o_.tag.find('=')), o_.tag.substr(o_.tag.find('=') + 1)});
+      if (!o_.tag.empty())
+        args.insert(args.end(),
+                    {"TAG", o_.tag.substr(0, o_.tag.find('=')), o_.tag.substr(o_.tag.find('=') + 1)});
       if (!o_.names.empty()) args.insert(args.end(), {"MATCH", o_.names[0]});
       args.insert(args.end(), {"CURSOR", cursor, "COUNT", "200"});
       Value v;
@@ -249,7 +284,10 @@ class Views {
     if (json()) {
       for (const Value* r : records) std::printf("%s\n", render_json(*r).c_str());
     } else if (records.empty()) {
-      std::fprintf(stderr, "no tasks%s\n", o_.names.empty() && o_.state.empty() && o_.queue.empty() ? " yet; `holdfast-cli run --task NAME -- PROGRAM` makes one" : " match");
+      std::fprintf(stderr, "no tasks%s\n",
+                   o_.names.empty() && o_.state.empty() && o_.queue.empty()
+                       ? " yet; `holdfast-cli run --task NAME -- PROGRAM` makes one"
+                       : " match");
     } else {
       print(runs_table(records, now_));
       if (more && cursor != "0") std::printf("... and more; --limit N shows them\n");
@@ -258,7 +296,8 @@ class Views {
   }
 
   int strange(const char* command, const Value& v) {
-    std::fprintf(stderr, "holdfast-cli: %s answered in a form this client does not know: %s", command, render_human(v).c_str());
+    std::fprintf(stderr, "holdfast-cli: %s answered in a form this client does not know: %s", command,
+                 render_human(v).c_str());
     return kExitBadData;
   }
 
@@ -276,12 +315,18 @@ class Views {
       for (const Value& c : checkpoints.items) {
         const Value* size = c.field("size");
         auto bytes = size == nullptr ? std::nullopt : size->as_int();
-        if (const auto meta = json_object(text_of(c, "meta")); meta && meta->contains("uri") && meta->contains("size"))
+        if (const auto meta = json_object(text_of(c, "meta"));
+            meta && meta->contains("uri") && meta->contains("size"))
           bytes = parse_int(meta->at("size"));  // it lies outside the server
         std::string base = text_of(c, "base");
         if (base == "0") base.clear();
-        t.rows.push_back({{text_of(c, "version")}, {text_of(c, "step")}, {age_of(c, "time", now_)},
-                          {bytes ? size_text(static_cast<uint64_t>(*bytes)) : ""}, {base}, {text_of(c, "tag")}, {text_of(c, "meta")}});
+        t.rows.push_back({{text_of(c, "version")},
+                          {text_of(c, "step")},
+                          {age_of(c, "time", now_)},
+                          {bytes ? size_text(static_cast<uint64_t>(*bytes)) : ""},
+                          {base},
+                          {text_of(c, "tag")},
+                          {text_of(c, "meta")}});
       }
       std::printf("\n");
       print(t);

@@ -1,5 +1,6 @@
-// Bytes are consumed as they come: a bulk string grows in its value while it arrives, so that a reply of a gigabyte is
-// held once. Open aggregates stand on a stack of our own; nothing here recurses over what a peer sent.
+// Bytes are consumed as they come: a bulk string grows in its value while it arrives, so that a reply of a
+// gigabyte is held once. Open aggregates stand on a stack of our own; nothing here recurses over what a peer
+// sent.
 #include "resp/reader.h"
 
 #include <algorithm>
@@ -61,7 +62,8 @@ ReplyReader::Step ReplyReader::read_header(Bytes in) {
     return bad("a type byte expected, found " + quoted(in.substr(0, 1)));
   const void* found = std::memchr(in.data(), '\n', in.size());
   if (found == nullptr) {
-    if (in.size() > limits_.line_bytes_max) return bad("a line longer than " + count_text(limits_.line_bytes_max));
+    if (in.size() > limits_.line_bytes_max)
+      return bad("a line longer than " + count_text(limits_.line_bytes_max));
     return Step::NeedMore;
   }
   const size_t newline = static_cast<size_t>(static_cast<const char*>(found) - in.data());
@@ -69,10 +71,17 @@ ReplyReader::Step ReplyReader::read_header(Bytes in) {
     return bad("line " + quoted(in.substr(0, std::min<size_t>(newline, 40))) + " does not end as it must");
   const Bytes line = in.substr(1, newline - 2);
   used_ += newline + 1;
-  if (++elements_ > limits_.elements_max) return bad("more than " + to_text(limits_.elements_max) + " elements");
+  if (++elements_ > limits_.elements_max)
+    return bad("more than " + to_text(limits_.elements_max) + " elements");
   switch (in[0]) {
-    case '$': case '!': case '=': return begin_bulk(in[0], line);
-    case '*': case '%': case '~': case '>': case '|': return begin_aggregate(in[0], line);
+    case '$':
+    case '!':
+    case '=': return begin_bulk(in[0], line);
+    case '*':
+    case '%':
+    case '~':
+    case '>':
+    case '|': return begin_aggregate(in[0], line);
     default: return scalar(in[0], line);
   }
 }
@@ -141,7 +150,9 @@ ReplyReader::Step ReplyReader::read_bulk(Bytes in) {
     ++used_;
   }
   Value v;
-  v.kind = bulk_kind_ == '$' ? Value::Kind::Bulk : bulk_kind_ == '!' ? Value::Kind::Error : Value::Kind::Verbatim;
+  v.kind = bulk_kind_ == '$'   ? Value::Kind::Bulk
+           : bulk_kind_ == '!' ? Value::Kind::Error
+                               : Value::Kind::Verbatim;
   if (bulk_kind_ == '=') {
     v.format = bulk_.substr(0, 3);
     bulk_.erase(0, 4);
@@ -160,7 +171,7 @@ ReplyReader::Step ReplyReader::begin_aggregate(char kind, Bytes line) {
     return bad("aggregate length " + quoted(line));
   if (open_.size() >= limits_.depth_max) return bad("nested deeper than " + count_text(limits_.depth_max));
   Open open{{}, pairs ? *count * 2 : *count, kind == '|'};
-  open.value.kind = kind == '%' ? Value::Kind::Map
+  open.value.kind = kind == '%'   ? Value::Kind::Map
                     : kind == '~' ? Value::Kind::Set
                     : kind == '>' ? Value::Kind::Push
                                   : Value::Kind::Array;

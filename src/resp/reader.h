@@ -1,6 +1,6 @@
-// The one reply parser: RESP2 and RESP3 into a tree of values, cut anywhere, bounded everywhere. The client reads
-// replies with it, a replica its primary's handshake.
-// Source: Redis serialization protocol specification (RESP3). Streamed lengths ("$?", "*?") are not spoken by any server.
+// The one reply parser: RESP2 and RESP3 into a tree of values, cut anywhere, bounded everywhere. The client
+// reads replies with it, a replica its primary's handshake. Source: Redis serialization protocol
+// specification (RESP3). Streamed lengths ("$?", "*?") are not spoken by any server.
 #pragma once
 #include <optional>
 #include <string>
@@ -43,8 +43,8 @@ struct Value {
   std::string as_text() const;
   /// An integer, or a string that holds one.
   std::optional<int64_t> as_int() const;
-  /// The value under `name` in a map, or in an array of name, value, name, value (RESP2's form). Null pointer: none.
-  /// Points into this value.
+  /// The value under `name` in a map, or in an array of name, value, name, value (RESP2's form). Null
+  /// pointer: none. Points into this value.
   const Value* field(Bytes name) const;
 };
 
@@ -65,8 +65,8 @@ class ReplyReader {
   };
   explicit ReplyReader(ReplyLimits limits = {}) : limits_(limits) {}
 
-  /// Reads from `in`, the unconsumed bytes. Consume `used()` bytes of it after every call, whatever the outcome.
-  /// Attributes (|) are read and dropped.
+  /// Reads from `in`, the unconsumed bytes. Consume `used()` bytes of it after every call, whatever the
+  /// outcome. Attributes (|) are read and dropped.
   Outcome next(Bytes in);
   size_t used() const { return used_; }
   /// The reply just read. Call once after Reply.
@@ -92,7 +92,7 @@ class ReplyReader {
   ReplyLimits limits_;
   std::vector<Open> open_;
   int64_t elements_ = 0;
-  char bulk_kind_ = 0;  // '$', '!' or '=' while one is under way
+  char bulk_kind_ = 0;     // '$', '!' or '=' while one is under way
   int64_t bulk_left_ = 0;  // of its content, then 2, 1 of its line end as 0, -1
   std::string bulk_;
   size_t used_ = 0;

@@ -1,8 +1,8 @@
 // The folder between wrapper and program: what a kill at any moment leaves, and what is made of it.
 #include "cli/run_folder.h"
 
-#include <catch2/catch.hpp>
 #include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include <cstdlib>
 #include <filesystem>
@@ -104,7 +104,9 @@ TEST_CASE("a damaged or hostile archive is refused") {
   t.put("a/one", "content");
   const std::string good = pack(t.path + "/a");
   int n = 0;
-  const auto refused = [&](const std::string& archive) { return !unpack_folder(archive, t.path + "/x" + std::to_string(n++)).ok(); };
+  const auto refused = [&](const std::string& archive) {
+    return !unpack_folder(archive, t.path + "/x" + std::to_string(n++)).ok();
+  };
   CHECK_FALSE(refused(good));
   for (size_t i = 0; i < 512; i += 7) {
     std::string bad = good;
@@ -129,7 +131,8 @@ TEST_CASE("checkpoints are collected oldest first; full ones coalesce to the new
   TempFolder t;
   RunFolder f(t.path + "/d", "", 1000);
   REQUIRE(f.create().ok());
-  for (const char* name : {"step-1", "step-2", "delta-3", "delta-4", "step-9", "step-10", "junk", "step-x"}) t.put(std::string("d/out/") + name, name);
+  for (const char* name : {"step-1", "step-2", "delta-3", "delta-4", "step-9", "step-10", "junk", "step-x"})
+    t.put(std::string("d/out/") + name, name);
   std::vector<std::string> order;
   for (int i = 0; i < 4; ++i) {
     const Prepared p = collected(f);
@@ -201,7 +204,8 @@ TEST_CASE("pruning leaves what is newer than all the server knows") {
   REQUIRE(f.create().ok());
   for (const char* v : {"1", "2", "3", "4"}) t.put(std::string("store/nlp/1/version-") + v + "/data", "x");
   f.prune_store("nlp#1", {2, 3});
-  CHECK((!t.has("store/nlp/1/version-1") && t.has("store/nlp/1/version-2") && t.has("store/nlp/1/version-4")));
+  CHECK(
+      (!t.has("store/nlp/1/version-1") && t.has("store/nlp/1/version-2") && t.has("store/nlp/1/version-4")));
 }
 
 TEST_CASE("a chain is restored as its base and the deltas on top") {
@@ -209,7 +213,8 @@ TEST_CASE("a chain is restored as its base and the deltas on top") {
   RunFolder f(t.path + "/d", "", 1000);
   REQUIRE(f.create().ok());
   REQUIRE(f.restore({{1, 10, "base", "{\"kind\":\"file\"}"}, {2, 11, "d1", ""}, {3, 12, "d2", "{}"}}).ok());
-  CHECK((t.get("d/checkpoint") == "base" && t.get("d/deltas/step-11") == "d1" && t.get("d/deltas/step-12") == "d2"));
+  CHECK((t.get("d/checkpoint") == "base" && t.get("d/deltas/step-11") == "d1" &&
+         t.get("d/deltas/step-12") == "d2"));
   REQUIRE(f.restore({}).ok());
   CHECK((!t.has("d/checkpoint") && !t.has("d/deltas")));
 }

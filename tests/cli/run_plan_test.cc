@@ -111,7 +111,9 @@ struct Story {
     answer(list({record({{"run", "nlp#1"}, {"token", token}, {"attempt", attempt}, {"lease_ms", "15000"}})}));
   }
   std::string command() const { return asked.empty() ? "" : asked[0]; }
-  bool asked_with(const std::string& word) const { return std::find(asked.begin(), asked.end(), word) != asked.end(); }
+  bool asked_with(const std::string& word) const {
+    return std::find(asked.begin(), asked.end(), word) != asked.end();
+  }
   /// Lets time pass to `at`, answering beats with OK.
   void pass(Millis at) {
     while (now < at) {
@@ -136,9 +138,13 @@ struct Story {
   std::vector<uint64_t> pruned;
 };
 
-Value version_of(uint64_t version, int64_t step, const std::string& payload, const std::string& meta, bool damaged = false) {
+Value version_of(uint64_t version, int64_t step, const std::string& payload, const std::string& meta,
+                 bool damaged = false) {
   const Restorable r{version, step, payload, meta};
-  return record({{"version", std::to_string(version)}, {"step", std::to_string(step)}, {"meta", meta}, {"sum", damaged ? std::string(32, '0') : sum_of(r)}});
+  return record({{"version", std::to_string(version)},
+                 {"step", std::to_string(step)},
+                 {"meta", meta},
+                 {"sum", damaged ? std::string(32, '0') : sum_of(r)}});
 }
 
 }  // namespace
@@ -238,7 +244,8 @@ TEST_CASE("a stale checkpoint is dropped and said, damage on the way is sent aga
   CHECK(s.said.find("STALE") != std::string::npos);
 }
 
-TEST_CASE("when the server goes away the program goes on, and the same checkpoint is sent on the next connection") {
+TEST_CASE(
+    "when the server goes away the program goes on, and the same checkpoint is sent on the next connection") {
   Story s;
   s.until_running();
   s.plan.on_out_changed();
@@ -396,7 +403,9 @@ TEST_CASE("PAUSE and DRAIN stop the program, CHECKPOINT asks it") {
   CHECK(s.command() == "TASK.RELEASE");
 }
 
-TEST_CASE("an unfinished run is joined, a failed one restarted from its checkpoint, a success with --once left alone") {
+TEST_CASE(
+    "an unfinished run is joined, a failed one restarted from its checkpoint, a success with --once left "
+    "alone") {
   Story s;
   s.connect();
   s.answer(record({{"run", "nlp#4"}, {"state", "DELAYED"}, {"queue", "gpu"}}));
@@ -526,7 +535,8 @@ TEST_CASE("--fallback takes the newest version that can be verified") {
   s.claim("2", "102");
   s.answer("-CHECKSUM nlp#1: version 9 does not match its sum\r\n");
   CHECK(s.asked == Arguments{"TASK.CHECKPOINTS", "nlp#1"});
-  s.answer(list({version_of(7, 70, "seven", "{}"), version_of(8, 80, "eight", "{}"), version_of(9, 90, "nine", "{}")}));
+  s.answer(list(
+      {version_of(7, 70, "seven", "{}"), version_of(8, 80, "eight", "{}"), version_of(9, 90, "nine", "{}")}));
   // The plan has not been told which one failed: it begins at the newest listed.
   while (s.command() == "TASK.RESTORE" && s.asked.back() != "8") s.answer("-CHECKSUM again\r\n");
   CHECK(s.asked == Arguments{"TASK.RESTORE", "nlp#1", "VERSION", "8"});

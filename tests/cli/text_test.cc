@@ -41,7 +41,8 @@ std::string run_error(std::vector<std::string> words) {
 }  // namespace
 
 TEST_CASE("nested replies are numbered and indented as redis-cli does it") {
-  CHECK(render_human(reply("*3\r\n:1\r\n*2\r\n$1\r\na\r\n_\r\n*0\r\n")) == "1) (integer) 1\n2) 1) \"a\"\n   2) (nil)\n3) (empty array)\n");
+  CHECK(render_human(reply("*3\r\n:1\r\n*2\r\n$1\r\na\r\n_\r\n*0\r\n")) ==
+        "1) (integer) 1\n2) 1) \"a\"\n   2) (nil)\n3) (empty array)\n");
   CHECK(render_human(reply("%1\r\n+k\r\n~1\r\n+v\r\n")) == "1# k => 1~ v\n");
   CHECK(render_human(reply("-ERR no\r\n")) == "(error) ERR no\n");
   CHECK(render_human(reply("#t\r\n")) == "(true)\n");
@@ -58,7 +59,8 @@ TEST_CASE("raw replies are bytes, one element a line") {
 }
 
 TEST_CASE("JSON is valid whatever the bytes are") {
-  CHECK(render_json(reply("%2\r\n$1\r\na\r\n*2\r\n:1\r\n_\r\n:2\r\n#f\r\n")) == "{\"a\":[1,null],\"2\":false}");
+  CHECK(render_json(reply("%2\r\n$1\r\na\r\n*2\r\n:1\r\n_\r\n:2\r\n#f\r\n")) ==
+        "{\"a\":[1,null],\"2\":false}");
   CHECK(render_json(reply("$3\r\n\xff\x01\"\r\n")) == "\"\\u00ff\\u0001\\\"\"");
   CHECK(render_json(reply(",inf\r\n")) == "\"inf\"");
   CHECK(render_json(reply("-ERR x\r\n")) == "{\"error\":\"ERR x\"}");
@@ -73,7 +75,9 @@ TEST_CASE("a flat JSON object is read, anything else is not") {
   CHECK(o->at("n") == "12");
   CHECK(o->at("deep") == R"({"b": [1, "}"]})");
   CHECK(o->at("t") == "true");
-  for (const char* bad : {"", "[]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":1} x", "{\"a\":\"\\q\"}"}) CHECK_FALSE(json_object(bad));
+  for (const char* bad :
+       {"", "[]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":1} x", "{\"a\":\"\\q\"}"})
+    CHECK_FALSE(json_object(bad));
 }
 
 TEST_CASE("a table fits the terminal by cutting its widest columns") {
@@ -82,7 +86,8 @@ TEST_CASE("a table fits the terminal by cutting its widest columns") {
   t.right = {false, false, true};
   t.rows = {{{"x"}, {std::string(60, 'y')}, {"12"}}};
   const std::string text = render_table(t, 40, false);
-  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) CHECK(text_width(Bytes(text).substr(at, end - at)) <= 40);
+  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+    CHECK(text_width(Bytes(text).substr(at, end - at)) <= 40);
   CHECK(text.find("…") != std::string::npos);
   CHECK(render_table(t, 0, false).find(std::string(60, 'y')) != std::string::npos);
 }
@@ -115,7 +120,8 @@ TEST_CASE("options stand before the command, and the command's own words are lef
   CHECK(options({"PING"}, "secret").connect.credentials.password == "secret");
   CHECK(options({"-a", "mine", "PING"}, "secret").connect.credentials.password == "mine");
   CHECK(options({"-h"}).help);
-  for (const auto& bad : std::vector<std::vector<std::string>>{{"-p", "0"}, {"-p"}, {"--nope"}, {"-x"}, {"-i", "soon", "PING"}, {"--scan", "PING"}})
+  for (const auto& bad : std::vector<std::vector<std::string>>{
+           {"-p", "0"}, {"-p"}, {"--nope"}, {"-x"}, {"-i", "soon", "PING"}, {"--scan", "PING"}})
     CHECK_FALSE(parse_options(bad, "").ok());
 }
 
@@ -139,7 +145,22 @@ TEST_CASE("URLs carry user, password, host, port and database") {
 
 TEST_CASE("run's options are read up to the program") {
   Options o;
-  o.words = {"run", "--task", "nlp", "--checkpoint-every=30s", "--backoff", "fixed,2s", "--permanent-exit-codes", "2,64", "-p", "7000", "--tag", "a=b=c", "--", "python", "--task", "x"};
+  o.words = {"run",
+             "--task",
+             "nlp",
+             "--checkpoint-every=30s",
+             "--backoff",
+             "fixed,2s",
+             "--permanent-exit-codes",
+             "2,64",
+             "-p",
+             "7000",
+             "--tag",
+             "a=b=c",
+             "--",
+             "python",
+             "--task",
+             "x"};
   const auto r = parse_run_options(o);
   REQUIRE(r.ok());
   CHECK((r->task == "nlp" && r->checkpoint_every_ms == 30000 && r->connect.addresses[0].port == 7000));
@@ -150,13 +171,17 @@ TEST_CASE("run's options are read up to the program") {
   CHECK(run_error({"run", "--", "x"}).find("--task") != std::string::npos);
   CHECK(run_error({"run", "--task", "a"}).find("program") != std::string::npos);
   CHECK(run_error({"run", "--task", "a", "--grace", "soon", "--", "x"}).find("--grace") != std::string::npos);
-  CHECK(run_error({"run", "--task", "a", "--wait", "--no-wait", "--", "x"}).find("exclude") != std::string::npos);
+  CHECK(run_error({"run", "--task", "a", "--wait", "--no-wait", "--", "x"}).find("exclude") !=
+        std::string::npos);
   CHECK(run_error({"run", "--wat", "a", "--", "x"}).find("--wat") != std::string::npos);
 }
 
 TEST_CASE("lines that carry a password stay out of the history") {
-  for (const char* line : {"AUTH x", "auth u p", "HELLO 3 AUTH u p", "CONFIG SET requirepass x", "ACL SETUSER u >p", "MIGRATE h 1 k 0 10 AUTH x", ""}) CHECK_FALSE(keep_in_history(line));
-  for (const char* line : {"GET auth", "HELLO 3", "CONFIG GET *", "SET requirepass 1"}) CHECK(keep_in_history(line));
+  for (const char* line : {"AUTH x", "auth u p", "HELLO 3 AUTH u p", "CONFIG SET requirepass x",
+                           "ACL SETUSER u >p", "MIGRATE h 1 k 0 10 AUTH x", ""})
+    CHECK_FALSE(keep_in_history(line));
+  for (const char* line : {"GET auth", "HELLO 3", "CONFIG GET *", "SET requirepass 1"})
+    CHECK(keep_in_history(line));
 }
 
 TEST_CASE("the server's docs give completion, hints and help") {
@@ -164,8 +189,10 @@ TEST_CASE("the server's docs give completion, hints and help") {
       "%2\r\n+set\r\n%3\r\n+summary\r\n+Sets a key\r\n+group\r\n+string\r\n+arguments\r\n*3\r\n"
       "%2\r\n+name\r\n+key\r\n+type\r\n+key\r\n%2\r\n+name\r\n+value\r\n+type\r\n+string\r\n"
       "%4\r\n+name\r\n+condition\r\n+type\r\n+oneof\r\n+flags\r\n*1\r\n+optional\r\n+arguments\r\n*2\r\n"
-      "%3\r\n+name\r\n+nx\r\n+type\r\n+pure-token\r\n+token\r\n+NX\r\n%3\r\n+name\r\n+xx\r\n+type\r\n+pure-token\r\n+token\r\n+XX\r\n"
-      "+client\r\n%2\r\n+summary\r\n+Clients\r\n+subcommands\r\n%1\r\n+client|list\r\n%1\r\n+summary\r\n+Lists them\r\n"));
+      "%3\r\n+name\r\n+nx\r\n+type\r\n+pure-token\r\n+token\r\n+NX\r\n%3\r\n+name\r\n+xx\r\n+type\r\n+pure-"
+      "token\r\n+token\r\n+XX\r\n"
+      "+client\r\n%2\r\n+summary\r\n+Clients\r\n+subcommands\r\n%1\r\n+client|list\r\n%1\r\n+summary\r\n+"
+      "Lists them\r\n"));
   CHECK(docs.complete("s") == std::vector<std::string>{"SET"});
   CHECK(docs.complete("client ") == std::vector<std::string>{"CLIENT LIST"});
   CHECK(docs.hint({"set"}) == "key value [NX | XX]");

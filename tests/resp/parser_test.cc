@@ -45,7 +45,8 @@ TEST_CASE("pipelined requests are taken one by one, arrays and inline mixed") {
   std::string in = command({"PING"}) + "SET k 'a b'\r\n\r\n" + command({"GET", "k"}) + "*0\r\n";
   resp::RequestParser parser;
   std::vector<Bytes> args;
-  const Outcome expected[] = {Outcome::Request, Outcome::Request, Outcome::Empty, Outcome::Request, Outcome::Empty};
+  const Outcome expected[] = {Outcome::Request, Outcome::Request, Outcome::Empty, Outcome::Request,
+                              Outcome::Empty};
   for (const Outcome outcome : expected) {
     REQUIRE(parser.next(in, args, {}) == outcome);
     if (parser.was_inline() && outcome == Outcome::Request) CHECK(args[2] == "a b");
@@ -98,7 +99,8 @@ TEST_CASE("before AUTH a request is ten arguments of 16 KiB at most") {
   CHECK(error_of("*1\r\n$16385\r\n", limits) == "Protocol error: unauthenticated bulk length");
 }
 
-TEST_CASE("a request whose strings end with other bytes than a line end is taken, but not as canonical text") {
+TEST_CASE(
+    "a request whose strings end with other bytes than a line end is taken, but not as canonical text") {
   resp::RequestParser parser;
   std::vector<Bytes> args;
   const Bytes odd = "*3\r\n$3\r\nSET\r\n$1\r\nkXX$1\r\nv\r\n";

@@ -35,8 +35,10 @@ std::string dump(const Value& v) {
 }
 
 const char* kEverything =
-    "*12\r\n+fine\r\n-ERR no\r\n:-42\r\n$5\r\na\r\nbc\r\n_\r\n#t\r\n,3.25\r\n(123456789012345678901234567890\r\n"
-    "=8\r\ntxt:text\r\n%1\r\n$1\r\nk\r\n~2\r\n:1\r\n:2\r\n*0\r\n|1\r\n+ttl\r\n:9\r\n*2\r\n$-1\r\n!7\r\nBAD one\r\n";
+    "*12\r\n+fine\r\n-ERR "
+    "no\r\n:-42\r\n$5\r\na\r\nbc\r\n_\r\n#t\r\n,3.25\r\n(123456789012345678901234567890\r\n"
+    "=8\r\ntxt:text\r\n%1\r\n$1\r\nk\r\n~2\r\n:1\r\n:2\r\n*0\r\n|1\r\n+ttl\r\n:9\r\n*2\r\n$-1\r\n!7\r\nBAD "
+    "one\r\n";
 
 }  // namespace
 
