@@ -92,6 +92,8 @@ help:
 	@echo '                   (make run PORT=7000 for another port; ARGS="--appendfsync always" for other options)'
 	@echo 'make test          the short checks, ten minutes at most'
 	@echo 'make test-long     the rest: many seeds, planted bugs, fuzzers, kills, real clients; half an hour'
+	@echo 'make demo          a real job, killed again and again, ends with the right result (ARGS=--short, --json)'
+	@echo 'make bench         speed, durability, memory and snapshots beside redis-server (ARGS=--quick, --json)'
 	@echo 'make unit          unit tests only; build/tests/<room>-test for one room'
 	@echo 'make fuzz          fuzz every reader of foreign bytes (SECONDS_EACH=60)'
 	@echo 'make sanitize      unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -102,6 +104,16 @@ run:
 	@deps/install.sh run
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@exec $(BIN)/holdfast-server conf/server.toml $(if $(PORT),--port $(PORT)) $(ARGS)
+
+demo:
+	@deps/install.sh run
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@exec /usr/bin/python3 utils/demo/run.py $(ARGS)
+bench:
+	@deps/install.sh bench
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@exec /usr/bin/python3 utils/bench/run.py $(ARGS)
+.PHONY: demo bench
 
 FORMATTED = $(wildcard src/*/*.h src/*/*.cc tests/*.cc tests/*/*.h tests/*/*.cc)
 format:

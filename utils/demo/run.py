@@ -335,13 +335,14 @@ class Demo:
     def report(self, calm, held, lost):
         read = lambda run: open(run.out, 'rb').read() if os.path.exists(run.out) else None
         equal = held.finished and read(held) is not None and read(held) == read(calm)
-        back = [k.work_again for k in held.kills if k.work_again is not None]
+        # A dead server alone does not stop the job: counting those zeros would flatter.
+        back = [k.work_again for k in held.kills if k.victims and k.work_again is not None]
         figures = {
             'seed': self.seed, 'files': sum(1 for _ in open(self.files)), 'units': self.units, 'result_equal': equal,
             'undisturbed': {'seconds': round(calm.seconds, 3), 'units_begun': calm.tally.begun},
             'holdfast': self.figures(held, calm),
             'kills_by_kind': {kind: self.kind_figures([k for k in held.kills if k.kind == kind]) for kind in KINDS},
-            'work_again_seconds': {'median': median(back), 'worst': max(back, default=None)},
+            'work_again_seconds_when_the_job_was_stopped': {'median': median(back), 'worst': max(back, default=None)},
         }
         if lost:
             figures['without_holdfast'] = self.figures(lost, calm)
@@ -395,13 +396,14 @@ class Demo:
         for kind, k in f['kills_by_kind'].items():
             print(line([kind, str(k['kills']), pair(k['work_again_median'], k['work_again_worst']),
                         pair(k['server_again_median'], k['server_again_worst'])]))
-        w = f['work_again_seconds']
-        print(line(['any', str(h['kills']), pair(w['median'], w['worst']), '']))
+        w = f['work_again_seconds_when_the_job_was_stopped']
+        stopped = sum(bool(k.victims) for k in held.kills)
+        print(line(['the job', str(stopped), pair(w['median'], w['worst']), '']))
         print()
         for text, kept in (
                 ('the result equals that of the undisturbed run', f['result_equal']),
                 (f'work repeated {h["repeated_share"] * 100:.2f} %, promised: under 2 %', h['repeated_share'] < 0.02),
-                (f'working again after {seconds(w["median"])} (median), promised: under 1 s', (w['median'] or 9) < 1),
+                (f'working again {seconds(w["median"])} (median) after a kill that stopped the job, promised: under 1 s', (w['median'] or 9) < 1),
                 (f'wall time {h["times_undisturbed"]:.2f} x undisturbed, promised: 1.3 x at most', h['times_undisturbed'] <= 1.3)):
             if self.a.short and 'wall time' in text:
                 continue  # six deaths in eight seconds are not what that is about
