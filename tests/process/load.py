@@ -76,6 +76,8 @@ class Writer:
             lambda: ('HSET', key('h'), f'f{r.randrange(300)}'.encode(), mark, b'last', mark),
             lambda: ('HDEL', key('h'), f'f{r.randrange(300)}'.encode()),
         ]
+        if r.random() < 0.003:  # past the size of a frame's block, and of what a turn reads at once
+            return [('SET', key('s'), mark + b'L' * r.choice((70000, 400000)))]
         if r.random() < 0.1:
             return [r.choice(single)() for _ in range(r.randrange(2, 5))]
         return [r.choice(single)()]
