@@ -9,7 +9,7 @@ const char* const kHelp =
     R"(holdfast-cli: talk to Holdfast, or to any server that speaks Redis's protocol
 
   holdfast-cli [options] COMMAND [argument ...]     run one command
-  holdfast-cli [options]                            a prompt; without a terminal: one command a line from stdin
+  holdfast-cli [options]                            a prompt; no terminal: a command a line from stdin
   holdfast-cli [options] --pipe < file              send a file of protocol text as it is, count the answers
   holdfast-cli [options] --scan [--pattern p]       print every key that matches
   holdfast-cli task ls|show|runs|events [...]       look at tasks               (holdfast-cli task --help)
@@ -39,8 +39,8 @@ How
   --pattern GLOB     with --scan: keys that match;   --type NAME: of one type
   --help, --version
 
-Exit codes: 0 done; 1 the server answered an error; 2 the command line is wrong; 65 bad data; 69 no server there;
-75 try later (loading, busy, or held by another worker)
+Exit codes: 0 done; 1 the server answered an error; 2 the command line is wrong; 65 bad data; 69
+no server there; 75 try later (loading, busy, or held by another worker)
 )";
 
 namespace {

@@ -12,21 +12,23 @@ const char* const kRunHelp =
 
   holdfast-cli run --task NAME [options] -- PROGRAM [argument ...]
 
-Submits a run of the task NAME (or joins the unfinished one, or restarts a failed one from its last checkpoint), claims
-it, and runs PROGRAM. Run the same command again after any crash: it goes on from the last checkpoint.
+Submits a run of the task NAME (or joins the unfinished one, or restarts a failed one from its
+last checkpoint), claims it, and runs PROGRAM. Run the same command again after any crash: it
+goes on from the last checkpoint.
 
-Checkpoints: the program finds the last one at $HOLDFAST_DIR/checkpoint (a file or a folder; not there at first). To
-save one it writes under $HOLDFAST_DIR/tmp and renames to $HOLDFAST_DIR/out/step-N, N rising. From a shell:
-`holdfast-cli checkpoint FILE --step N`; from Python: utils/python/holdfast.py. A change on top of the last one may be
-saved as out/delta-N; it comes back in $HOLDFAST_DIR/deltas/step-N.
-It may write "done total note" to $HOLDFAST_DIR/progress, and make $HOLDFAST_DIR/finished to say that it is done even
-though a signal came. It sees HOLDFAST_RUN, HOLDFAST_TOKEN, HOLDFAST_ATTEMPT, HOLDFAST_STEP, HOLDFAST_RESOURCES and
-HOLDFAST_DIR. On a terminal its stdin is empty.
+Checkpoints: the program finds the last one at $HOLDFAST_DIR/checkpoint (a file or a folder; not
+there at first). To save one it writes under $HOLDFAST_DIR/tmp and renames to
+$HOLDFAST_DIR/out/step-N, N rising. From a shell: `holdfast-cli checkpoint FILE --step N`; from
+Python: utils/python/holdfast.py. A change on top of the last one may be saved as out/delta-N;
+it comes back in $HOLDFAST_DIR/deltas/step-N. It may write "done total note" to
+$HOLDFAST_DIR/progress, and make $HOLDFAST_DIR/finished to say that it is done even though a
+signal came. It sees HOLDFAST_RUN, HOLDFAST_TOKEN, HOLDFAST_ATTEMPT, HOLDFAST_STEP,
+HOLDFAST_RESOURCES and HOLDFAST_DIR. On a terminal its stdin is empty.
 
   --task NAME               the task (512 bytes at most)
   --queue Q                 queue it is counted under (default)
   --dir DIR                 working folder (~/.local/state/holdfast/<server>/<task>)
-  --store DIR               keep checkpoints above 1 MiB here, on a disk that outlives this machine (<dir>/store)
+  --store DIR               keep checkpoints above 1 MiB here, on a shared disk (<dir>/store)
   --checkpoint-every SPAN   ask the program for a checkpoint with SIGUSR1 (if it handles that signal)
   --fresh                   start over instead of going on
   --once                    after a success: do nothing, exit 0
@@ -38,13 +40,14 @@ HOLDFAST_DIR. On a terminal its stdin is empty.
   --retries N --backoff KIND,BASE,CAP --lease SPAN --timeout SPAN --priority N --tag K=V ... --trace ID
                             of the run, when this command submits it; KIND is exponential, fixed or none
   --worker ID               who we are (host name and a number made from machine and folder)
-  --servers LIST            host:port,host:port ...: all that may be the server (also -h -p -s -u -a --user -n)
+  --servers LIST            host:port,host:port ...: every address it may have (also -h -p -s -u -a)
   --quiet                   no messages, no progress
 
-Spans: 500ms, 30s, 5m, 2h. Ends: exit code 0 is success; 75 gives the run back; others are failures and are tried again
-until the retries are used up. A signal (Ctrl-C, TERM, HUP) is passed on and the run given back; a second Ctrl-C kills.
-Exit codes: the program's own (128 + signal when it was killed), 65 checkpoint unusable, 69 no server, 75 held elsewhere,
-given back or taken over, 1 refused or cancelled, 2 usage.
+Spans: 500ms, 30s, 5m, 2h. Ends: exit code 0 is success; 75 gives the run back; others are
+failures and are tried again until the retries are used up. A signal (Ctrl-C, TERM, HUP) is
+passed on and the run given back; a second Ctrl-C kills. Exit codes: the program's own (128 +
+signal when it was killed), 65 checkpoint unusable, 69 no server, 75 held elsewhere, given back
+or taken over, 1 refused or cancelled, 2 usage.
 )";
 
 const char* const kCheckpointHelp =
@@ -52,8 +55,9 @@ const char* const kCheckpointHelp =
 
   holdfast-cli checkpoint FILE|FOLDER --step N [--delta] [--sync]
 
-Copies FILE (or FOLDER) and hands it to the wrapper, which sends it. Returns when the copy is on disk; with --sync when
-the server has acknowledged it. --delta: a change on top of the last checkpoint. Outside a run: exit 2.
+Copies FILE (or FOLDER) and hands it to the wrapper, which sends it. Returns when the copy is on
+disk; with --sync when the server has acknowledged it. --delta: a change on top of the last
+checkpoint. Outside a run: exit 2.
 )";
 
 namespace {

@@ -30,8 +30,9 @@ const char* const kTaskHelp =
   holdfast-cli task runs TASK           the runs of one task
   holdfast-cli task events TASK[#RUN] [--count N]   what happened to a run (the last 50)
 
-With --json every answer is printed as the server gave it. Options of the connection (-h, -p, -u ...) may stand before
-`task` or behind it. States: BLOCKED DELAYED PENDING RUNNING PAUSED SUCCESS FAILED CANCELLED.
+With --json every answer is printed as the server gave it. Options of the connection (-h, -p, -u
+...) may stand before `task` or behind it. States: BLOCKED DELAYED PENDING RUNNING PAUSED
+SUCCESS FAILED CANCELLED.
 )";
 
 int64_t wall_ms() {
