@@ -96,7 +96,10 @@ Status Recovery::collect_segments(const std::vector<std::string>& names) {
     const auto listed = [&](const File& file) { return file.ref.first == *first; };
     if (std::any_of(segments_.begin(), segments_.end(), listed)) continue;
     if (!segments_.empty() && *first < segments_.front().ref.first) {
-      notes_.push_back(name + " is older than the log in MANIFEST and is ignored; it can be deleted");
+      // MANIFEST is replaced first and the files go later: a crash came between. (An older MANIFEST would list
+      // more of the past, not less.)
+      notes_.push_back(name + " was trimmed off the log before the server stopped; it is removed");
+      repair_.push_back({.kind = FileStep::Kind::Remove, .name = name});
       continue;
     }
     if (const Status status = set_aside(name); !status) return status;

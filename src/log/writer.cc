@@ -272,10 +272,15 @@ void Writer::set_snapshots(std::vector<SnapshotNote> snapshots) {
 }
 
 void Writer::trim_to(LogOffset from) {
+  trim_from_ = from;
+  trim();
+}
+
+void Writer::trim() {
   auto& segments = manifest_.segments;
   size_t n = 0;
   while (n + 1 < segments.size() && current_ && segments[n].first < current_->first &&
-         segments[n + 1].first <= from)
+         segments[n + 1].first <= trim_from_)
     unlisted_.push_back(segment_name(segments[n++].first));
   if (n == 0) return;
   segments.erase(segments.begin(), segments.begin() + static_cast<ptrdiff_t>(n));
@@ -311,6 +316,7 @@ WriterEvent Writer::batch_written() {
   Batch& batch = batches_.front();
   written_ = batch.end;
   current_ = batch.segment;
+  if (batch.opens) trim();
   unwritten_ -= batch.frames.size();
   if (batch.frames.capacity() <= spare_bytes_max) spare_ = std::move(batch.frames);
   batches_.pop_front();

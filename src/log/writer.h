@@ -17,6 +17,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
@@ -142,6 +143,16 @@ class Writer {
   /// Snapshots for MANIFEST (whole list); written with the next job.
   void set_snapshots(std::vector<SnapshotNote> snapshots);
 
+  // ---- trimming ---------------------------------------------------------------------------------
+  /// The log is not needed below `from`: segments that lie wholly below leave MANIFEST with the next job. The
+  /// one being written stays until it is closed.
+  void trim_to(LogOffset from);
+  /// Files of segments that MANIFEST on disk does not list any more: the caller removes them, on any lane.
+  std::vector<std::string> take_dropped() { return std::exchange(dropped_, {}); }
+  LogOffset begin() const { return manifest_.segments.empty() ? end_ : manifest_.segments.front().first; }
+  /// The next append begins a new segment, so that a trim to this offset leaves nothing of what came before.
+  void roll() { roll_due_ = true; }
+
  private:
   /// Sealed frames that go to one place of one segment.
   struct Batch {
@@ -157,7 +168,9 @@ class Writer {
   void open_segment(const FrameInput& input);
   Batch& gathering();
   void seal(const FrameInput& input, Bytes content, bool more, uint64_t visible_end);
+  void trim();
   FileJob new_job(InFlight what);
+  void add_manifest(std::vector<FileStep>& steps);
   void add_opening_steps(const Batch& batch, std::vector<FileStep>& steps);
   FileJob batch_job(bool want_sync);
   FileJob cut_job();
@@ -170,6 +183,11 @@ class Writer {
   Prng salts_;
   Manifest manifest_;            ///< a segment enters when the job that creates it is planned
   bool manifest_dirty_ = false;  ///< the file says less than manifest_
+  std::vector<std::string> unlisted_;  ///< out of manifest_, perhaps still in the file
+  size_t unlisting_ = 0;               ///< so many of them leave it with the job on Lane::Log
+  std::vector<std::string> dropped_;   ///< out of the file
+  LogOffset trim_from_;
+  bool roll_due_ = false;
   LogOffset end_, written_, synced_;
   uint64_t visible_end_, last_sum_;
   WallMs wall_ms_;
