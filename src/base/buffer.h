@@ -44,6 +44,7 @@ class Buffer {
   }
 
   void append(Bytes b) {
+    if (b.empty()) return;  // memcpy may not see a null pointer, even for nothing
     std::memcpy(reserve(b.size()), b.data(), b.size());
     end_ += b.size();
   }
