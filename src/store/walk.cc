@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "store/inside.h"
+#include "base/planted.h"
 
 namespace hf::store {
 namespace {
@@ -46,7 +47,7 @@ void Store::Inside::hand_over_old(Database& database, Entry& entry) {
     // A walk that began after this database was flushed has no part of it.
     if (const Walk::Part* part = walk->part_of(database)) hand_over_to(*walk, part->index, entry);
   }
-  Layout::set_generation(entry, newest_byte());
+  if (!planted(Bug::GenerationKept)) Layout::set_generation(entry, newest_byte());
 }
 
 Walk& Store::Inside::begin_walk(WalkConsumer& consumer) {

@@ -52,6 +52,7 @@ enum class Fault : uint8_t {
   PolicyChanged,
   WritesRefused,
   KeyExpired,
+  LargeValue,
   // workers
   WorkerCrashed,
   WorkerPaused,
@@ -112,6 +113,7 @@ constexpr std::array<FaultName, fault_count> fault_names = {{
     {Fault::PolicyChanged, "appendfsync changed"},
     {Fault::WritesRefused, "writes refused"},
     {Fault::KeyExpired, "key expired"},
+    {Fault::LargeValue, "change of a large value"},
     {Fault::WorkerCrashed, "worker crashed"},
     {Fault::WorkerPaused, "worker paused past its lease"},
     {Fault::CommandRepeated, "task command repeated"},

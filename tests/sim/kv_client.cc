@@ -115,6 +115,7 @@ Request KvClient::shared_command() {
   const std::string counter = "n" + std::to_string(prng.below(4));
   const auto field = [&] { return "f" + std::to_string(prng.below(12)); };
   auto& a = request.args;
+  if (world_.large_values() && prng.chance(1, 25)) return large_command();
   switch (prng.below(26)) {
     case 0:
     case 1:
@@ -147,6 +148,27 @@ Request KvClient::shared_command() {
       if (prng.chance(1, 4)) a = {"HGETALL", hash};
       else if (prng.chance(1, 4)) a = {"MGET", key, shared_key(), counter};
       else a = {"GET", key};
+  }
+  return request;
+}
+
+/// Strings and hashes beyond the 64 KiB that a walk takes at once.
+Request KvClient::large_command() {
+  Prng& prng = world_.prng();
+  world_.count(Fault::LargeValue);
+  Request request;
+  request.kind = SharedWrite;
+  request.b = Always;
+  const std::string piece(static_cast<size_t>(prng.between(1, 12'000)), static_cast<char>('a' + prng.below(26)));
+  const std::string key = "big" + std::to_string(prng.below(2));
+  const std::string hash = "bigh" + std::to_string(prng.below(2));
+  switch (prng.below(8)) {
+    case 0:
+    case 1: request.args = {"SETRANGE", key, std::to_string(prng.below(200'000)), piece}; break;
+    case 2: request.args = {"APPEND", key, piece}; break;
+    case 3: request.b = WhenPositive, request.args = {"DEL", prng.chance(1, 2) ? key : hash}; break;
+    case 4: request.b = WhenPositive, request.args = {"HDEL", hash, "f" + std::to_string(prng.below(30))}; break;
+    default: request.args = {"HSET", hash, "f" + std::to_string(prng.below(30)), piece};
   }
   return request;
 }

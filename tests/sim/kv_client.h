@@ -40,6 +40,7 @@ class KvClient final : public Actor {
   Request write_register(size_t index);
   Request read_register(size_t index);
   Request shared_command();
+  Request large_command();
   void add_transaction(std::vector<Request>& out);
   void wrote(Request& request, bool certain);
   void wrote_one(size_t index, const Value& value, uint64_t log_end, bool certain);

@@ -24,7 +24,7 @@ class World::Operator final : public Actor {
     Prng& prng = world_.prng();
     if (world_.winding_down()) return;
     if (link_ == nullptr) link_ = world_.connect(*this);
-    if (link_ != nullptr) {
+    if (link_ != nullptr && !said_goodbye_) {
       std::vector<Request> out(1);
       Request& request = out[0];
       switch (prng.below(40) == 0 ? 8 : prng.below(8)) {
@@ -32,7 +32,7 @@ class World::Operator final : public Actor {
           constexpr const char* modes[] = {"SAVE", "NOSAVE", "NOW"};
           request.args = {"SHUTDOWN", modes[prng.below(3)]};
           request.kind = shutdown_kind;
-          request.blocks = true;
+          request.blocks = said_goodbye_ = true;  // it is answered only when it fails
           break;
         }
         case 0:
@@ -57,16 +57,23 @@ class World::Operator final : public Actor {
     wake_in(prng.between(20 * ms, 500 * ms));
   }
   void left(Request& request, const resp::Value& value) override {
-    if (request.kind == shutdown_kind) world_.shutdown_refused();
+    if (request.kind == shutdown_kind) {
+      world_.shutdown_refused();
+      said_goodbye_ = false;
+    }
     if (request.kind != policy_kind) return;
     if (value.is_error()) return world_.policy_stays();
     world_.policy_is(request.a == 1);
   }
   void reply(Request&, resp::Value&) override {}
-  void lost(std::deque<Request>&) override { link_ = nullptr; }
+  void lost(std::deque<Request>&) override {
+    link_ = nullptr;
+    said_goodbye_ = false;
+  }
 
  private:
   Link* link_ = nullptr;
+  bool said_goodbye_ = false;
 };
 
 World::World(WorldOptions options)
@@ -79,6 +86,7 @@ World::World(WorldOptions options)
   };
   disk_.after_step = [this] { effect_done(); };
   disk_.on_renamed = [this](const std::string& name) { check_snapshot(name); };
+  large_values_ = prng_.chance(1, 10);
   wall_base_ms_ = 1'700'000'000'000 + prng_.between(0, 1'000'000'000);
 }
 

@@ -22,7 +22,8 @@ void TaskBook::submitted(const std::string& unique, const std::string& run) {
   runs_.try_emplace(run);
 }
 
-void TaskBook::claimed(const std::string& name, uint64_t token, const std::string& who, uint64_t turn) {
+void TaskBook::claimed(const std::string& name, uint64_t token, const std::string& who, uint64_t turn,
+                       bool repeated) {
   if (life_ != world_.life()) {
     life_ = world_.life();
     highest_before_ = highest_;
@@ -32,7 +33,8 @@ void TaskBook::claimed(const std::string& name, uint64_t token, const std::strin
   const auto [it, fresh] = holders_.try_emplace(token, holder);
   world_.check(it->second == holder, [&] { return "token " + std::to_string(token) + " was given for " + it->second + ", then for " + holder; });
   if (!fresh) return;  // asked twice
-  world_.check(token > highest_before_, [&] {
+  // The repetition of a claim whose answer was lost may bring a lease from before the restart.
+  world_.check(token > highest_before_ || repeated, [&] {
     return with_token(name, token) + " does not rise above " + std::to_string(highest_before_) + " of an earlier start";
   });
   highest_ = std::max(highest_, token);

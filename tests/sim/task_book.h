@@ -29,7 +29,7 @@ class TaskBook {
 
   void submitted(const std::string& unique, const std::string& run);
   /// `turn`: executed in this one at the latest.
-  void claimed(const std::string& run, uint64_t token, const std::string& who, uint64_t turn);
+  void claimed(const std::string& run, uint64_t token, const std::string& who, uint64_t turn, bool repeated);
   /// The server took the token for good in this turn.
   void accepted(const std::string& run, uint64_t token, uint64_t turn);
   /// An attempt's end was acknowledged; `state` when that made the run final.

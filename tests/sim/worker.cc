@@ -92,7 +92,7 @@ class Worker final : public OneByOne {
           const resp::Value* retries = record.field("retry_count");
           if (retries != nullptr && retries->integer > 0) world_.count(Fault::LeaseLost);
           book_.claimed(record.field("run")->text, std::stoull(record.field("token")->text), request.text,
-                        request.blocks ? world_.turn() : request.turn);
+                        request.blocks ? world_.turn() : request.turn, request.b == 1);
         }
         if (!value.items.empty() && request.b == 0 && !request.blocks) world_.promise(request.log_end, true);
         return;

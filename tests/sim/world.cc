@@ -82,6 +82,8 @@ void World::start_node() {
   mono_base_us_ = prng_.between(0, 1'000'000'000) - now_us_;
   trace([&] { return "node starts, life " + std::to_string(life_); });
   node_ = std::make_unique<node::ServerNode>(std::move(setup));
+  // A start is a thing to crash in as well.
+  if (!winding_down_ && life_ > 0 && prng_.chance(1, 4)) fuse(static_cast<uint64_t>(prng_.between(1, 14)), prng_.chance(1, 2));
   schedule_turn(0);
 }
 
@@ -175,7 +177,7 @@ bool World::effect_done() {
 void World::carry_out(node::Effects& effects) {
   for (const node::LogLine& line : effects.lines) {
     trace([&] { return "node says: " + line.text; });
-    if (line.text.find("tail was torn") != std::string::npos) count(Fault::TornTailCut);
+    if (line.text.find("a torn tail of") != std::string::npos) count(Fault::TornTailCut);
     if (line.text.starts_with("Loaded snapshot")) count(Fault::SnapshotLoaded);
     if (line.text.starts_with("The snapshot failed")) count(Fault::SnapshotFailed);
   }
@@ -215,6 +217,9 @@ void World::carry_out(node::Effects& effects) {
 
 void World::node_exited(int code) {
   trace([&] { return "node exits with " + std::to_string(code); });
+  for (const auto& link : links_)
+    for (const Request& request : link->waiting)
+      trace([&] { return "  unanswered: " + request.args[0] + " executed in turn " + std::to_string(request.turn) + ", now is " + std::to_string(turns_); });
   const bool disk_failed = disk_.failures() > disk_failures_at_start_;
   if (code == 0) {
     check(shutting_down_, [] { return std::string("exit 0 that nobody asked for"); });

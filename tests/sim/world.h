@@ -136,6 +136,8 @@ class World final : public Agenda, private node::Host {
   void wake(Actor& actor, int64_t delay_us);
   /// No new work: what is begun is brought to its end.
   bool winding_down() const { return winding_down_; }
+  /// This life has values that snapshots take in pieces.
+  bool large_values() const { return large_values_; }
   Oracle& oracle() { return oracle_; }
   /// A number for a value that no other write will have.
   uint64_t next_value() {
@@ -237,7 +239,7 @@ class World final : public Agenda, private node::Host {
   // bad luck
   uint64_t fuse_ = 0;
   bool fuse_power_ = false;
-  bool winding_down_ = false, expect_refusal_ = false, refused_ = false;
+  bool winding_down_ = false, large_values_ = false, expect_refusal_ = false, refused_ = false;
   int64_t segment_bytes_ = 0, paused_until_ = 0;
 };
 
