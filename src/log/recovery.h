@@ -155,7 +155,7 @@ class Recovery {
   Phase judge_end(const std::string& why, uint64_t byte);
   Phase cut(const std::string& why);
   Phase finish(std::optional<TornTail> torn);
-  Status add_rescue_steps(const TornTail& torn);
+  Status add_rescue_steps(TornTail& torn);
   void raise_floor(LogOffset durable, const std::string& source);
   ResumePoint resume_point();
   std::string rescue_name(const std::string& name, uint64_t byte) const;

@@ -72,6 +72,7 @@ Recovery::Phase Recovery::cut(const std::string& why) {
   const uint64_t size = reader_->size();
   TornTail torn{reader_->name(), good_.byte, size - good_.byte, good_.offset, why};
   if (const Status status = add_rescue_steps(torn); !status) return refuse(status.error().message);
+  if (torn.bytes == 0) return finish({});
   return finish(std::move(torn));
 }
 
@@ -79,12 +80,11 @@ std::string Recovery::rescue_name(const std::string& name, uint64_t byte) const 
   return "rescue/" + std::to_string(options_.wall_ms) + "-" + name + "-from-" + std::to_string(byte);
 }
 
-/// The tail is safe under its new name before it goes from the old.
-Status Recovery::add_rescue_steps(const TornTail& torn) {
+/// The tail is safe under its new name before it goes from the old. Zeros at its end are no one's data (the
+/// writer's ahead of its frames, or those of a file that grew in a power cut): they are not kept, and `torn.bytes`
+/// is without them.
+Status Recovery::add_rescue_steps(TornTail& torn) {
   using Kind = FileStep::Kind;
-  // Zeros are no one's data: files that grew in a power cut end in them.
-  SegmentReader tail(files_, torn.segment, options_.read_bytes);
-  bool only_zeros = true;
   const std::string copy = rescue_name(torn.segment, torn.byte);
   std::vector<FileStep> copying;
   for (uint64_t at = 0; at < torn.bytes;) {
@@ -94,12 +94,18 @@ Status Recovery::add_rescue_steps(const TornTail& torn) {
       return Error{
           "log segment " + torn.segment + ", byte " + std::to_string(torn.byte + at) +
           ": the torn tail can't be saved: " + (bytes ? "the file became shorter" : bytes.error().message)};
-    only_zeros = only_zeros && bytes->find_first_not_of('\0') == std::string::npos;
     const uint64_t here = at;
     at += bytes->size();
     copying.push_back({.kind = Kind::Write, .name = copy, .offset = here, .bytes = std::move(*bytes)});
   }
-  if (!only_zeros) {
+  while (!copying.empty()) {
+    std::string& last = copying.back().bytes;
+    last.resize(last.find_last_not_of('\0') + 1);
+    if (!last.empty()) break;
+    copying.pop_back();
+  }
+  torn.bytes = copying.empty() ? 0 : copying.back().offset + copying.back().bytes.size();
+  if (torn.bytes > 0) {
     repair_.push_back({.kind = Kind::MakeDir, .name = "rescue"});
     for (FileStep& step : copying) repair_.push_back(std::move(step));
     repair_.push_back({.kind = Kind::Sync, .name = copy});
@@ -108,10 +114,11 @@ Status Recovery::add_rescue_steps(const TornTail& torn) {
   }
   repair_.push_back({.kind = Kind::Truncate, .name = torn.segment, .offset = torn.byte});
   repair_.push_back({.kind = Kind::Sync, .name = torn.segment});
+  if (torn.bytes == 0) return ok();
   notes_.push_back("log segment " + torn.segment + ", byte " + std::to_string(torn.byte) + " (" +
                    at_offset(torn.offset) + "): " + torn.why + "; a torn tail of " +
-                   std::to_string(torn.bytes) + " bytes, none of it known to have " + "been synced, is cut" +
-                   (only_zeros ? "" : " and kept as " + copy));
+                   std::to_string(torn.bytes) +
+                   " bytes, none of it known to have been synced, is cut and kept as " + copy);
   return ok();
 }
 

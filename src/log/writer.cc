@@ -48,6 +48,7 @@ Writer::Writer(WriterOptions options, ResumePoint from)
     HF_CHECK(!manifest_.segments.empty());
     sealing_ = manifest_.segments.back();
     current_ = sealing_;
+    current_bytes_ = from.segment_bytes;
   }
 }
 
@@ -170,7 +171,10 @@ std::optional<FileJob> Writer::next_job(bool want_sync) {
     may_try_ = false;
     if (cut_due_) return cut_job();
   }
-  if (!batches_.empty()) return batch_job(want_sync);
+  if (!batches_.empty()) {
+    if (ahead_in_the_way(batches_.front())) return {};
+    return batch_job(want_sync);
+  }
   if (manifest_dirty_) {
     FileJob job = new_job(InFlight::Manifest);
     job_name_ = manifest_name;
@@ -191,7 +195,10 @@ std::optional<FileJob> Writer::next_job(bool want_sync) {
 /// MANIFEST is on disk before the first frame: so only the last listed segment can be torn, and an unlisted
 /// one holds no frame.
 void Writer::add_opening_steps(const Batch& batch, std::vector<FileStep>& steps) {
-  if (current_) steps.push_back({.kind = Kind::Sync, .name = segment_name(current_->first)});
+  if (current_) {
+    add_length_step(steps);
+    steps.push_back({.kind = Kind::Sync, .name = segment_name(current_->first)});
+  }
   steps.push_back({.kind = Kind::Write, .name = job_name_, .bytes = batch.header});
   steps.push_back({.kind = Kind::Sync, .name = job_name_});
   steps.push_back({.kind = Kind::SyncDir});
@@ -253,12 +260,60 @@ std::optional<FileJob> Writer::sync_job() {
   return job;
 }
 
-bool Writer::idle() const { return batches_.empty() && in_flight_ == InFlight::Nothing && sync_id_ == 0; }
+bool Writer::idle() const {
+  return batches_.empty() && in_flight_ == InFlight::Nothing && sync_id_ == 0 && ahead_id_ == 0;
+}
+
+// ---- zeros ahead --------------------------------------------------------------------------------
+
+std::optional<FileJob> Writer::ahead_job() {
+  if (health_ != Health::Good || ahead_id_ != 0 || ahead_off_ || options_.ahead_bytes == 0) return {};
+  if (!current_ || sealing_ != *current_ || in_flight_ == InFlight::Shutdown) return {};
+  if (allocated_ >= sealing_bytes_ + options_.ahead_bytes / 2) return {};
+  ahead_from_ = std::max(allocated_, sealing_bytes_);
+  ahead_to_ = std::min(ahead_from_ + options_.ahead_bytes, options_.segment_bytes);
+  if (ahead_to_ <= ahead_from_) return {};
+  ahead_id_ = next_id_++;
+  FileJob job{.id = ahead_id_, .lane = Lane::Sync};
+  const std::string name = segment_name(current_->first);
+  job.steps.push_back({.kind = Kind::Write,
+                       .name = name,
+                       .offset = ahead_from_,
+                       .bytes = std::string(ahead_to_ - ahead_from_, '\0')});
+  job.steps.push_back({.kind = Kind::Sync, .name = name});
+  return job;
+}
+
+/// Two lanes must not write to the same bytes, and a closed segment must not grow.
+bool Writer::ahead_in_the_way(const Batch& batch) const {
+  return ahead_id_ != 0 && (batch.opens || batch.at + batch.frames.size() > ahead_from_);
+}
+
+/// A log at rest ends with its last frame.
+void Writer::add_length_step(std::vector<FileStep>& steps) const {
+  if (allocated_ <= current_bytes_) return;
+  steps.push_back(
+      {.kind = Kind::Truncate, .name = segment_name(current_->first), .offset = current_bytes_});
+}
+
+WriterEvent Writer::ahead_done(const FileJobDone& done) {
+  ahead_id_ = 0;
+  if (health_ == Health::Dead) return WriterEvent::Died;
+  // The system tells of a page it could not write only once: another sync of this file might not hear of it.
+  if (!done.ok && is_sync(done.failed_kind)) return die(done);
+  if (done.ok) allocated_ = std::max(allocated_, ahead_to_);
+  // A full disk is the frames' to report; and who has outrun the zeros gains nothing by them.
+  ahead_off_ = !done.ok || sealing_bytes_ >= ahead_to_;
+  return WriterEvent::Advanced;
+}
 
 FileJob Writer::shutdown_job() {
   HF_CHECK(idle() && health_ == Health::Good && written_ == end_);
   FileJob job = new_job(InFlight::Shutdown);
-  if (current_) job.steps.push_back({.kind = Kind::Sync, .name = job_name_});
+  if (current_) {
+    add_length_step(job.steps);
+    job.steps.push_back({.kind = Kind::Sync, .name = job_name_});
+  }
   manifest_.durable_upto = end_;
   manifest_.clean_end = end_;
   add_manifest(job.steps);
@@ -304,6 +359,7 @@ WriterEvent Writer::job_done(const FileJobDone& done) {
     const bool forgiven = planted(Bug::FailedSyncForgiven) && is_sync(done.failed_kind);
     return done.ok || forgiven ? log_job_succeeded() : log_job_failed(done);
   }
+  if (ahead_id_ != 0 && done.id == ahead_id_) return ahead_done(done);
   HF_CHECK(sync_id_ != 0 && done.id == sync_id_);
   sync_id_ = 0;
   if (health_ == Health::Dead) return WriterEvent::Died;
@@ -315,7 +371,9 @@ WriterEvent Writer::job_done(const FileJobDone& done) {
 WriterEvent Writer::batch_written() {
   Batch& batch = batches_.front();
   written_ = batch.end;
+  if (!current_ || *current_ != batch.segment) allocated_ = 0, ahead_off_ = false;
   current_ = batch.segment;
+  current_bytes_ = batch.at + batch.frames.size();
   if (batch.opens) trim();
   unwritten_ -= batch.frames.size();
   if (batch.frames.capacity() <= spare_bytes_max) spare_ = std::move(batch.frames);
@@ -336,6 +394,7 @@ WriterEvent Writer::log_job_succeeded() {
   WriterEvent event = WriterEvent::Advanced;
   if (what == InFlight::Cut) {
     cut_due_ = false;
+    allocated_ = 0;
     return WriterEvent::Repaired;
   }
   if (what == InFlight::Batch) event = batch_written();
@@ -366,6 +425,8 @@ WriterEvent Writer::log_job_failed(const FileJobDone& done) {
     if (batch.opens && !cut_removes_) {
       batch.opens = false;
       current_ = batch.segment;
+      current_bytes_ = segment_header_bytes;
+      allocated_ = 0, ahead_off_ = false;
       synced_ = std::max(synced_, batch.segment.first);
     }
     if (!batch.opens) manifest_dirty_ = true;

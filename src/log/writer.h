@@ -6,13 +6,15 @@
 //   moved
 //
 // Invariants
-//   1. At most one job on Lane::Log and one on Lane::Sync; frames appended meanwhile make the next batch.
+//   1. At most one job on Lane::Log, and one sync and one write ahead on Lane::Sync; frames appended meanwhile
+//   make the next batch.
 //   2. synced() <= written() <= end(). synced() only claims what was written before that sync was asked for.
 //   3. A segment is synced before its successor is begun, and a segment is in MANIFEST before its first frame
 //   is written.
 //   4. A batch whose write failed is kept, and is written again only after what it left behind was cut and
 //   synced.
-//   5. After a failed sync nothing is written, synced or claimed ever again (Dead).
+//   5. Zeros are written ahead only where nothing is sealed yet, and no frame goes there before they are done.
+//   6. After a failed sync nothing is written, synced or claimed ever again (Dead).
 #pragma once
 #include <deque>
 #include <optional>
@@ -50,6 +52,7 @@ ResumePoint fresh_start(std::string cluster_id);
 struct WriterOptions {
   uint64_t segment_bytes = limits::segment_bytes_default;  ///< a segment that has reached this is closed
   bool compress = true;
+  uint64_t ahead_bytes = 0;  ///< zeros are written so far ahead of the frames; 0: none
   uint64_t salt_seed = 0;  ///< salts are drawn from it: random in production, chosen in the simulator
 };
 
@@ -104,6 +107,9 @@ class Writer {
   /// For `everysec`: a job for Lane::Sync that covers what is written now; none when one is in flight or all
   /// is synced.
   std::optional<FileJob> sync_job();
+  /// A job for Lane::Sync that writes zeros behind the frames, so that a sync need not make the file longer
+  /// (two journal writes of the file system instead of none); none when there is enough of that.
+  std::optional<FileJob> ahead_job();
   /// The last job: everything synced, MANIFEST with the clean end. CHECK: idle(), health() is Good. Append
   /// nothing after.
   FileJob shutdown_job();
@@ -175,6 +181,9 @@ class Writer {
   FileJob batch_job(bool want_sync);
   FileJob cut_job();
   WriterEvent log_job_succeeded();
+  WriterEvent ahead_done(const FileJobDone& done);
+  bool ahead_in_the_way(const Batch& batch) const;
+  void add_length_step(std::vector<FileStep>& steps) const;
   WriterEvent log_job_failed(const FileJobDone& done);
   WriterEvent batch_written();
   WriterEvent die(const FileJobDone& done);
@@ -195,6 +204,9 @@ class Writer {
   SegmentRef sealing_;                 ///< segment that the last frame was sealed for
   uint64_t sealing_bytes_ = 0;         ///< its length with everything sealed; 0: none yet
   std::optional<SegmentRef> current_;  ///< segment that written_ lies in
+  uint64_t current_bytes_ = 0;         ///< its length up to written_
+  uint64_t allocated_ = 0;             ///< its length with the zeros behind
+  bool ahead_off_ = false;             ///< no zeros for this segment any more: no room, or of no use
   std::deque<Batch> batches_;
   bool front_taken_ =
       false;           ///< the front batch is in flight, or kept after a failure: nothing is added to it
@@ -204,7 +216,8 @@ class Writer {
   unsigned compress_skips_ = 0, compress_misses_ = 0;
 
   InFlight in_flight_ = InFlight::Nothing;
-  uint64_t log_id_ = 0, sync_id_ = 0, next_id_ = 1;
+  uint64_t log_id_ = 0, sync_id_ = 0, ahead_id_ = 0, next_id_ = 1;
+  uint64_t ahead_from_ = 0, ahead_to_ = 0;  ///< bytes of current_ that the job in flight writes
   std::string job_name_;    ///< segment that the job on Lane::Log writes to, for reason()
   size_t rename_step_ = 0;  ///< of an opening batch's job: from its success on the segment is in MANIFEST
   std::optional<LogOffset> log_job_covers_;  ///< synced when the job on Lane::Log succeeds
