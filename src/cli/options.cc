@@ -52,7 +52,7 @@ Result<std::string> value_of(const std::vector<std::string>& args, size_t& i) {
 }
 
 Result<int64_t> number_of(const std::vector<std::string>& args, size_t& i, int64_t low, int64_t high) {
-  const std::string name = args[i];
+  const std::string& name = args[i];
   auto text = value_of(args, i);
   if (!text) return text.error();
   const auto n = parse_int(*text);
@@ -86,7 +86,7 @@ Result<bool> take_connect_option(const std::vector<std::string>& args, size_t& i
   if (word != "-h" && word != "-s" && word != "-a" && word != "--pass" && word != "--user" && word != "-u" &&
       word != "--servers")
     return false;
-  const std::string name = word;
+  const std::string& name = word;
   auto value = value_of(args, i);
   if (!value) return value.error();
   if (name == "-h") out.addresses[0].host = *value;

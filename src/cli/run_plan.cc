@@ -203,7 +203,7 @@ void RunPlan::on_collected(Result<std::optional<Prepared>> prepared, const std::
   }
 }
 
-void RunPlan::on_restored(Status status) {
+void RunPlan::on_restored(const Status& status) {
   restoring_ = false;
   if (phase_ != Phase::Restore) return;
   if (!status) return unverifiable(status.error().message);

@@ -113,7 +113,7 @@ class RunPlan {
   void on_reply(const resp::Value& reply, Millis now);
   void on_adopted(std::optional<int> ended_with);
   void on_collected(Result<std::optional<Prepared>> prepared, const std::string& failed, Millis now);
-  void on_restored(Status status);
+  void on_restored(const Status& status);
   /// Something may have come into out/.
   void on_out_changed() { look_in_out_ = true; }
   void on_progress(const Progress& progress);

@@ -2,6 +2,7 @@
 #include "cli/tables.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "base/number.h"
@@ -124,7 +125,7 @@ std::optional<int64_t> parse_span_ms(Bytes text) {
   else if (unit == "h") factor = 3600e3;
   else if (unit == "d") factor = 86400e3;
   else return std::nullopt;
-  return static_cast<int64_t>(*n * factor + 0.5);
+  return std::llround(*n * factor);
 }
 
 std::string size_text(uint64_t bytes) {

@@ -2,6 +2,7 @@
 #include "command/syntax.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -171,9 +172,13 @@ class Reader {
     while (sequence_goes_on()) {
       if (next_is("...")) {
         ++at_;
-        Argument whole = next_is("]") ? block(std::move(out)) : std::move(out.back());
-        if (next_is("]")) out.clear();
-        else out.pop_back();
+        Argument whole;
+        if (next_is("]")) {
+          whole = block(std::exchange(out, {}));
+        } else {
+          whole = std::move(out.back());
+          out.pop_back();
+        }
         whole.multiple = true;
         out.push_back(std::move(whole));
       } else if (next_is("[") || next_is("<")) {
