@@ -15,9 +15,11 @@ constexpr uint64_t sector_bytes = 512;
 
 }  // namespace
 
-SimDisk::SimDisk(Agenda& agenda, FaultCounts& faults, uint64_t seed) : agenda_(agenda), faults_(faults), prng_(seed) {}
+SimDisk::SimDisk(Agenda& agenda, FaultCounts& faults, uint64_t seed)
+    : agenda_(agenda), faults_(faults), prng_(seed) {}
 
-// ---- reading -------------------------------------------------------------------------------------------------------
+// ---- reading
+// -------------------------------------------------------------------------------------------------------
 
 Result<std::vector<std::string>> SimDisk::list() {
   std::vector<std::string> out;
@@ -42,7 +44,8 @@ Result<std::string> SimDisk::read(const std::string& name, uint64_t offset, size
   return now.substr(offset, n);
 }
 
-// ---- jobs ----------------------------------------------------------------------------------------------------------
+// ---- jobs
+// ----------------------------------------------------------------------------------------------------------
 
 void SimDisk::submit(FileJob job) {
   const Lane lane = job.lane;
@@ -52,7 +55,8 @@ void SimDisk::submit(FileJob job) {
 }
 
 bool SimDisk::idle() const {
-  return std::none_of(lanes_.begin(), lanes_.end(), [](const LaneState& lane) { return !lane.queue.empty(); });
+  return std::none_of(lanes_.begin(), lanes_.end(),
+                      [](const LaneState& lane) { return !lane.queue.empty(); });
 }
 
 int64_t SimDisk::duration_of(const FileStep& step) {
@@ -133,7 +137,9 @@ int SimDisk::planned_failure(Kind kind) {
   return 0;
 }
 
-void SimDisk::fail_step(Kind kind, uint64_t nth, int code) { plans_.push_back({kind, std::max<uint64_t>(1, nth), code}); }
+void SimDisk::fail_step(Kind kind, uint64_t nth, int code) {
+  plans_.push_back({kind, std::max<uint64_t>(1, nth), code});
+}
 
 void SimDisk::clear_faults() {
   plans_.clear();
@@ -240,10 +246,12 @@ void SimDisk::put(const FileRef& file, uint64_t offset, Bytes bytes) {
   }
   file->now.replace(offset, bytes.size(), bytes);
   ++writes_;
-  for (uint64_t page = offset / page_bytes; page <= (end - 1) / page_bytes; ++page) file->dirty[page] = writes_;
+  for (uint64_t page = offset / page_bytes; page <= (end - 1) / page_bytes; ++page)
+    file->dirty[page] = writes_;
 }
 
-// ---- syncing -------------------------------------------------------------------------------------------------------
+// ---- syncing
+// -------------------------------------------------------------------------------------------------------
 
 void SimDisk::begin_sync(const FileStep& step, SyncImage& image) {
   image = SyncImage();
@@ -261,8 +269,8 @@ void SimDisk::begin_sync(const FileStep& step, SyncImage& image) {
 
 void SimDisk::end_sync(SyncImage& image) {
   if (!image.file) {
-    // Names made after the sync began may wait for the next one. Names of all folders: one journal, as most have.
-    // Another lane's sync may have saved some of them meanwhile.
+    // Names made after the sync began may wait for the next one. Names of all folders: one journal, as most
+    // have. Another lane's sync may have saved some of them meanwhile.
     while (!name_changes_.empty() && name_changes_.front().number <= image.names) {
       const NameChange& change = name_changes_.front();
       const auto from = durable_names_.find(change.from);
@@ -292,14 +300,16 @@ void SimDisk::end_sync(SyncImage& image) {
 /// What Linux does when it can't write pages back: they count as clean from then on.
 void SimDisk::drop_unsynced(const FileRef& file) { file->dirty.clear(); }
 
-// ---- crashes -------------------------------------------------------------------------------------------------------
+// ---- crashes
+// -------------------------------------------------------------------------------------------------------
 
 void SimDisk::kill() {
   ++life_;
   for (LaneState& lane : lanes_) {
     if (lane.busy && !lane.queue.empty()) {
       FileStep& step = lane.queue.front().steps[lane.step];
-      // The call the thread is in ends somewhere: a write anywhere within it, other steps wholly or not at all.
+      // The call the thread is in ends somewhere: a write anywhere within it, other steps wholly or not at
+      // all.
       if (step.kind == Kind::Write || step.kind == Kind::Append) {
         const std::string bytes =
             step.kind == Kind::Append && step.produce ? step.produce() : std::move(step.bytes);
@@ -359,9 +369,13 @@ std::string SimDisk::after_power_cut(File& file) {
 void SimDisk::settle_page(const File& file, uint64_t page, std::string& result) {
   enum class Fate { Kept, Lost, Torn, Garbled, Stale };
   const uint64_t dice = prng_.below(16);
-  const Fate fate = dice < 6 ? Fate::Kept : dice < 10 ? Fate::Lost : dice < 13 ? Fate::Torn
-                    : dice < 15 ? Fate::Garbled : Fate::Stale;
-  constexpr Fault names[] = {Fault::PageKept, Fault::PageLost, Fault::PageTorn, Fault::PageGarbled, Fault::PageStale};
+  const Fate fate = dice < 6    ? Fate::Kept
+                    : dice < 10 ? Fate::Lost
+                    : dice < 13 ? Fate::Torn
+                    : dice < 15 ? Fate::Garbled
+                                : Fate::Stale;
+  constexpr Fault names[] = {Fault::PageKept, Fault::PageLost, Fault::PageTorn, Fault::PageGarbled,
+                             Fault::PageStale};
   faults_.add(names[static_cast<size_t>(fate)]);
   const uint64_t begin = page * page_bytes;
   const uint64_t end = std::min<uint64_t>({begin + page_bytes, file.now.size(), result.size()});

@@ -1,13 +1,15 @@
-// A disk that may do all that real ones do. What was written is there for a process that reads it, and on the platter
-// only after a sync; a power cut decides page by page, name by name, what of the rest survives.
+// A disk that may do all that real ones do. What was written is there for a process that reads it, and on the
+// platter only after a sync; a power cut decides page by page, name by name, what of the rest survives.
 //
 // The rules, for each file:
-//   - unsynced pages (4 KiB): each is kept, lost, torn at a sector (512 bytes), garbled or shows stale bytes of some
+//   - unsynced pages (4 KiB): each is kept, lost, torn at a sector (512 bytes), garbled or shows stale bytes
+//   of some
 //     other place; a sector that holds synced bytes is only ever old or new, as on real disks;
 //   - an unsynced size is the old one or the new one, zeros where nothing arrived;
 //   - unsynced names (create, rename, remove): any subset survives, in their order;
 //   - a sync saves what was written before it began;
-//   - a failed sync drops the unsynced pages: they are still readable, and gone after the machine went down, whatever
+//   - a failed sync drops the unsynced pages: they are still readable, and gone after the machine went down,
+//   whatever
 //     later syncs say.
 #pragma once
 #include <array>
@@ -37,26 +39,31 @@ class SimDisk final : public Files {
  public:
   SimDisk(Agenda& agenda, FaultCounts& faults, uint64_t seed);
 
-  // ---- Files -------------------------------------------------------------------------------------------------------
+  // ---- Files
+  // -------------------------------------------------------------------------------------------------------
   Result<std::vector<std::string>> list() override;
   Result<uint64_t> size(const std::string& name) override;
   bool exists(const std::string& name) override;
   Result<std::string> read(const std::string& name, uint64_t offset, size_t n) override;
 
-  // ---- jobs --------------------------------------------------------------------------------------------------------
+  // ---- jobs
+  // --------------------------------------------------------------------------------------------------------
   void submit(FileJob job);
-  /// Answers of finished jobs come here. `after_step` is called when any step was done (or failed): the place to crash.
+  /// Answers of finished jobs come here. `after_step` is called when any step was done (or failed): the place
+  /// to crash.
   std::function<void(const FileJobDone&)> on_done;
   std::function<void()> after_step;
   bool idle() const;
 
-  // ---- the end of a process, the end of power ----------------------------------------------------------------------
+  // ---- the end of a process, the end of power
+  // ----------------------------------------------------------------------
   /// kill -9: jobs stop where they are (a write may be half done); what was written stays written.
   void kill();
   /// Power: `kill`, and then only what a disk remembers.
   void power_cut();
 
-  // ---- faults ------------------------------------------------------------------------------------------------------
+  // ---- faults
+  // ------------------------------------------------------------------------------------------------------
   /// The n-th step of this kind from now on fails with `code` (errno).
   void fail_step(FileStep::Kind kind, uint64_t nth, int code);
   void clear_faults();
@@ -74,8 +81,8 @@ class SimDisk final : public Files {
 
  private:
   struct File {
-    std::string now;      ///< what a process reads
-    std::string durable;  ///< what is on the platter
+    std::string now;                     ///< what a process reads
+    std::string durable;                 ///< what is on the platter
     std::map<uint64_t, uint64_t> dirty;  ///< page -> number of the write that last touched it
     std::optional<uint64_t> cut_to;      ///< smallest unsynced truncation
     bool size_dirty = false;
@@ -133,7 +140,7 @@ class SimDisk final : public Files {
   std::vector<Plan> plans_;
   bool full_ = false;
   int64_t slowness_ = 1;
-  uint64_t life_ = 0;   ///< rises with every kill: late events of an earlier life are dropped
+  uint64_t life_ = 0;  ///< rises with every kill: late events of an earlier life are dropped
   uint64_t writes_ = 0, renames_ = 0, failures_ = 0;
 };
 

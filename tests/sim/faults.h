@@ -1,5 +1,5 @@
-// Everything that can go wrong in the simulated world, by name. A run counts each; a kind that never struck is a hole
-// in the test, and fails it.
+// Everything that can go wrong in the simulated world, by name. A run counts each; a kind that never struck
+// is a hole in the test, and fails it.
 #pragma once
 #include <array>
 #include <cstddef>

@@ -16,10 +16,13 @@ enum Sure : uint64_t { Never, Always, WhenPositive };
 
 }  // namespace
 
-KvClient::KvClient(World& world, int number) : Actor(world), number_(number), db_(static_cast<DbIndex>(number % 2)) {
+KvClient::KvClient(World& world, int number)
+    : Actor(world), number_(number), db_(static_cast<DbIndex>(number % 2)) {
   const std::string me = std::to_string(number);
-  for (size_t i = 0; i < strings; ++i) registers_.push_back({.key = "p" + me + ":" + std::to_string(i), .field = ""});
-  for (size_t i = 0; i < fields; ++i) registers_.push_back({.key = "ph" + me, .field = "f" + std::to_string(i)});
+  for (size_t i = 0; i < strings; ++i)
+    registers_.push_back({.key = "p" + me + ":" + std::to_string(i), .field = ""});
+  for (size_t i = 0; i < fields; ++i)
+    registers_.push_back({.key = "ph" + me, .field = "f" + std::to_string(i)});
 }
 
 void KvClient::wake() {
@@ -82,7 +85,8 @@ Request KvClient::write_register(size_t index) {
     return request;
   }
   request.text = "v" + std::to_string(world_.next_value());
-  if (world_.prng().chance(1, 20)) request.text.append(static_cast<size_t>(world_.prng().between(100, 6'000)), 'x');
+  if (world_.prng().chance(1, 20))
+    request.text.append(static_cast<size_t>(world_.prng().between(100, 6'000)), 'x');
   if (!r.field.empty()) request.args = {"HSET", r.key, r.field, request.text};
   else if (world_.prng().chance(1, 4)) request.args = {"GETSET", r.key, request.text};
   else request.args = {"SET", r.key, request.text};
@@ -159,7 +163,8 @@ Request KvClient::large_command() {
   Request request;
   request.kind = SharedWrite;
   request.b = Always;
-  const std::string piece(static_cast<size_t>(prng.between(1, 12'000)), static_cast<char>('a' + prng.below(26)));
+  const std::string piece(static_cast<size_t>(prng.between(1, 12'000)),
+                          static_cast<char>('a' + prng.below(26)));
   const std::string key = "big" + std::to_string(prng.below(2));
   const std::string hash = "bigh" + std::to_string(prng.below(2));
   switch (prng.below(8)) {
@@ -167,7 +172,9 @@ Request KvClient::large_command() {
     case 1: request.args = {"SETRANGE", key, std::to_string(prng.below(200'000)), piece}; break;
     case 2: request.args = {"APPEND", key, piece}; break;
     case 3: request.b = WhenPositive, request.args = {"DEL", prng.chance(1, 2) ? key : hash}; break;
-    case 4: request.b = WhenPositive, request.args = {"HDEL", hash, "f" + std::to_string(prng.below(30))}; break;
+    case 4:
+      request.b = WhenPositive, request.args = {"HDEL", hash, "f" + std::to_string(prng.below(30))};
+      break;
     default: request.args = {"HSET", hash, "f" + std::to_string(prng.below(30)), piece};
   }
   return request;
@@ -198,13 +205,15 @@ void KvClient::add_transaction(std::vector<Request>& out) {
   out.push_back(std::move(exec));
 }
 
-// ---- replies -------------------------------------------------------------------------------------------------------
+// ---- replies
+// -------------------------------------------------------------------------------------------------------
 
 void KvClient::left(Request& request, const resp::Value& value) {
   switch (request.kind) {
     case WriteRegister:
       if (value.is_error()) {
-        world_.check(value.error_code() != "WRONGTYPE", [&] { return "a register changed its type: " + value.text; });
+        world_.check(value.error_code() != "WRONGTYPE",
+                     [&] { return "a register changed its type: " + value.text; });
         return;
       }
       wrote(request, true);
@@ -217,8 +226,10 @@ void KvClient::left(Request& request, const resp::Value& value) {
     case SharedRead: return left_shared(request, value);
     case Exec: {
       if (value.is_error() || value.is_null()) return;
-      world_.check(value.items.size() * 2 - 1 == request.more.size(), [] { return "EXEC answers another number of replies"; });
-      const bool refused = std::any_of(value.items.begin(), value.items.end(), [](const auto& v) { return v.is_error(); });
+      world_.check(value.items.size() * 2 - 1 == request.more.size(),
+                   [] { return "EXEC answers another number of replies"; });
+      const bool refused =
+          std::any_of(value.items.begin(), value.items.end(), [](const auto& v) { return v.is_error(); });
       wrote(request, !refused);
       if (!refused) world_.promise(request.log_end, request.synced);  // its SET of `last` changed something
       return;

@@ -1,5 +1,6 @@
-// A client that writes strings and hashes and remembers what it was told. Its own keys are registers: it alone writes
-// them, each write with a value of its own, so that any read can be judged. On shared keys it does whatever comes.
+// A client that writes strings and hashes and remembers what it was told. Its own keys are registers: it
+// alone writes them, each write with a value of its own, so that any read can be judged. On shared keys it
+// does whatever comes.
 #pragma once
 #include <optional>
 #include <string>

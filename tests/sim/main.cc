@@ -1,5 +1,5 @@
-// The simulator's command line: one seed with its last events, many seeds with a table of the faults they met, or the
-// planted bugs, each of which has to be found.
+// The simulator's command line: one seed with its last events, many seeds with a table of the faults they
+// met, or the planted bugs, each of which has to be found.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,9 +21,9 @@ namespace hf::sim {
 namespace {
 
 struct Flags {
-  uint64_t seed = 0;       ///< one seed, with its last events
+  uint64_t seed = 0;  ///< one seed, with its last events
   uint64_t from = 1, count = 500;
-  double hours = 0;        ///< soak: new seeds until the time is over
+  double hours = 0;  ///< soak: new seeds until the time is over
   unsigned jobs = 1;
   std::string seeds_file = "tests/sim/seeds.txt";  ///< these always run, before the others
   bool counts_matter = true;
@@ -76,8 +76,8 @@ double seconds_now() {
 
 std::string report(uint64_t seed, const Failure& failure) {
   return "seed " + std::to_string(seed) + " FAILED at step " + std::to_string(failure.step) + " (" +
-         std::to_string(failure.time_us / 1000) + " ms): " + failure.invariant + "\n  to repeat: make sim SEED=" +
-         std::to_string(seed) + "\n";
+         std::to_string(failure.time_us / 1000) + " ms): " + failure.invariant +
+         "\n  to repeat: make sim SEED=" + std::to_string(seed) + "\n";
 }
 
 /// With the events that led there: the same seed lives the same life again.
@@ -86,7 +86,8 @@ int run_one(uint64_t seed) {
   const auto failure = world.run();
   if (!failure) {
     std::printf("seed %llu passed: %llu commands, %llu crashes\n", static_cast<unsigned long long>(seed),
-                static_cast<unsigned long long>(world.commands()), static_cast<unsigned long long>(world.crashes()));
+                static_cast<unsigned long long>(world.commands()),
+                static_cast<unsigned long long>(world.crashes()));
     return 0;
   }
   for (const std::string& event : world.last_events()) std::printf("  %s\n", event.c_str());
@@ -151,7 +152,8 @@ std::vector<uint64_t> read_seeds(const std::string& name) {
 }
 
 int run_many(const Flags& flags) {
-  const std::vector<uint64_t> kept = flags.seeds_file.empty() ? std::vector<uint64_t>() : read_seeds(flags.seeds_file);
+  const std::vector<uint64_t> kept =
+      flags.seeds_file.empty() ? std::vector<uint64_t>() : read_seeds(flags.seeds_file);
   void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   HF_CHECK(memory != MAP_FAILED);
   Shared& shared = *new (memory) Shared();
@@ -175,10 +177,12 @@ int run_many(const Flags& flags) {
     Shared::Child& child = shared.children[i];
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
       ++failed;
-      std::printf("seed %llu FAILED: the process ended (signal %d); seeds behind it did not run\n  to repeat: make sim "
-                  "SEED=%llu\n",
-                  static_cast<unsigned long long>(child.seed), WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                  static_cast<unsigned long long>(child.seed));
+      std::printf(
+          "seed %llu FAILED: the process ended (signal %d); seeds behind it did not run\n  to repeat: make "
+          "sim "
+          "SEED=%llu\n",
+          static_cast<unsigned long long>(child.seed), WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+          static_cast<unsigned long long>(child.seed));
     }
     faults.add(child.faults);
     passed += child.passed, failed += child.failed, commands += child.commands, crashes += child.crashes;
@@ -224,12 +228,14 @@ std::string first_failure(const Plant& what, uint64_t& seeds) {
   close(ends[1]);
   std::string said;
   char buffer[4096];
-  for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;) said.append(buffer, static_cast<size_t>(n));
+  for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
+    said.append(buffer, static_cast<size_t>(n));
   close(ends[0]);
   int status = 0;
   waitpid(pid, &status, 0);
   seeds = std::min(seed, seeds_for_a_plant);
-  if (said.empty() && WIFSIGNALED(status)) said = "the process ended, signal " + std::to_string(WTERMSIG(status));
+  if (said.empty() && WIFSIGNALED(status))
+    said = "the process ended, signal " + std::to_string(WTERMSIG(status));
   return said;
 }
 
@@ -264,9 +270,10 @@ bool plant_by_name(const std::string& name) {
 }
 
 int usage() {
-  std::fputs("usage: sim [--seed N | --seeds COUNT [--from N] | --hours H] [--jobs N] [--kept FILE] [--any-faults]\n"
-             "           [--plant NAME | --planted]\n",
-             stderr);
+  std::fputs(
+      "usage: sim [--seed N | --seeds COUNT [--from N] | --hours H] [--jobs N] [--kept FILE] [--any-faults]\n"
+      "           [--plant NAME | --planted]\n",
+      stderr);
   return 2;
 }
 
@@ -282,7 +289,8 @@ int main(int argc, char** argv) {
     else if (flag == "--from" && more) flags.from = std::strtoull(argv[++i], nullptr, 10);
     else if (flag == "--seeds" && more) flags.count = std::strtoull(argv[++i], nullptr, 10);
     else if (flag == "--hours" && more) flags.hours = std::strtod(argv[++i], nullptr);
-    else if (flag == "--jobs" && more) flags.jobs = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
+    else if (flag == "--jobs" && more)
+      flags.jobs = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
     else if (flag == "--kept" && more) flags.seeds_file = argv[++i];
     else if (flag == "--plant" && more) {
       if (!hf::sim::plant_by_name(argv[++i])) return 2;

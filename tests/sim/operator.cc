@@ -3,8 +3,8 @@
 
 #include "base/check.h"
 #include "kv_client.h"
-#include "world.h"
 #include "worker.h"
+#include "world.h"
 
 namespace hf::sim {
 namespace {
@@ -119,7 +119,8 @@ config::Options World::draw_options() {
   return options;
 }
 
-// ---- bad luck ------------------------------------------------------------------------------------------------------
+// ---- bad luck
+// ------------------------------------------------------------------------------------------------------
 
 void World::fuse(uint64_t effects, bool power) {
   fuse_ = effects;
@@ -140,7 +141,8 @@ void World::shutdown_begins() {
   // One that does not end: with a disk that fails it may; a person would then kill it.
   after(20 * second, [this, life = life_] {
     if (life != life_) return;
-    check(disk_.failures() > disk_failures_at_start_, [] { return std::string("a clean shutdown does not end"); });
+    check(disk_.failures() > disk_failures_at_start_,
+          [] { return std::string("a clean shutdown does not end"); });
     crash(false);
   });
 }
@@ -164,8 +166,7 @@ void World::plan_disk_fault() {
       disk_.set_full(true);
       after(prng_.between(5 * ms, 2'500 * ms), [this] { disk_.set_full(false); });
       break;
-    default:
-      disk_.stall(static_cast<Lane>(prng_.below(3)), prng_.between(20 * ms, 4'000 * ms));
+    default: disk_.stall(static_cast<Lane>(prng_.below(3)), prng_.between(20 * ms, 4'000 * ms));
   }
 }
 
@@ -204,15 +205,16 @@ void World::bad_luck() {
   after(prng_.between(30 * ms, 900 * ms), [this] { bad_luck(); });
 }
 
-// ---- the story -----------------------------------------------------------------------------------------------------
+// ---- the story
+// -----------------------------------------------------------------------------------------------------
 
 std::optional<Failure> World::run() {
   try {
     start_node();
     build_actors();
     after(prng_.between(50 * ms, 600 * ms), [this] { bad_luck(); });
-    run_until([&] { return commands_ >= options_.commands_min && crashes_ >= options_.crashes_min; }, 600 * second,
-              "enough of a history");
+    run_until([&] { return commands_ >= options_.commands_min && crashes_ >= options_.crashes_min; },
+              600 * second, "enough of a history");
     wind_down();
     last_act();
   } catch (const Broken& broken) {
@@ -241,7 +243,8 @@ void World::wind_down() {
       120 * second, "the end of all work begun");
 }
 
-/// A clean end and a power cut behind it; then a byte on the platter flips, and the node must notice or not need it.
+/// A clean end and a power cut behind it; then a byte on the platter flips, and the node must notice or not
+/// need it.
 void World::last_act() {
   begin_shutdown();
   run_until([&] { return !node_; }, 10 * second, "the end of a clean shutdown");

@@ -1,5 +1,5 @@
-// What the world knows beyond doubt: the state at each end the log has had, and how far replies that left the server
-// have promised it. After a crash the state must be one of those, at least as far as was promised.
+// What the world knows beyond doubt: the state at each end the log has had, and how far replies that left the
+// server have promised it. After a crash the state must be one of those, at least as far as was promised.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -35,7 +35,8 @@ class Oracle {
              std::to_string(required()) + (power_ ? " (synced)" : " (written)");
     if (offset > 0) {
       const std::string* expected = digest_at(offset);
-      if (expected == nullptr) return "recovered up to " + std::to_string(offset) + ", which is no end of a turn";
+      if (expected == nullptr)
+        return "recovered up to " + std::to_string(offset) + ", which is no end of a turn";
       if (*expected != digest)
         return "the recovered state is not the state at offset " + std::to_string(offset);
     }

@@ -1,5 +1,5 @@
-// What is known about runs from replies that left the server: who was given which token when, what was accepted from
-// whom, what is final, which checkpoints exist. Every new fact is held against those before.
+// What is known about runs from replies that left the server: who was given which token when, what was
+// accepted from whom, what is final, which checkpoints exist. Every new fact is held against those before.
 #pragma once
 #include <map>
 #include <string>
@@ -33,7 +33,8 @@ class TaskBook {
   /// The server took the token for good in this turn.
   void accepted(const std::string& run, uint64_t token, uint64_t turn);
   /// An attempt's end was acknowledged; `state` when that made the run final.
-  void closed(const std::string& run, uint64_t token, const std::string& how, const std::string& state, uint64_t turn);
+  void closed(const std::string& run, uint64_t token, const std::string& how, const std::string& state,
+              uint64_t turn);
   void finished(const std::string& run, const std::string& state, uint64_t turn);
   void saved(const std::string& run, uint64_t version, Version facts, bool repeated);
   /// TASK.GET's answer, executed in `turn`.

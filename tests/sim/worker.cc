@@ -1,5 +1,5 @@
-// Workers that crash, pause, repeat and come back late; a foreman who submits, cancels, restarts and, after each start
-// of the node and at the end, looks after every run.
+// Workers that crash, pause, repeat and come back late; a foreman who submits, cancels, restarts and, after
+// each start of the node and at the end, looks after every run.
 #include "worker.h"
 
 #include "base/checksum.h"
@@ -104,7 +104,8 @@ class Worker final : public OneByOne {
         return;
       case Done: book_.closed(request.text, token, "DONE", "SUCCESS", request.turn); break;
       case Fail:
-        book_.closed(request.text, token, "FAIL", request.args[3] == "PERMANENT" ? "FAILED" : "", request.turn);
+        book_.closed(request.text, token, "FAIL", request.args[3] == "PERMANENT" ? "FAILED" : "",
+                     request.turn);
         break;
       case Release: book_.closed(request.text, token, "RELEASE", "", request.turn); break;
       default: return;
@@ -115,7 +116,8 @@ class Worker final : public OneByOne {
   void reply(Request& request, resp::Value& value) override {
     asked_ = false;
     Prng& prng = world_.prng();
-    const bool unsure = value.is_error() && (value.error_code() == "LOADING" || value.error_code() == "MISCONF");
+    const bool unsure =
+        value.is_error() && (value.error_code() == "LOADING" || value.error_code() == "MISCONF");
     if (unsure) {
       asked_ = true;  // the same again, later
       last_.b = request.b;
@@ -165,8 +167,14 @@ class Worker final : public OneByOne {
     Request request;
     request.kind = Claim;
     request.text = "w" + std::to_string(number_);
-    request.args = {"TASK.CLAIM", "2", queue_name(prng.below(2)), queue_name(prng.below(2)), "WORKER", request.text,
-                    "REQ", "r" + std::to_string(number_) + "-" + std::to_string(++requests_)};
+    request.args = {"TASK.CLAIM",
+                    "2",
+                    queue_name(prng.below(2)),
+                    queue_name(prng.below(2)),
+                    "WORKER",
+                    request.text,
+                    "REQ",
+                    "r" + std::to_string(number_) + "-" + std::to_string(++requests_)};
     if (prng.chance(1, 2)) {
       request.blocks = true;
       request.args.insert(request.args.end(), {"BLOCK", std::to_string(prng.between(10, 400))});
@@ -193,7 +201,8 @@ class Worker final : public OneByOne {
     }
     if (paused_ || prng.chance(1, 3)) {
       std::vector<std::string> args{"TASK.BEAT"};
-      if (prng.chance(1, 2)) args.insert(args.end(), {"PROGRESS", std::to_string(step_), "1000", "NOTE", "at work"});
+      if (prng.chance(1, 2))
+        args.insert(args.end(), {"PROGRESS", std::to_string(step_), "1000", "NOTE", "at work"});
       return ask(about(Beat, run_, token_, std::move(args)));
     }
     if (steps_left_-- > 0) return save();
@@ -219,7 +228,8 @@ class Worker final : public OneByOne {
     world_.count(Fault::LateBeat);
     const auto [run, token] = old_[world_.prng().below(old_.size())];
     if (world_.prng().chance(1, 2)) return ask(about(Beat, run, token, {"TASK.BEAT"}));
-    ask(about(Save, run, token, {"TASK.CHECKPOINT", "1000000", "late" + std::to_string(world_.next_value())}));
+    ask(about(Save, run, token,
+              {"TASK.CHECKPOINT", "1000000", "late" + std::to_string(world_.next_value())}));
   }
 
   int number_;
@@ -313,13 +323,20 @@ class Foreman final : public OneByOne {
     } else {
       request.kind = Submit;
       request.text = unique;
-      request.args = {"TASK.SUBMIT", "t" + std::to_string(prng.below(10)), "UNIQUE", unique, "QUEUE",
-                      queue_name(prng.below(2)), "PAYLOAD", "do " + unique, "LEASE",
-                      std::to_string(prng.between(150, 900)), "RETRIES", prng.chance(1, 4) ? "1" : "100000",
-                      "BACKOFF", "FIXED", "10", "200"};
-      if (prng.chance(1, 5)) request.args.insert(request.args.end(), {"DELAY", std::to_string(prng.between(1, 400))});
-      if (prng.chance(1, 5)) request.args.insert(request.args.end(), {"PRIORITY", std::to_string(prng.between(-2, 2))});
-      if (prng.chance(1, 10)) request.args.insert(request.args.end(), {"TIMEOUT", std::to_string(prng.between(50, 900))});
+      request.args = {"TASK.SUBMIT", "t" + std::to_string(prng.below(10)),
+                      "UNIQUE",      unique,
+                      "QUEUE",       queue_name(prng.below(2)),
+                      "PAYLOAD",     "do " + unique,
+                      "LEASE",       std::to_string(prng.between(150, 900)),
+                      "RETRIES",     prng.chance(1, 4) ? "1" : "100000",
+                      "BACKOFF",     "FIXED",
+                      "10",          "200"};
+      if (prng.chance(1, 5))
+        request.args.insert(request.args.end(), {"DELAY", std::to_string(prng.between(1, 400))});
+      if (prng.chance(1, 5))
+        request.args.insert(request.args.end(), {"PRIORITY", std::to_string(prng.between(-2, 2))});
+      if (prng.chance(1, 10))
+        request.args.insert(request.args.end(), {"TIMEOUT", std::to_string(prng.between(50, 900))});
       if (prng.chance(1, 10)) request.args.push_back("FORCE");
     }
     ask(std::move(request));

@@ -1,4 +1,5 @@
-// The loop of a world, the node's life in it, and the connections. Chance and the operator stand in operator.cc.
+// The loop of a world, the node's life in it, and the connections. Chance and the operator stand in
+// operator.cc.
 #include "world.h"
 
 #include <algorithm>
@@ -25,7 +26,8 @@ std::string encode(const std::vector<std::string>& args) {
 
 }  // namespace
 
-// ---- time ----------------------------------------------------------------------------------------------------------
+// ---- time
+// ----------------------------------------------------------------------------------------------------------
 
 void World::after(int64_t delay_us, std::function<void()> what) {
   agenda_.push({now_us_ + std::max<int64_t>(0, delay_us), ++event_number_, std::move(what)});
@@ -47,8 +49,9 @@ void World::trace(const std::function<std::string()>& text) {
 void World::run_until(const std::function<bool()>& done, int64_t limit_us, const char* what) {
   const int64_t deadline = now_us_ + limit_us;
   while (!done()) {
-    check(!agenda_.empty() && agenda_.top().at <= deadline,
-          [&] { return std::string(what) + " did not happen within " + std::to_string(limit_us / 1000) + " ms"; });
+    check(!agenda_.empty() && agenda_.top().at <= deadline, [&] {
+      return std::string(what) + " did not happen within " + std::to_string(limit_us / 1000) + " ms";
+    });
     // The queue's top is const for its order's sake, which moving `what` out leaves as it is.
     Event event = std::move(const_cast<Event&>(agenda_.top()));
     agenda_.pop();
@@ -58,7 +61,8 @@ void World::run_until(const std::function<bool()>& done, int64_t limit_us, const
   }
 }
 
-// ---- the node's life -----------------------------------------------------------------------------------------------
+// ---- the node's life
+// -----------------------------------------------------------------------------------------------
 
 node::HostFacts World::facts() {
   node::HostFacts facts;
@@ -83,7 +87,8 @@ void World::start_node() {
   trace([&] { return "node starts, life " + std::to_string(life_); });
   node_ = std::make_unique<node::ServerNode>(std::move(setup));
   // A start is a thing to crash in as well.
-  if (!winding_down_ && life_ > 0 && prng_.chance(1, 4)) fuse(static_cast<uint64_t>(prng_.between(1, 14)), prng_.chance(1, 2));
+  if (!winding_down_ && life_ > 0 && prng_.chance(1, 4))
+    fuse(static_cast<uint64_t>(prng_.between(1, 14)), prng_.chance(1, 2));
   schedule_turn(0);
 }
 
@@ -114,7 +119,8 @@ void World::run_turn() {
 void World::after_turn() {
   const node::ServerNode::LogPlace place = node_->log_place();
   idle_turns_ = place.end.value == log_end_ ? idle_turns_ + 1 : 0;
-  check(idle_turns_ < idle_turns_max, [] { return std::string("the node runs in circles: turn after turn with nothing to do"); });
+  check(idle_turns_ < idle_turns_max,
+        [] { return std::string("the node runs in circles: turn after turn with nothing to do"); });
   if (place.end.value != log_end_) {
     check(place.end.value > log_end_, [&] { return std::string("the log's end went back"); });
     const std::string digest = node_->digest();
@@ -198,7 +204,8 @@ void World::carry_out(node::Effects& effects) {
     } else {
       for (FileJob& job : effects.jobs) {
         for (const FileStep& step : job.steps)
-          if (step.kind == FileStep::Kind::Write && step.offset == 0 && step.name.starts_with("log-") && log_end_ > 100)
+          if (step.kind == FileStep::Kind::Write && step.offset == 0 && step.name.starts_with("log-") &&
+              log_end_ > 100)
             count(Fault::SegmentRolled);
         disk_.submit(std::move(job));
         if (effect_done()) return;
@@ -219,7 +226,10 @@ void World::node_exited(int code) {
   trace([&] { return "node exits with " + std::to_string(code); });
   for (const auto& link : links_)
     for (const Request& request : link->waiting)
-      trace([&] { return "  unanswered: " + request.args[0] + " executed in turn " + std::to_string(request.turn) + ", now is " + std::to_string(turns_); });
+      trace([&] {
+        return "  unanswered: " + request.args[0] + " executed in turn " + std::to_string(request.turn) +
+               ", now is " + std::to_string(turns_);
+      });
   const bool disk_failed = disk_.failures() > disk_failures_at_start_;
   if (code == 0) {
     check(shutting_down_, [] { return std::string("exit 0 that nobody asked for"); });
@@ -229,7 +239,8 @@ void World::node_exited(int code) {
     refused_ = true;
   } else {
     check(disk_failed, [&] {
-      std::string why = came_back_ ? "the node gave up though the disk did not fail" : "the node refuses to start";
+      std::string why =
+          came_back_ ? "the node gave up though the disk did not fail" : "the node refuses to start";
       for (const node::LogLine& line : effects_.lines) why += "\n    it says: " + line.text;
       return why;
     });
@@ -268,7 +279,8 @@ void World::node_gone(int64_t restart_in_us) {
   });
 }
 
-// ---- connections ---------------------------------------------------------------------------------------------------
+// ---- connections
+// ---------------------------------------------------------------------------------------------------
 
 Link* World::link_of(node::ConnId conn) {
   for (auto& link : links_)
@@ -348,7 +360,8 @@ void World::take_output(Link& link) {
     const resp::ReplyReader::Outcome outcome = link.reader.next(Bytes(link.tail).substr(at));
     at += link.reader.used();
     if (outcome == resp::ReplyReader::Outcome::Incomplete) break;
-    check(outcome == resp::ReplyReader::Outcome::Reply, [&] { return "a reply is not RESP: " + link.reader.error(); });
+    check(outcome == resp::ReplyReader::Outcome::Reply,
+          [&] { return "a reply is not RESP: " + link.reader.error(); });
     reply_leaves(link, link.reader.take());
   }
   link.tail.erase(0, at);
@@ -376,7 +389,8 @@ void World::reply_leaves(Link& link, resp::Value value) {
   check(!link.waiting.empty(), [&] { return "a reply that nobody asked for: " + value.as_text(); });
   Request request = std::move(link.waiting.front());
   link.waiting.pop_front();
-  check(request.turn != 0 || value.is_error(), [&] { return "a reply to a request that has not arrived whole"; });
+  check(request.turn != 0 || value.is_error(),
+        [&] { return "a reply to a request that has not arrived whole"; });
   trace([&] {
     std::string text = "reply leaves:";
     for (const std::string& arg : request.args) text += " " + quoted(Bytes(arg).substr(0, 40));
@@ -425,7 +439,8 @@ std::shared_ptr<Link> World::shared(Link& link) {
   return nullptr;
 }
 
-// ---- snapshots -----------------------------------------------------------------------------------------------------
+// ---- snapshots
+// -----------------------------------------------------------------------------------------------------
 
 /// A snapshot got its final name: what is in it must be the state at its cut.
 void World::check_snapshot(const std::string& name) {
@@ -437,10 +452,12 @@ void World::check_snapshot(const std::string& name) {
   snapshot::StoreSink sink(store);
   auto phase = reader.open();
   while (phase == snapshot::Reader::Phase::Loading) phase = reader.step(1 << 20, sink);
-  check(phase == snapshot::Reader::Phase::Done, [&] { return "a fresh snapshot is damaged: " + reader.reason(); });
+  check(phase == snapshot::Reader::Phase::Done,
+        [&] { return "a fresh snapshot is damaged: " + reader.reason(); });
   const uint64_t offset = reader.header().offset.value;
   const std::string* expected = oracle_.digest_at(offset);
-  check(expected != nullptr, [&] { return name + " was cut at " + std::to_string(offset) + ", which is no end of a turn"; });
+  check(expected != nullptr,
+        [&] { return name + " was cut at " + std::to_string(offset) + ", which is no end of a turn"; });
   check(*expected == to_hex(store.digest()),
         [&] { return name + " does not hold the state at its cut, offset " + std::to_string(offset); });
 }

@@ -1,5 +1,5 @@
-// One world: a node on a bad disk, actors on bad connections, an operator with bad luck, all out of one seed and in
-// virtual time. The node is the product's own; everything around it is made here.
+// One world: a node on a bad disk, actors on bad connections, an operator with bad luck, all out of one seed
+// and in virtual time. The node is the product's own; everything around it is made here.
 #pragma once
 #include <deque>
 #include <functional>
@@ -19,7 +19,7 @@ namespace hf::sim {
 
 /// What a seed found: the first broken invariant.
 struct Failure {
-  uint64_t step = 0;      ///< event of the world
+  uint64_t step = 0;  ///< event of the world
   int64_t time_us = 0;
   std::string invariant;
 };
@@ -36,8 +36,9 @@ struct Request {
   uint64_t value = 0;  ///< the number of the recognisable value it writes; 0: none
   std::string text;
   std::vector<std::string> more;
-  bool task = false;    ///< its reply waits for the sync whatever the policy
-  bool blocks = false;  ///< may be executed in a later turn than the one it arrived in; nothing is sent behind it
+  bool task = false;  ///< its reply waits for the sync whatever the policy
+  bool blocks =
+      false;  ///< may be executed in a later turn than the one it arrived in; nothing is sent behind it
   // filled in by the world
   uint64_t end_at = 0;   ///< position of its last byte in the link's stream
   uint64_t turn = 0;     ///< executed in this turn; 0: not arrived as a whole
@@ -78,10 +79,11 @@ class Actor {
   /// The reply left the server: what it says has to hold from now on, received or not.
   virtual void left(Request&, const resp::Value&) {}
   virtual void reply(Request& request, resp::Value& value) = 0;
-  /// The connection is gone. `left_behind`: sent, reply not received; those the server still answered have been
-  /// through left().
+  /// The connection is gone. `left_behind`: sent, reply not received; those the server still answered have
+  /// been through left().
   virtual void lost(std::deque<Request>& unanswered) = 0;
-  /// The node has recovered the history up to `offset`; should it crash before it serves, that may become less.
+  /// The node has recovered the history up to `offset`; should it crash before it serves, that may become
+  /// less.
   virtual void recovered(uint64_t /*offset*/) {}
   /// The node serves: what it recovered is safe from here on.
   virtual void settled() {}
@@ -116,7 +118,8 @@ class World final : public Agenda, private node::Host {
   uint64_t crashes() const { return crashes_; }
   const std::deque<std::string>& last_events() const { return events_; }
 
-  // ---- for actors --------------------------------------------------------------------------------------------------
+  // ---- for actors
+  // --------------------------------------------------------------------------------------------------
   void after(int64_t delay_us, std::function<void()> what) override;
   int64_t now_us() const { return now_us_; }
   uint64_t turn() const { return turns_; }
@@ -145,7 +148,9 @@ class World final : public Agenda, private node::Host {
     return value_ends_.size() - 1;
   }
   /// The log's end behind the write of that value; 0: not executed yet.
-  uint64_t end_of_value(uint64_t number) const { return number < value_ends_.size() ? value_ends_[number] : 0; }
+  uint64_t end_of_value(uint64_t number) const {
+    return number < value_ends_.size() ? value_ends_[number] : 0;
+  }
   void promise(uint64_t offset, bool synced) { oracle_.promised(offset, synced); }
   void count_if_expired(const std::string& key) {
     if (expiring_.erase(key) > 0) count(Fault::KeyExpired);
@@ -231,7 +236,8 @@ class World final : public Agenda, private node::Host {
   // of this life of the node
   bool came_back_ = false, served_ = false, shutting_down_ = false, shutdown_by_command_ = false;
   uint64_t log_end_ = 0, epoch_served_ = 0, epoch_ = 0, disk_failures_at_start_ = 0;
-    bool always_ = false, always_next_ = false;  ///< the policy promises syncs: in this turn, from the next one on
+  bool always_ = false,
+       always_next_ = false;  ///< the policy promises syncs: in this turn, from the next one on
 
   std::vector<uint64_t> value_ends_{0};
   std::set<std::string> expiring_;
