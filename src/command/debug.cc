@@ -6,7 +6,17 @@
 namespace hf::command {
 namespace {
 
-void debug_digest(Context& ctx) { ctx.reply.simple(to_hex(ctx.store.digest())); }
+/// WALK: the same sum of the state as it is now, made a slice a turn while others are served.
+void debug_digest(Context& ctx) {
+  if (ctx.args.size() == 2) return ctx.reply.simple(to_hex(ctx.store.digest()));
+  if (ctx.args.size() != 3 || !equal_nocase(ctx.args[2], "walk") || ctx.in_exec) return ctx.syntax_error();
+  if (!ctx.retried) {
+    if (const Status begun = ctx.server.begin_digest(); !begun) return ctx.error("ERR " + begun.error().message);
+  }
+  const auto result = ctx.server.digest_result();
+  if (!result) return ctx.block_on({Server::digest_key}, 0);
+  ctx.reply.simple(*result);
+}
 
 void debug_digest_value(Context& ctx) {
   ctx.reply.array(ctx.args.size() - 2);
@@ -37,7 +47,7 @@ struct Subcommand {
   Handler handler;
 };
 constexpr Subcommand subcommands[] = {
-    {"DIGEST", 2, "", "Sum over all keys of all databases, expiries included.", debug_digest},
+    {"DIGEST", 2, "[WALK]", "Sum over all keys of all databases, expiries included.", debug_digest},
     {"DIGEST-VALUE", 3, "<key> [<key> ...]", "Sum over each of the keys.", debug_digest_value},
     {"HELP", 2, "", "Lists these subcommands.", debug_help},
     {"OBJECT", 3, "<key>", "How the value of a key is kept.", debug_object},

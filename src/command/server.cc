@@ -65,13 +65,10 @@ void config_help(Context& ctx) { reply_help(ctx, *find_command("config")); }
 
 // ---- saving and the end ---------------------------------------------------------------------------------
 
-constexpr const char* save_running = "ERR Background save already in progress";
-
 /// SAVE begins the same snapshot as BGSAVE; only its caller waits. Nobody else is held up.
 void save(Context& ctx) {
   if (!ctx.retried) {
-    if (ctx.server.snapshot_running()) return ctx.error(save_running);
-    const Status begun = ctx.server.begin_snapshot();
+    const Status begun = ctx.server.begin_snapshot({});
     if (!begun) return ctx.error("ERR " + begun.error().message);
   }
   if (ctx.server.snapshot_running()) return ctx.block_on({Server::save_key}, 0);
@@ -81,11 +78,19 @@ void save(Context& ctx) {
 }
 
 void bgsave(Context& ctx) {
-  if (ctx.args.size() > 2 || (ctx.args.size() == 2 && !equal_nocase(ctx.args[1], "schedule")))
+  Bytes tag;
+  if (ctx.args.size() == 3 && equal_nocase(ctx.args[1], "tag")) tag = ctx.args[2];
+  else if (ctx.args.size() > 2 || (ctx.args.size() == 2 && !equal_nocase(ctx.args[1], "schedule")))
     return ctx.syntax_error();
-  if (ctx.server.snapshot_running()) return ctx.error(save_running);
-  const Status begun = ctx.server.begin_snapshot();
+  const Status begun = ctx.server.begin_snapshot(tag);
   if (begun) ctx.reply.simple("Background saving started");
+  else ctx.error("ERR " + begun.error().message);
+}
+
+/// The log is not rewritten: it is cut off where a new snapshot makes it unnecessary.
+void bgrewriteaof(Context& ctx) {
+  const Status begun = ctx.server.begin_rewrite();
+  if (begun) ctx.reply.simple("Background append only file rewriting started");
   else ctx.error("ERR " + begun.error().message);
 }
 
@@ -162,7 +167,9 @@ const Spec rows[] = {
      "O(N), N the number of keys; others are served meanwhile", "Takes a snapshot and waits for it.", "",
      save},
     {"bgsave", -1, Admin | NoScript | NoAsyncLoading, no_keys, 0, "server", "1.0.0", "O(1)",
-     "Begins a snapshot.", "[SCHEDULE]", bgsave},
+     "Begins a snapshot.", "[SCHEDULE | TAG name]", bgsave},
+    {"bgrewriteaof", 1, Admin | NoScript | NoAsyncLoading, no_keys, 0, "server", "1.0.0", "O(1)",
+     "Begins a snapshot, and trims the log to it.", "", bgrewriteaof},
     {"lastsave", 1, Loading | Stale | Fast, no_keys, CatAdmin | CatDangerous, "server", "1.0.0", "O(1)",
      "Returns the Unix time of the last snapshot that succeeded.", "", lastsave, {},
      "nondeterministic_output"},

@@ -1,6 +1,7 @@
 // What commands may ask of the node they run in. node/ implements it; command/ does not know how.
 #pragma once
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -18,6 +19,18 @@ struct Context;
 /// The Redis whose commands and replies these are; HELLO and INFO say it, and clients decide by it what they
 /// may send.
 constexpr const char* redis_version = "7.2.5";
+
+/// A snapshot as SNAPSHOT LIST shows it.
+struct SnapshotInfo {
+  uint64_t id = 0;  ///< the offset it was cut at
+  uint64_t epoch = 0;
+  WallMs wall_ms = 0;
+  uint64_t bytes = 0, keys = 0;
+  int64_t milliseconds = -1;  ///< it took; -1: not known (any more)
+  std::string reason, tag;
+  const char* state = "";  ///< written, unchecked (since the start), verified, damaged
+  std::string finding;     ///< of damaged
+};
 
 enum class SaveMode : uint8_t { Default, Save, NoSave };
 
@@ -45,9 +58,24 @@ class Server {
   virtual bool password_matches(Bytes user, Bytes password) const = 0;
 
   // Persistence
-  /// Begins a snapshot. Error: one is running already, or what stands in the way (without "ERR ").
-  virtual Status begin_snapshot() = 0;
+  /// Begins a snapshot; `tag` may be empty. Error: one is running already, or what stands in the way (without "ERR ").
+  virtual Status begin_snapshot(Bytes tag) = 0;
+  /// Oldest first.
+  virtual std::vector<SnapshotInfo> snapshots() const = 0;
+  /// An empty tag takes it off.
+  virtual Status tag_snapshot(uint64_t id, Bytes tag) = 0;
+  virtual Status delete_snapshot(uint64_t id) = 0;
+  /// Begins to read a snapshot's file through; its state tells, once `verifying` is over.
+  virtual Status begin_verify(uint64_t id) = 0;
+  virtual bool verifying() const = 0;
+  static constexpr const char* verify_key = "__verify__";
+  /// Begins the digest of the data set as it is now, made a slice a turn; writes go on. Error: one is being made.
+  virtual Status begin_digest() = 0;
+  virtual std::optional<std::string> digest_result() const = 0;  ///< none: it is being made
+  static constexpr const char* digest_key = "__digest__";
   virtual bool snapshot_running() const = 0;
+  /// BGREWRITEAOF: a snapshot, then a log that begins there.
+  virtual Status begin_rewrite() = 0;
   /// Null error: the last snapshot succeeded. The key blocked on while SAVE waits is `save_key`.
   virtual Status last_snapshot_status() const = 0;
   virtual int64_t last_save_seconds() const = 0;  ///< Unix time

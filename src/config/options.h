@@ -74,6 +74,13 @@ struct Options {
   std::vector<SavePoint> save = {{3600, 1}, {300, 100}, {60, 10000}};
   int64_t snapshot_interval = 0;  ///< seconds; 0: only the save points
   int64_t snapshot_keep = 2;
+  int64_t snapshot_log_bytes = 0;  ///< 0: off
+  double snapshot_completion_target = 0.9;
+  int64_t snapshot_copy_bytes_max = 256ll << 20;
+  bool snapshot_on_shutdown = false;
+  int64_t log_keep_bytes = 256ll << 20;
+  int64_t log_keep_seconds = 0;
+  int64_t log_preallocate_bytes = 1ll << 20;
 
   // Tasks
   int64_t task_lease_ms_default = 15'000;

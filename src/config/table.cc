@@ -2,6 +2,7 @@
 #include "config/table.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 
 #include "base/limits.h"
@@ -94,6 +95,24 @@ Row memory(const About& about, int64_t min, int64_t max = no_max) {
 template <int64_t Options::*Member>
 Row millis(const About& about, int64_t min, int64_t max) {
   return integral<Member>(about, Shape::Millis, min, max);
+}
+
+template <double Options::*Member>
+Row fraction(const About& about) {
+  Row row = base_row(about, Shape::Fraction);
+  row.max = 1;
+  row.parse = [](const Row&, Bytes value, Options& options) -> Status {
+    const auto number = parse_double(value);
+    if (!number || !(*number >= 0 && *number <= 1)) return Error{"argument must be between 0 and 1"};
+    store<Member>(options, *number);
+    return ok();
+  };
+  row.print = [](const Row&, const Options& o) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", o.*Member);
+    return std::string(text);
+  };
+  return row;
 }
 
 template <std::string Options::*Member>
@@ -270,8 +289,36 @@ void add_durability(std::vector<Row>& rows) {
            {"snapshot-interval", s, When::Anytime,
             "also take a snapshot every so many seconds, if anything changed; 0 leaves it to save"},
            0, int_max),
-       number<&Options::snapshot_keep>({"snapshot-keep", s, When::Anytime, "snapshots that are kept"}, 1,
-                                       1000)});
+       memory<&Options::snapshot_log_bytes>(
+           {"snapshot-log-bytes", s, When::Anytime,
+            "also take a snapshot when the log has grown by so much since the last one; 0 for never"},
+           0),
+       fraction<&Options::snapshot_completion_target>(
+           {"snapshot-completion-target", s, When::Anytime,
+            "spread a timed snapshot over this part of its interval; 0 takes it as fast as can be"}),
+       memory<&Options::snapshot_copy_bytes_max>(
+           {"snapshot-copy-bytes-max", s, When::Anytime,
+            "memory that a snapshot may hold for what changes while it runs; past it the snapshot fails"},
+           1 << 20),
+       yes_no<&Options::snapshot_on_shutdown>(
+           {"snapshot-on-shutdown", s, When::Anytime, "take a snapshot before an orderly end"}),
+       number<&Options::snapshot_keep>({"snapshot-keep", s, When::Anytime,
+                                        "newest snapshots that are kept, with the log behind them; tagged ones "
+                                        "stay besides"},
+                                       1, 1000),
+       memory<&Options::log_keep_bytes>(
+           {"log-keep-bytes", s, When::Anytime,
+            "so much of the log's end is kept, with the snapshot before it, for --restore-to and for replicas "
+            "that catch up"},
+           0, 1ll << 50),
+       number<&Options::log_keep_seconds>(
+           {"log-keep-seconds", s, When::Anytime,
+            "so many seconds of the past can be restored, whatever log-keep-bytes says"},
+           0, int_max),
+       memory<&Options::log_preallocate_bytes>(
+           {"log-preallocate-bytes", s, When::Start,
+            "zeros are written so far ahead of the log, which makes a sync a third cheaper; 0 for none"},
+           0, 64ll << 20)});
 }
 
 void add_tasks(std::vector<Row>& rows) {
@@ -395,6 +442,7 @@ std::string allowed(const Row& row) {
     case Shape::Number: return range;
     case Shape::Memory: return "bytes, 64mb, 1gb";
     case Shape::Millis: return "milliseconds, 15s, 10m, 7d";
+    case Shape::Fraction: return "0 to 1";
     case Shape::Octal: return "octal, up to " + print_octal(row.max);
     case Shape::Text:
     case Shape::Secret: return "text";

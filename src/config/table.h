@@ -27,6 +27,7 @@ enum class Shape : uint8_t {
   Number,
   Memory,  ///< bytes, also as 64mb or 1gb
   Millis,  ///< milliseconds, also as 15s, 10m, 2h or 7d
+  Fraction,  ///< 0 to 1
   Octal,   ///< file permissions, such as 700
   Text,
   Secret,  ///< text that no message repeats

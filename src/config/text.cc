@@ -36,6 +36,7 @@ std::string toml_value(const Row& row, const Options& options) {
   switch (row.shape) {
     case Shape::YesNo: return text == "yes" ? "true" : "false";
     case Shape::Number:
+    case Shape::Fraction:
     case Shape::Memory:
     case Shape::Millis: return text;
     case Shape::Words: {

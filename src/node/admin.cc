@@ -50,7 +50,40 @@ bool ServerNode::Impl::password_matches(Bytes user, Bytes password) const {
 
 // ---- persistence ---------------------------------------------------------------------------------------------------
 
-Status ServerNode::Impl::begin_snapshot() { return persistence_.begin_snapshot(now_, "save"); }
+Status ServerNode::Impl::begin_snapshot(Bytes tag) {
+  return persistence_.begin_snapshot(now_, {.reason = "save", .tag = std::string(tag)});
+}
+
+std::vector<command::SnapshotInfo> ServerNode::Impl::snapshots() const {
+  constexpr const char* states[] = {"unchecked", "written", "verified", "damaged"};
+  std::vector<command::SnapshotInfo> list;
+  for (const log::SnapshotNote& note : persistence_.snapshots()) {
+    const Persistence::SnapshotFacts facts = persistence_.snapshot_facts(note.offset);
+    list.push_back({note.offset.value, note.epoch.value, note.wall_ms, note.bytes, note.keys, facts.milliseconds,
+                    note.reason, note.tag, states[static_cast<size_t>(facts.state)], facts.finding});
+  }
+  return list;
+}
+
+Status ServerNode::Impl::tag_snapshot(uint64_t id, Bytes tag) {
+  return persistence_.tag_snapshot({id}, std::string(tag));
+}
+Status ServerNode::Impl::delete_snapshot(uint64_t id) { return persistence_.delete_snapshot({id}); }
+Status ServerNode::Impl::begin_verify(uint64_t id) { return persistence_.begin_verify({id}); }
+
+Status ServerNode::Impl::begin_digest() {
+  if (digest_walk_ != 0) return Error{"a digest is being made already"};
+  digest_ = std::make_unique<store::WalkDigest>();
+  digest_walk_ = store_.begin_walk(*digest_);
+  return ok();
+}
+
+std::optional<std::string> ServerNode::Impl::digest_result() const {
+  if (digest_walk_ != 0 || !digest_) return std::nullopt;
+  return to_hex(digest_->total());
+}
+
+Status ServerNode::Impl::begin_rewrite() { return persistence_.begin_rewrite(now_); }
 
 Status ServerNode::Impl::shutdown(command::SaveMode save, bool, bool, bool abort) {
   if (abort) {

@@ -102,7 +102,11 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     const log::Writer* writer = persistence_.writer();
     const Status last = persistence_.last_snapshot_status();
     s.number("loading", int64_t{loading()}).number("async_loading", int64_t{0});
-    s.number("current_cow_size", int64_t{0});
+    s.number("current_cow_size", uint64_t{persistence_.snapshot_copy_bytes()});
+    s.number("current_cow_peak", uint64_t{persistence_.snapshot_copy_bytes_peak()});
+    const uint64_t keys = persistence_.snapshot_keys_total();
+    s.format("current_fork_perc", "%.2f", keys == 0 ? 0.0 : 100 * ratio(persistence_.snapshot_keys(), keys));
+    s.number("current_save_keys_total", keys);
     s.number("current_save_keys_processed", persistence_.snapshot_keys());
     s.number("rdb_changes_since_last_save", persistence_.changes_since_save());
     s.number("rdb_bgsave_in_progress", int64_t{persistence_.snapshot_running()});
@@ -111,8 +115,11 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("rdb_last_bgsave_time_sec", persistence_.last_snapshot_seconds());
     s.number("rdb_current_bgsave_time_sec", persistence_.current_snapshot_seconds(now_));
     s.number("rdb_saves", persistence_.snapshots_taken());
-    s.number("aof_enabled", int64_t{options_.appendonly}).number("aof_rewrite_in_progress", int64_t{0});
-    s.number("aof_rewrite_scheduled", int64_t{0}).text("aof_last_bgrewrite_status", "ok");
+    s.number("snapshots_kept", uint64_t{persistence_.snapshots().size()});
+    s.number("snapshot_file_bytes", persistence_.snapshot_file_bytes());
+    s.number("aof_enabled", int64_t{options_.appendonly});
+    s.number("aof_rewrite_in_progress", int64_t{persistence_.rewriting()}).number("aof_rewrite_scheduled", int64_t{0});
+    s.text("aof_last_bgrewrite_status", persistence_.last_rewrite_failed() ? "err" : "ok");
     const bool writing = writer == nullptr || writer->health() == log::Health::Good;
     s.text("aof_last_write_status", writing ? "ok" : "err");
     if (writer != nullptr) {
@@ -120,6 +127,7 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
       s.number("aof_buffer_length", uint64_t{writer->unwritten_bytes()});
       s.number("log_end_offset", writer->end().value).number("log_written_offset", writer->written().value);
       s.number("log_synced_offset", writer->synced().value).number("log_epoch", persistence_.epoch().value);
+      s.number("log_begin_offset", writer->begin().value);
       s.number("log_segments", uint64_t{writer->manifest().segments.size()});
       if (!writing) s.text("log_last_error", writer->reason());
     }

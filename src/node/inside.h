@@ -13,6 +13,7 @@
 #include "node/server_node.h"
 #include "node/session.h"
 #include "node/waiters.h"
+#include "store/digest.h"
 #include "store/store.h"
 #include "task/tasks.h"
 
@@ -44,7 +45,15 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   std::string option(Bytes name) const override;
   bool password_required() const override { return !options_.requirepass.empty(); }
   bool password_matches(Bytes user, Bytes password) const override;
-  Status begin_snapshot() override;
+  Status begin_snapshot(Bytes tag) override;
+  std::vector<command::SnapshotInfo> snapshots() const override;
+  Status tag_snapshot(uint64_t id, Bytes tag) override;
+  Status delete_snapshot(uint64_t id) override;
+  Status begin_verify(uint64_t id) override;
+  bool verifying() const override { return persistence_.verifying(); }
+  Status begin_digest() override;
+  std::optional<std::string> digest_result() const override;
+  Status begin_rewrite() override;
   bool snapshot_running() const override { return persistence_.snapshot_running(); }
   Status last_snapshot_status() const override { return persistence_.last_snapshot_status(); }
   int64_t last_save_seconds() const override { return persistence_.last_save_ms() / 1000; }
@@ -89,6 +98,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void note_grants(Session& session);
   void run_timers();
   void expire_some();
+  bool walk_some(bool busy);
   void look_at_memory();
   void collect_output(Effects& effects);
   void enforce_output_limit(Session& session, Effects& effects);
@@ -148,6 +158,10 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   uint64_t ops_last_ = 0, ops_per_second_ = 0;
 
   bool began_serving_ = false;
+
+  // DEBUG DIGEST WALK
+  std::unique_ptr<store::WalkDigest> digest_;  ///< of the walk under way, or the last one
+  store::WalkId digest_walk_ = 0;              ///< 0: none is under way
 
   // shutting down
   bool shutdown_asked_ = false, shutdown_save_ = false, shutdown_snapshot_begun_ = false;

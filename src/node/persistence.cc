@@ -14,6 +14,7 @@ namespace {
 constexpr size_t replay_bytes_a_slice = 4 * 1024 * 1024;
 constexpr size_t unwritten_bytes_max = 512ull * 1024 * 1024;
 constexpr MonoUs second_us = 1'000'000;
+constexpr MonoUs pace_step_us = 5'000;
 constexpr MonoUs sync_overdue_us = 2 * second_us;
 
 }  // namespace
@@ -135,7 +136,7 @@ void Persistence::recovered() {
 
 void Persistence::open_reign(log::ResumePoint from) {
   cluster_id_ = from.manifest.cluster_id;
-  notes_ = from.manifest.snapshots;
+  find_snapshots(from.manifest.snapshots);
   wall_ms_ = std::max(wall_ms_, from.wall_ms);
   epoch_ = Epoch{from.epoch_max.value + 1};
   reign_id_ = random_hex40(parts_.prng);
@@ -147,6 +148,7 @@ void Persistence::open_reign(log::ResumePoint from) {
   }
   log::WriterOptions options;
   options.segment_bytes = static_cast<uint64_t>(parts_.options.log_segment_bytes);
+  options.ahead_bytes = static_cast<uint64_t>(parts_.options.log_preallocate_bytes);
   options.salt_seed = parts_.prng.next();
   const LogOffset first = from.end;
   writer_ = std::make_unique<log::Writer>(options, std::move(from));
@@ -261,6 +263,9 @@ void Persistence::pump(Now now, Effects& effects) {
   if (writer_ && phase_ != Phase::Dead && phase_ != Phase::Closed) {
     const bool want = replies_wait_for_sync() || sync_wanted_ > writer_->synced();
     if (auto job = writer_->next_job(want)) effects.jobs.push_back(std::move(*job));
+    // Only where replies wait for syncs: one a second gains nothing.
+    if (want && phase_ == Phase::Serving)
+      if (auto job = writer_->ahead_job()) effects.jobs.push_back(std::move(*job));
     if (parts_.options.appendfsync == config::FsyncPolicy::Everysec && now.mono_us >= next_sync_us_ &&
         writer_->synced() < writer_->written()) {
       next_sync_us_ = now.mono_us + second_us;
@@ -268,7 +273,7 @@ void Persistence::pump(Now now, Effects& effects) {
     }
     update_refusal();
   }
-  if (snapshot_asked_) cut_snapshot(now);
+  if (asked_) cut_snapshot(now);
   if (snapshot_ && !snapshot_->job_in_flight()) {
     if (snapshot_->state() == snapshot::State::Failed && !abort_sent_) {
       abort_sent_ = true;
@@ -277,6 +282,7 @@ void Persistence::pump(Now now, Effects& effects) {
       effects.jobs.push_back(std::move(*job));
     }
   }
+  remove_dropped_segments();
   if (!snapshot_ && !housekeeping_.empty() && housekeeping_id_ == 0) {
     housekeeping_id_ = next_snapshot_job_++;
     effects.jobs.push_back({.id = housekeeping_id_, .lane = Lane::Snapshot, .steps = std::move(housekeeping_)});
@@ -295,13 +301,16 @@ void Persistence::pump(Now now, Effects& effects) {
 void Persistence::once_a_second(Now now) {
   if (writer_ && writer_->health() == log::Health::Failing) writer_->retry();
   if (phase_ == Phase::Serving) snapshot_when_due(now);
+  report_snapshot(now);
 }
 
-MonoUs Persistence::next_wake(Now) const {
+MonoUs Persistence::next_wake(Now now) const {
+  // A snapshot that is spread over time goes on in small steps.
+  const MonoUs walk_at = walking_ ? now.mono_us + pace_step_us : INT64_MAX;
   if (writer_ && parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
       writer_->synced() < writer_->written() && !writer_->sync_in_flight())
-    return next_sync_us_;
-  return INT64_MAX;
+    return std::min(walk_at, next_sync_us_);
+  return walk_at;
 }
 
 // ---- ending --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 //      \__________\____________\___________\________\______-> Dead (says why; exit code 1)
 #pragma once
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,12 +79,52 @@ class Persistence final : private log::ReplaySink {
   void note_change() { ++changes_; }
 
   // ---- snapshots ---------------------------------------------------------------------------------------------------
-  /// The cut is taken when this turn's frame is sealed.
-  Status begin_snapshot(Now now, std::string reason);
-  bool snapshot_running() const { return snapshot_asked_ || snapshot_ != nullptr; }
+  struct SnapshotPlan {
+    std::string reason;  ///< one word
+    std::string tag = {};
+    MonoUs spread_us = 0;  ///< take this long about the walk, unless hurried; 0: as fast as slices allow
+    bool rewrite = false;  ///< trim the log to it
+  };
+  /// The cut is taken when this turn's frame is sealed. While one that is spread over time runs, that one is hurried
+  /// and this one follows it; otherwise one that runs is an error.
+  Status begin_snapshot(Now now, SnapshotPlan plan);
+  bool snapshot_running() const { return asked_ || snapshot_ != nullptr; }
   Status last_snapshot_status() const;
   /// A slice of the walk under way. True: there is more to walk at once.
-  bool walk_some(size_t entries);
+  bool walk_some(Now now, size_t entries);
+  enum class FileState : uint8_t { Unchecked, Written, Verified, Damaged };
+  /// What this process knows of a snapshot beside its note.
+  struct SnapshotFacts {
+    int64_t milliseconds = -1;  ///< it took; -1: taken before this start
+    FileState state = FileState::Unchecked;
+    std::string finding = {};  ///< of Damaged
+  };
+  /// Oldest first.
+  const std::vector<log::SnapshotNote>& snapshots() const { return notes_; }
+  SnapshotFacts snapshot_facts(LogOffset offset) const;
+  /// "" takes the tag off. Error: no such snapshot, or a tag that can't be.
+  Status tag_snapshot(LogOffset offset, std::string tag);
+  Status delete_snapshot(LogOffset offset);
+  /// Begins to read the file through, a block a turn. Error: none such, or one is being read.
+  Status begin_verify(LogOffset offset);
+  bool verifying() const { return verifier_ != nullptr; }
+  /// True: there is more to read at once.
+  bool verify_some();
+  /// True once after a verification ended.
+  bool take_verify_finished() { return std::exchange(verify_finished_, false); }
+  /// Bytes that exist only because a snapshot runs.
+  size_t snapshot_copy_bytes() const {
+    return (snapshot_ ? snapshot_->waiting_bytes() : 0) + parts_.store.kept_for_walks_bytes();
+  }
+  size_t snapshot_copy_bytes_peak() const { return copy_peak_; }
+  uint64_t snapshot_keys_total() const { return snapshot_ ? keys_at_cut_ : 0; }
+  uint64_t snapshot_file_bytes() const { return snapshot_ ? snapshot_->file_bytes() : 0; }
+  /// BGREWRITEAOF: a snapshot, then the log without what only the past needs.
+  Status begin_rewrite(Now now);
+  bool rewriting() const {
+    return (snapshot_running() && plan_.rewrite) || (next_ && next_->rewrite);
+  }
+  bool last_rewrite_failed() const { return rewrite_failed_; }
   /// True once after a snapshot ended, well or badly.
   bool take_snapshot_finished() { return std::exchange(snapshot_finished_, false); }
   int64_t last_save_ms() const { return last_save_ms_; }
@@ -116,9 +157,16 @@ class Persistence final : private log::ReplaySink {
   void die(std::string why);
   void log_job_done(const FileJobDone& done);
   void cut_snapshot(Now now);
+  void fail_walk();
+  bool ahead_of_pace(Now now) const;
+  void find_snapshots(const std::vector<log::SnapshotNote>& notes);
+  log::SnapshotNote* find_note(LogOffset offset);
+  Status tag_is_free(LogOffset offset, Bytes tag) const;
+  void report_snapshot(Now now);
   void snapshot_job_done(const FileJobDone& done);
   void end_snapshot(Now now);
-  void forget_old_snapshots();
+  void forget_old_snapshots(bool trim_all);
+  void remove_dropped_segments();
   void snapshot_when_due(Now now);
   void report_progress(Now now);
   void update_refusal();
@@ -151,14 +199,25 @@ class Persistence final : private log::ReplaySink {
   // snapshots
   std::unique_ptr<snapshot::Writer> snapshot_;
   store::WalkId walk_ = 0;
-  bool walking_ = false, snapshot_asked_ = false, snapshot_finished_ = false, abort_sent_ = false;
-  std::string snapshot_reason_, snapshot_failure_;
+  bool walking_ = false, asked_ = false, snapshot_finished_ = false, abort_sent_ = false;
+  SnapshotPlan plan_;                 ///< of the one asked for or running
+  std::optional<SnapshotPlan> next_;  ///< asked for while plan_ runs
+  std::string snapshot_failure_;
   std::vector<log::SnapshotNote> notes_;
+  std::map<uint64_t, SnapshotFacts> facts_;  ///< by offset
+  uint64_t keys_at_cut_ = 0;
+  size_t copy_peak_ = 0;
+  LogOffset last_cut_;
+  MonoUs next_snapshot_report_us_ = 0;
+  std::unique_ptr<snapshot::Reader> verifier_;
+  LogOffset verifying_;
+  bool verify_finished_ = false;
   uint64_t next_snapshot_job_ = 1, snapshots_taken_ = 0;
   MonoUs snapshot_begun_us_ = 0;
   WallMs last_save_ms_ = 0, last_try_ms_ = 0;
   int64_t last_snapshot_s_ = -1;
   uint64_t changes_ = 0, changes_at_save_ = 0, changes_at_cut_ = 0;
+  bool rewrite_failed_ = false;
   std::vector<FileStep> housekeeping_;  ///< removals, done on the snapshot lane
   uint64_t housekeeping_id_ = 0;
 };

@@ -110,7 +110,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     journal_.clear();
   }
   if (now_.mono_us >= next_second_) once_a_second(effects);
-  if (persistence_.walk_some(walk_entries_a_turn_)) more = true;
+  if (walk_some(!batch.empty())) more = true;
   if (store_.free_some(freed_entries_a_turn)) more = true;
   if (shutdown_asked_) step_shutdown(effects);
   persistence_.pump(now_, effects);
@@ -121,6 +121,22 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   more |= !runnable_.empty();
   effects.again = effects.again || more;
   effects.wake_at = std::min(effects.wake_at, next_wake(more));
+}
+
+/// A slice of each walk; a smaller one while clients want something.
+bool ServerNode::Impl::walk_some(bool busy) {
+  const size_t entries = std::max<size_t>(1, busy ? walk_entries_a_turn_ / 4 : walk_entries_a_turn_);
+  bool more = persistence_.walk_some(now_, entries);
+  more |= persistence_.verify_some();
+  if (digest_walk_ != 0) {
+    if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
+    if (digest_walk_ == 0)
+      for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, digest_key);
+    more = true;
+  }
+  if (persistence_.take_verify_finished())
+    for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, verify_key);
+  return more;
 }
 
 /// Parses up to `ahead_max` requests and starts fetching what the first key of each will need, so that the cache
@@ -389,7 +405,7 @@ MonoUs ServerNode::Impl::next_wake(bool more) const {
 void ServerNode::Impl::request_shutdown() {
   if (shutdown_asked_) return;
   shutdown_asked_ = true;
-  shutdown_save_ = !options_.save.empty() && !options_.appendonly;
+  shutdown_save_ = options_.snapshot_on_shutdown || (!options_.save.empty() && !options_.appendonly);
   persistence_.say(LogLevel::Notice, "Shutting down: finishing what is acknowledged");
 }
 
@@ -399,9 +415,9 @@ void ServerNode::Impl::step_shutdown(Effects& effects) {
     return;
   }
   if (shutdown_save_ && !shutdown_snapshot_begun_) {
-    if (persistence_.snapshot_running()) return;
+    const Status begun = persistence_.begin_snapshot(now_, {.reason = "shutdown"});
+    if (!begun.ok() && persistence_.snapshot_running()) return;
     shutdown_snapshot_begun_ = true;
-    const Status begun = persistence_.begin_snapshot(now_, "shutdown");
     if (!begun.ok()) shutdown_save_ = false;
   }
   if (shutdown_snapshot_begun_ && persistence_.snapshot_running()) return;

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/number.h"
+#include "log/trim.h"
 #include "node/persistence.h"
 
 namespace hf::node {
@@ -10,17 +11,40 @@ namespace hf::node {
 namespace {
 
 constexpr int64_t retry_after_failure_ms = 60'000;
+constexpr MonoUs report_every_us = 10'000'000;
+constexpr size_t tag_bytes_max = 128;
+
+/// Tags stand in MANIFEST's lines and in file headers.
+Status check_tag(Bytes tag) {
+  if (tag.size() > tag_bytes_max) return Error{"a tag has " + std::to_string(tag_bytes_max) + " bytes at most"};
+  for (const char c : tag)
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+      return Error{"a tag has no blanks and no control characters"};
+  return ok();
+}
 
 }  // namespace
 
-Status Persistence::begin_snapshot(Now now, std::string reason) {
-  if (snapshot_running()) return Error{"Background save already in progress"};
+Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
   if (phase_ != Phase::Serving) return Error{"no snapshot can be taken in this phase"};
-  snapshot_asked_ = true;
-  snapshot_reason_ = std::move(reason);
-  snapshot_begun_us_ = now.mono_us;
+  if (Status s = check_tag(plan.tag); !s) return s;
+  if (Status s = tag_is_free(end(), plan.tag); !s) return s;
   last_try_ms_ = now.wall_ms;
+  if (snapshot_running()) {
+    if (next_ || plan_.spread_us == 0) return Error{"Background save already in progress"};
+    next_ = std::move(plan);
+    plan_.spread_us = 0;  // nobody waits for an hour's pacing
+    return ok();
+  }
+  asked_ = true;
+  plan_ = std::move(plan);
+  snapshot_begun_us_ = now.mono_us;
   return ok();
+}
+
+Status Persistence::begin_rewrite(Now now) {
+  if (rewriting()) return Error{"Background append only file rewriting already in progress"};
+  return begin_snapshot(now, {.reason = "rewrite", .rewrite = true});
 }
 
 Status Persistence::last_snapshot_status() const {
@@ -30,18 +54,20 @@ Status Persistence::last_snapshot_status() const {
 
 /// Called when the turn's frame is sealed: the log's end is then exactly what the store holds.
 void Persistence::cut_snapshot(Now now) {
-  snapshot_asked_ = false;
+  asked_ = false;
   snapshot::Header header;
   header.cluster_id = cluster_id_;
   header.epoch = epoch_;
   header.wall_ms = now.wall_ms;
-  header.reason = snapshot_reason_;
+  header.reason = plan_.reason;
+  header.tag = plan_.tag;
   if (writer_) {
     const log::Writer::CutPoint cut = writer_->cut_point();
     header.offset = cut.offset;
     header.previous_sum = cut.previous_sum;
     header.visible_offset = cut.visible_offset;
     header.history = writer_->history();
+    if (plan_.rewrite) writer_->roll();
     want_sync(cut.offset);
   } else {
     // Without a log offsets only have to rise from one snapshot to the next.
@@ -52,24 +78,48 @@ void Persistence::cut_snapshot(Now now) {
   abort_sent_ = false;
   snapshot::WriterOptions options;
   options.first_job_id = next_snapshot_job_;
+  options.waiting_bytes_max = static_cast<size_t>(parts_.options.snapshot_copy_bytes_max);
+  last_cut_ = header.offset;
+  keys_at_cut_ = 0;
+  for (DbIndex db = 0; db < parts_.store.databases(); ++db) keys_at_cut_ += parts_.store.size(db);
+  copy_peak_ = 0;
+  next_snapshot_report_us_ = now.mono_us + report_every_us;
   snapshot_ = std::make_unique<snapshot::Writer>(std::move(header), options);
   walk_ = parts_.store.begin_walk(*snapshot_);
   walking_ = true;
 }
 
-bool Persistence::walk_some(size_t entries) {
+void Persistence::fail_walk() {
+  parts_.store.abort_walk(walk_);
+  walking_ = false;
+}
+
+/// True while a spread snapshot has walked its share of the time that has passed.
+bool Persistence::ahead_of_pace(Now now) const {
+  if (plan_.spread_us == 0 || keys_at_cut_ == 0) return false;
+  const auto passed = static_cast<double>(now.mono_us - snapshot_begun_us_);
+  return static_cast<double>(snapshot_->keys()) / static_cast<double>(keys_at_cut_) >
+         passed / static_cast<double>(plan_.spread_us);
+}
+
+bool Persistence::walk_some(Now now, size_t entries) {
   if (!walking_) return false;
+  const size_t copied = snapshot_copy_bytes();
+  copy_peak_ = std::max(copy_peak_, copied);
+  if (copied > static_cast<size_t>(parts_.options.snapshot_copy_bytes_max) + store::piece_bytes_max)
+    snapshot_->fail("more than snapshot-copy-bytes-max (" +
+                    to_human(static_cast<uint64_t>(parts_.options.snapshot_copy_bytes_max)) +
+                    ") had to be copied aside");
   if (snapshot_->state() == snapshot::State::Failed) {
-    parts_.store.abort_walk(walk_);
-    walking_ = false;
+    fail_walk();
     return false;
   }
-  if (snapshot_->should_pause()) return false;
+  if (snapshot_->should_pause() || ahead_of_pace(now)) return false;
   if (parts_.store.walk_some(walk_, entries)) {
     walking_ = false;
     snapshot_->finish();
   }
-  return walking_;
+  return walking_ && !ahead_of_pace(now);
 }
 
 void Persistence::snapshot_job_done(const FileJobDone& done) {
@@ -84,10 +134,7 @@ void Persistence::snapshot_job_done(const FileJobDone& done) {
     return;
   }
   snapshot_->job_done(done);
-  if (snapshot_->state() == snapshot::State::Failed && walking_) {
-    parts_.store.abort_walk(walk_);
-    walking_ = false;
-  }
+  if (snapshot_->state() == snapshot::State::Failed && walking_) fail_walk();
   if (snapshot_->state() == snapshot::State::Done) end_snapshot(now_);
 }
 
@@ -102,6 +149,9 @@ void Persistence::end_snapshot(Now now) {
     changes_at_save_ = changes_at_cut_;
     ++snapshots_taken_;
     const snapshot::Header& header = snapshot_->header();
+    // Nothing changed since an earlier one: this file took its place, and its tag stays.
+    const log::SnapshotNote* same = find_note(header.offset);
+    const std::string tag = header.tag.empty() && same != nullptr ? same->tag : header.tag;
     std::erase_if(notes_, [&](const log::SnapshotNote& note) { return note.offset == header.offset; });
     notes_.push_back({.offset = header.offset,
                       .epoch = header.epoch,
@@ -109,28 +159,149 @@ void Persistence::end_snapshot(Now now) {
                       .bytes = snapshot_->file_bytes(),
                       .keys = snapshot_->keys(),
                       .reason = header.reason,
-                      .tag = header.tag});
+                      .tag = tag});
+    facts_[header.offset.value] = {static_cast<int64_t>(seconds * 1000), FileState::Written, {}};
     char text[200];
     std::snprintf(text, sizeof text, "Snapshot %s: %llu keys, %s in %.2f s", snapshot_->name().c_str(),
                   static_cast<unsigned long long>(snapshot_->keys()), to_human(snapshot_->file_bytes()).c_str(),
                   seconds);
     say(LogLevel::Notice, text);
-    forget_old_snapshots();
+    forget_old_snapshots(plan_.rewrite);
   } else {
     snapshot_failure_ = snapshot_->reason();
     say(LogLevel::Warning, "The snapshot failed: " + snapshot_failure_ + ". The data set is not affected.");
   }
+  if (plan_.rewrite) rewrite_failed_ = snapshot_->state() != snapshot::State::Done;
   snapshot_.reset();
+  if (!next_) return;
+  asked_ = true;
+  plan_ = std::move(*next_);
+  next_.reset();
+  snapshot_begun_us_ = now.mono_us;
 }
 
-void Persistence::forget_old_snapshots() {
+void Persistence::report_snapshot(Now now) {
+  if (!snapshot_ || now.mono_us < next_snapshot_report_us_) return;
+  next_snapshot_report_us_ = now.mono_us + report_every_us;
+  char text[160];
+  std::snprintf(text, sizeof text, "Snapshot %s: %llu of %llu keys, %s written, %s copied aside",
+                snapshot_->name().c_str(), static_cast<unsigned long long>(snapshot_->keys()),
+                static_cast<unsigned long long>(keys_at_cut_), to_human(snapshot_->file_bytes()).c_str(),
+                to_human(snapshot_copy_bytes()).c_str());
+  say(LogLevel::Notice, text);
+}
+
+// ---- what is kept --------------------------------------------------------------------------------------------------
+
+/// At start: what MANIFEST tells, as far as the files are there, and files that it does not (any more) tell of.
+void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
+  const auto names = parts_.files.list();
+  if (!names) return;
+  for (const std::string& name : *names) {
+    const auto offset = log::parse_snapshot_name(name);
+    if (!offset) continue;
+    const auto at = std::find_if(told.begin(), told.end(), [&](const auto& n) { return n.offset == *offset; });
+    if (at != told.end()) {
+      notes_.push_back(*at);
+      continue;
+    }
+    snapshot::Reader reader(parts_.files, name);
+    if (reader.open() == snapshot::Reader::Phase::Damaged) continue;
+    const snapshot::Header& header = reader.header();
+    notes_.push_back({*offset, header.epoch, header.wall_ms, reader.bytes_total(), reader.footer().keys,
+                      header.reason, header.tag});
+  }
+  std::sort(notes_.begin(), notes_.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
+  if (!notes_.empty()) last_cut_ = notes_.back().offset;
+}
+
+log::SnapshotNote* Persistence::find_note(LogOffset offset) {
+  for (log::SnapshotNote& note : notes_)
+    if (note.offset == offset) return &note;
+  return nullptr;
+}
+
+Persistence::SnapshotFacts Persistence::snapshot_facts(LogOffset offset) const {
+  const auto at = facts_.find(offset.value);
+  return at == facts_.end() ? SnapshotFacts() : at->second;
+}
+
+Status Persistence::tag_is_free(LogOffset offset, Bytes tag) const {
+  for (const log::SnapshotNote& note : notes_)
+    if (!tag.empty() && note.tag == tag && note.offset != offset)
+      return Error{"snapshot " + std::to_string(note.offset.value) + " has that tag already"};
+  return ok();
+}
+
+Status Persistence::tag_snapshot(LogOffset offset, std::string tag) {
+  log::SnapshotNote* note = find_note(offset);
+  if (note == nullptr) return Error{"no such snapshot"};
+  if (!writer_) return Error{"tags are kept in MANIFEST, which needs appendonly yes; BGSAVE TAG works without"};
+  if (Status s = check_tag(tag); !s) return s;
+  if (Status s = tag_is_free(offset, tag); !s) return s;
+  note->tag = std::move(tag);
+  writer_->set_snapshots(notes_);
+  return ok();
+}
+
+Status Persistence::delete_snapshot(LogOffset offset) {
+  if (find_note(offset) == nullptr) return Error{"no such snapshot"};
+  if (verifier_ && verifying_ == offset) return Error{"it is being verified"};
+  // A start needs one whose log goes on to the end: the newest, and the one before it should that be damaged.
+  if (notes_.back().offset == offset) return Error{"the newest snapshot stays: a start would need it"};
+  housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = snapshot::file_name(offset)});
+  std::erase_if(notes_, [&](const log::SnapshotNote& n) { return n.offset == offset; });
+  facts_.erase(offset.value);
+  if (writer_) writer_->set_snapshots(notes_);
+  return ok();
+}
+
+Status Persistence::begin_verify(LogOffset offset) {
+  if (find_note(offset) == nullptr) return Error{"no such snapshot"};
+  if (verifier_) return Error{"a snapshot is being verified already"};
+  verifier_ = std::make_unique<snapshot::Reader>(parts_.files, snapshot::file_name(offset));
+  verifying_ = offset;
+  verifier_->open();
+  return ok();
+}
+
+bool Persistence::verify_some() {
+  if (!verifier_) return false;
+  class Discard final : public snapshot::EntrySink {
+    Status entry(DbIndex, Bytes) override { return ok(); }
+  } discard;
+  if (verifier_->phase() == snapshot::Reader::Phase::Loading) verifier_->step(0, discard);
+  if (verifier_->phase() == snapshot::Reader::Phase::Loading) return true;
+  const bool sound = verifier_->phase() == snapshot::Reader::Phase::Done;
+  if (find_note(verifying_) != nullptr) {  // else retention took it in between
+    facts_[verifying_.value].state = sound ? FileState::Verified : FileState::Damaged;
+    facts_[verifying_.value].finding = verifier_->reason();
+    if (!sound) say(LogLevel::Warning, "A snapshot is damaged: " + verifier_->reason());
+  }
+  verifier_.reset();
+  verify_finished_ = true;
+  return false;
+}
+
+/// `trim_all`: without the past that only the options ask for.
+void Persistence::forget_old_snapshots(bool trim_all) {
   std::sort(notes_.begin(), notes_.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
-  while (notes_.size() > static_cast<size_t>(std::max<int64_t>(1, parts_.options.snapshot_keep))) {
-    housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = snapshot::file_name(notes_.front().offset)});
-    notes_.erase(notes_.begin());
+  const config::Options& options = parts_.options;
+  log::KeepPolicy policy{.snapshots = static_cast<size_t>(std::max<int64_t>(1, options.snapshot_keep))};
+  if (writer_ && !trim_all) {
+    policy.log_bytes = static_cast<uint64_t>(options.log_keep_bytes);
+    policy.log_ms = options.log_keep_seconds * 1000;
+  }
+  const log::Keep keep =
+      log::decide_keep(notes_, policy, writer_ ? writer_->begin() : end(), end(), now_.wall_ms);
+  for (const LogOffset offset : keep.forget) {
+    housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = snapshot::file_name(offset)});
+    std::erase_if(notes_, [&](const log::SnapshotNote& note) { return note.offset == offset; });
+    facts_.erase(offset.value);
   }
   if (writer_) {
     writer_->set_snapshots(notes_);
+    writer_->trim_to(keep.log_from);
     return;
   }
   // Without a log, an older log in the folder no longer leads to this state: the snapshot takes its place.
@@ -141,16 +312,41 @@ void Persistence::forget_old_snapshots() {
   }
 }
 
+/// On the snapshots' lane: giving a large file back takes a disk its time.
+void Persistence::remove_dropped_segments() {
+  if (!writer_) return;
+  const std::vector<std::string> names = writer_->take_dropped();
+  for (const std::string& name : names)
+    housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = name});
+  if (!names.empty())
+    say(LogLevel::Verbose, "Trimmed " + to_text(static_cast<int64_t>(names.size())) +
+                               " segments off the log, which now begins at offset " +
+                               std::to_string(writer_->begin().value));
+}
+
 void Persistence::snapshot_when_due(Now now) {
-  if (snapshot_running()) return;
+  const bool spread = snapshot_running() && plan_.spread_us > 0;
+  if (snapshot_running() && !spread) return;
   if (!snapshot_failure_.empty() && now.wall_ms - last_try_ms_ < retry_after_failure_ms) return;
   const int64_t since_s = (now.wall_ms - std::max(last_save_ms_, last_try_ms_)) / 1000;
-  const uint64_t changed = changes_since_save();
-  bool due = parts_.options.snapshot_interval > 0 && since_s >= parts_.options.snapshot_interval && changed > 0;
+  const uint64_t changed = changes_ - (spread ? changes_at_cut_ : changes_at_save_);
+  int64_t interval_s = 0;  // of what is due, the one that allows the least time
+  const auto allow = [&](int64_t seconds) { interval_s = interval_s == 0 ? seconds : std::min(interval_s, seconds); };
+  if (parts_.options.snapshot_interval > 0 && since_s >= parts_.options.snapshot_interval && changed > 0)
+    allow(parts_.options.snapshot_interval);
   for (const config::SavePoint& point : parts_.options.save)
-    due = due || (since_s >= point.seconds && changed >= static_cast<uint64_t>(point.changes));
-  if (!due) return;
-  const Status begun = begin_snapshot(now, "interval");
+    if (since_s >= point.seconds && changed >= static_cast<uint64_t>(point.changes)) allow(point.seconds);
+  const auto log_bytes = static_cast<uint64_t>(parts_.options.snapshot_log_bytes);
+  const bool grown = log_bytes > 0 && writer_ && changed > 0 && end().value - last_cut_.value >= log_bytes;
+  if (interval_s == 0 && !grown) return;
+  if (spread) {
+    plan_.spread_us = 0;  // the next one is due: get done with this one
+    return;
+  }
+  const double target = parts_.options.snapshot_completion_target;
+  const auto spread_us = static_cast<MonoUs>(static_cast<double>(interval_s) * 1e6 * target);
+  const Status begun = begin_snapshot(
+      now, {.reason = interval_s > 0 ? "interval" : "log", .spread_us = grown ? 0 : spread_us});
   if (!begun.ok()) say(LogLevel::Warning, "A snapshot is due but can't begin: " + begun.error().message);
 }
 

@@ -72,7 +72,10 @@ class Writer final : public store::WalkConsumer {
   /// falls (what changing entries hand over comes all the same).
   size_t waiting_bytes() const { return waiting_; }
   size_t pause_bytes() const { return options_.waiting_bytes_max / 8; }
-  bool should_pause() const { return waiting_ > pause_bytes(); }
+  /// Not while everything waits in the open block: only more entries close that.
+  bool should_pause() const {
+    return waiting_ > pause_bytes() && (in_flight_id_ != 0 || !ready_.empty());
+  }
   uint64_t keys() const { return keys_; }
   uint64_t raw_bytes() const { return raw_bytes_; }
   uint64_t file_bytes() const;  ///< produced so far

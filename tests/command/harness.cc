@@ -177,7 +177,20 @@ std::string Harness::option(Bytes name) const {
   return found == options.end() ? "" : found->second;
 }
 
-Status Harness::begin_snapshot() {
+Status Harness::tag_snapshot(uint64_t id, Bytes tag) {
+  for (auto& known : known_snapshots)
+    if (known.id == id) known.tag = std::string(tag);
+  return ok();
+}
+
+Status Harness::delete_snapshot(uint64_t id) {
+  std::erase_if(known_snapshots, [&](const auto& known) { return known.id == id; });
+  return ok();
+}
+
+Status Harness::begin_snapshot(Bytes tag) {
+  if (saving) return Error{"Background save already in progress"};
+  known_snapshots.push_back({.id = 100 + known_snapshots.size(), .tag = std::string(tag), .state = "written"});
   saving = true;
   return ok();
 }

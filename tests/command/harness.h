@@ -58,7 +58,16 @@ class Harness : public command::Server, public store::Observer {
   bool password_matches(Bytes user, Bytes password) const override {
     return user == "default" && password == "secret";
   }
-  Status begin_snapshot() override;
+  Status begin_snapshot(Bytes tag) override;
+  std::vector<command::SnapshotInfo> snapshots() const override { return known_snapshots; }
+  Status tag_snapshot(uint64_t id, Bytes tag) override;
+  Status delete_snapshot(uint64_t id) override;
+  Status begin_verify(uint64_t) override { return ok(); }
+  bool verifying() const override { return false; }
+  Status begin_digest() override { return ok(); }
+  std::optional<std::string> digest_result() const override { return "digest"; }
+  std::vector<command::SnapshotInfo> known_snapshots;
+  Status begin_rewrite() override { return begin_snapshot({}); }
   bool snapshot_running() const override { return saving; }
   Status last_snapshot_status() const override { return ok(); }
   int64_t last_save_seconds() const override { return 1'600'000'000; }
