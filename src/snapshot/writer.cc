@@ -14,7 +14,7 @@ namespace {
 using Kind = FileStep::Kind;
 
 // Blocks in one job: few enough that an answer comes soon and frees their memory.
-constexpr size_t blocks_per_job_max = 16;
+constexpr size_t blocks_per_job_max = 4;
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 //   walk complete: finish(); go on with next_job()/job_done() until state() is Done or Failed
 //   Failed, or no longer wanted: store.abort_walk(), then abort_job() once no job is in flight
 #pragma once
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -27,6 +28,9 @@ struct WriterOptions {
   /// snapshot.
   uint64_t first_job_id = 1;
 };
+
+/// A walk runs ahead of the disk by this much at most: enough to keep the lane busy.
+constexpr size_t pause_bytes_max = 2 * 1024 * 1024;
 
 enum class State : uint8_t {
   Taking,     ///< the walk goes on
@@ -71,7 +75,7 @@ class Writer final : public store::WalkConsumer {
   /// Bytes handed over and not yet on disk. Above `pause_bytes()` the caller should stop walking until it
   /// falls (what changing entries hand over comes all the same).
   size_t waiting_bytes() const { return waiting_; }
-  size_t pause_bytes() const { return options_.waiting_bytes_max / 8; }
+  size_t pause_bytes() const { return std::min(options_.waiting_bytes_max / 8, pause_bytes_max); }
   /// Not while everything waits in the open block: only more entries close that.
   bool should_pause() const {
     return waiting_ > pause_bytes() && (in_flight_id_ != 0 || !ready_.empty());
