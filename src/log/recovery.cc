@@ -36,7 +36,12 @@ Recovery::Phase Recovery::open() {
   const Result<std::vector<std::string>> names = files_.list();
   if (!names) return refuse("the data folder can't be read: " + names.error().message);
   for (const std::string& name : *names) {
-    if (const auto offset = parse_snapshot_name(name)) candidates_.push_back({name, *offset});
+    const auto offset = parse_snapshot_name(name);
+    const auto skipped = [&] {
+      return *offset > options_.stop.offset ||
+             std::find(options_.skip.begin(), options_.skip.end(), *offset) != options_.skip.end();
+    };
+    if (offset && !skipped()) candidates_.push_back({name, *offset});
     // Of a snapshot that a crash interrupted.
     if (name.ends_with(".rdb.tmp") && parse_snapshot_name(Bytes(name).substr(0, name.size() - 4)))
       repair_.push_back({.kind = FileStep::Kind::Remove, .name = name});
@@ -217,6 +222,10 @@ Recovery::Phase Recovery::start_replay() {
     good_.wall_ms = snapshot_->wall_ms;
   }
   phase_ = Phase::Replay;
+  if (snapshot_ && start == options_.stop.offset) {
+    stopped_ = true;
+    return finish({});
+  }
   if (log_superseded()) set_log_aside();
   if (!unlisted_.empty()) return refuse_unlisted();
   if (!have_manifest_) notes_.push_back("there is no log: starting from " + snapshot().name + " alone");
@@ -296,6 +305,7 @@ Recovery::Phase Recovery::step(size_t budget_bytes, ReplaySink& sink) {
       if (const Status status = take_frame(frame, sink); !status)
         return refuse("log segment " + reader_->name() + ", byte " + std::to_string(frame.at) + " (" +
                       at_offset(frame.header.offset) + "): " + status.error().message);
+      if (stopped_) return finish({});
       continue;
     }
     if (*verdict == Verdict::Zeros) {
@@ -338,6 +348,8 @@ Status Recovery::take_frame(const SegmentReader::Frame& frame, ReplaySink& sink)
 Status Recovery::take_group(const SegmentReader::Frame& frame, LogOffset begin, Bytes content,
                             ReplaySink& sink) {
   const FrameHeader& header = frame.header;
+  stopped_ = header.end() > options_.stop.offset || header.wall_ms > options_.stop.wall_ms;
+  if (stopped_) return ok();
   const bool wanted = !snapshot_ || begin >= snapshot_->offset;
   if (wanted) {
     if (header.type == FrameType::Epoch) {

@@ -79,9 +79,17 @@ struct Refused {
 
 using Outcome = std::variant<Fresh, Recovered, Refused>;
 
+/// Going back in time: groups that end behind `offset` or are later than `wall_ms` are not replayed.
+struct StopAt {
+  LogOffset offset{UINT64_MAX};
+  WallMs wall_ms = INT64_MAX;
+};
+
 struct RecoveryOptions {
   WallMs wall_ms = 0;                   ///< names the files under rescue/
   size_t read_bytes = 4 * 1024 * 1024;  ///< of one read
+  StopAt stop;                          ///< what lies behind is not even judged
+  std::vector<LogOffset> skip;          ///< snapshots that must not be loaded
 };
 
 class Recovery {
@@ -180,6 +188,7 @@ class Recovery {
   ChainPoint chain_;
   GoodEnd good_;
   bool in_group_ = false;
+  bool stopped_ = false;
   Buffer group_;  ///< contents of an unfinished group
   LogOffset group_begin_;
   LogOffset floor_;  ///< surely durable: a log that ends below is damaged

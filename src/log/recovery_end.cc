@@ -139,6 +139,7 @@ ResumePoint Recovery::resume_point() {
   point.segment_bytes = reader_ ? good_.byte : 0;
   point.epoch_max = epoch_max_;
   point.wall_ms = good_.wall_ms;
+  point.stopped = stopped_;
   point.manifest_stale = !have_manifest_ || segments_.empty() || manifest_.history != good_.history;
   return point;
 }

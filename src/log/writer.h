@@ -43,6 +43,7 @@ struct ResumePoint {
       0;            ///< length of the last segment up to `end`; 0: there is none, the first append opens one
   Epoch epoch_max;  ///< highest epoch seen anywhere: the next reign takes a higher one
   WallMs wall_ms = 0;  ///< the last frame's time: the clock of records does not run backwards
+  bool stopped = false;  ///< a RecoveryOptions::stop was reached before the log's end
   bool manifest_stale =
       false;  ///< the file MANIFEST does not say what `manifest` says: written before the first frame
 };

@@ -76,7 +76,12 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void objects_swapped(DbIndex a, DbIndex b) override { tasks_.objects_swapped(a, b); }
 
   const config::Options& options() const { return options_; }
+  bool wants_turn() const { return !runnable_.empty(); }
   bool serving() const { return persistence_.serving(); }
+  Progress loading_progress() const {
+    const Persistence::Progress p = persistence_.progress();
+    return {p.done, p.total};
+  }
   std::string digest() const { return to_hex(store_.digest()); }
   LogPlace log_place() const {
     const log::Writer* writer = persistence_.writer();
@@ -92,7 +97,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void run_session(Session& session, bool& more);
   bool parse_ahead(Session& session);
   void run_one(Session& session, std::span<const Bytes> args, Bytes raw);
-  void gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args);
+  /// `reply_at`: where in the outbox the reply begins.
+  void gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args, size_t reply_at);
   void rerun(Session& session, Executor::Again again);
   void serve_waiters();
   void note_grants(Session& session);

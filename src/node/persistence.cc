@@ -35,7 +35,9 @@ void Persistence::start(Now now) {
   started_us_ = now.mono_us;
   next_report_us_ = now.mono_us + second_us;
   last_save_ms_ = last_try_ms_ = now.wall_ms;
-  recovery_ = std::make_unique<log::Recovery>(parts_.files, log::RecoveryOptions{.wall_ms = now.wall_ms});
+  log::RecoveryOptions options{.wall_ms = now.wall_ms};
+  if (parts_.restore) return start_restore(std::move(options));
+  recovery_ = std::make_unique<log::Recovery>(parts_.files, std::move(options));
   recovery_->open();
 }
 
@@ -51,7 +53,8 @@ bool Persistence::recover_some(Now now) {
   for (; notes_said_ < notes.size(); ++notes_said_) say(LogLevel::Warning, notes[notes_said_]);
   report_progress(now);
   if (recovery_->phase() != log::Recovery::Phase::Done) return true;
-  recovered();
+  if (parts_.restore) restored();
+  else recovered();
   return phase_ == Phase::Loading;
 }
 
@@ -202,11 +205,14 @@ Safe Persistence::safe() const {
 
 void Persistence::update_refusal() {
   refusal_.clear();
+  doubt_.clear();
   if (phase_ == Phase::Dead) {
     refusal_ = "MISCONF The log can't be written any more; Holdfast is stopping. See its log for the reason.";
   } else if (writer_ && writer_->health() == log::Health::Failing) {
     refusal_ = "MISCONF Writes are refused because the log can't be written: " + writer_->reason() +
-               ". They are accepted again by themselves once it can; reads go on.";
+               ". They are accepted again by themselves once it can; reads of what is safe go on.";
+    doubt_ = "MISCONF The answer would show a write that is not in the log yet, and the log can't be written: " +
+             writer_->reason() + ". Other reads go on; ask again later.";
   } else if (writer_ && writer_->unwritten_bytes() > unwritten_bytes_max) {
     refusal_ = "MISCONF Writes are refused because the disk is too far behind: " +
                to_human(writer_->unwritten_bytes()) + " wait to be written. Reads go on.";
@@ -221,6 +227,11 @@ void Persistence::job_done(const FileJobDone& done) {
 void Persistence::log_job_done(const FileJobDone& done) {
   if (repair_in_flight_ && done.lane == Lane::Log) {
     repair_in_flight_ = false;
+    if (phase_ == Phase::Restoring) {
+      if (!done.ok) return die("Can't restore: " + done.message);
+      phase_ = Phase::Closed;
+      return;
+    }
     if (!done.ok) return die("Can't cut the torn tail off the log: " + done.message + ". Free the disk or mend the folder's permissions, then start again.");
     open_reign(std::move(*resume_));
     resume_.reset();
@@ -255,7 +266,7 @@ void Persistence::log_job_done(const FileJobDone& done) {
 }
 
 void Persistence::pump(Now now, Effects& effects) {
-  if (phase_ == Phase::Repairing && !repair_.empty() && !repair_in_flight_) {
+  if ((phase_ == Phase::Repairing || phase_ == Phase::Restoring) && !repair_.empty() && !repair_in_flight_) {
     effects.jobs.push_back({.id = 0, .lane = Lane::Log, .steps = std::move(repair_)});
     repair_.clear();
     repair_in_flight_ = true;
@@ -292,9 +303,9 @@ void Persistence::pump(Now now, Effects& effects) {
   closing_job_.reset();
   for (LogLine& line : lines_) effects.lines.push_back(std::move(line));
   lines_.clear();
-  if (phase_ == Phase::Dead && !exit_said_) {
+  if (!exit_said_ && (phase_ == Phase::Dead || (parts_.restore && phase_ == Phase::Closed))) {
     exit_said_ = true;
-    effects.exit = 1;
+    effects.exit = phase_ == Phase::Dead ? 1 : 0;
   }
 }
 

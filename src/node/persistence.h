@@ -4,6 +4,7 @@
 //
 //   Loading -> Repairing -> Opening -> Serving -> Closing -> Closed
 //      \__________\____________\___________\________\______-> Dead (says why; exit code 1)
+//       \-> Restoring -> Closed: back in time, into another folder (restore.cc)
 #pragma once
 #include <algorithm>
 #include <map>
@@ -19,6 +20,7 @@
 #include "command/journal.h"
 #include "config/options.h"
 #include "log/recovery.h"
+#include "log/restore.h"
 #include "log/writer.h"
 #include "node/effects.h"
 #include "node/executor.h"
@@ -39,10 +41,12 @@ class Persistence final : private log::ReplaySink {
     store::Store& store;
     Executor& executor;
     Prng& prng;
+    /// Go back to this point, write it out (into another folder, by way of the driver) and end.
+    std::optional<log::RestorePoint> restore = {};
   };
   explicit Persistence(Parts parts);
 
-  enum class Phase : uint8_t { Loading, Repairing, Opening, Serving, Closing, Closed, Dead };
+  enum class Phase : uint8_t { Loading, Repairing, Opening, Serving, Closing, Restoring, Closed, Dead };
   Phase phase() const { return phase_; }
   bool serving() const { return phase_ == Phase::Serving || phase_ == Phase::Closing; }
   bool dead() const { return phase_ == Phase::Dead; }
@@ -70,6 +74,8 @@ class Persistence final : private log::ReplaySink {
   void want_sync(LogOffset upto) { sync_wanted_ = std::max(sync_wanted_, upto); }
   /// Empty, or the error that every write gets at the moment.
   const std::string& refuse_writes() const { return refusal_; }
+  /// Empty, or the error for a read of what is not in the log and may not get there.
+  const std::string& refuse_reads_in_doubt() const { return doubt_; }
   void job_done(const FileJobDone& done);
   /// Hands out jobs, lines and the exit.
   void pump(Now now, Effects& effects);
@@ -153,6 +159,10 @@ class Persistence final : private log::ReplaySink {
   Status replay(const log::FrameHeader& header, LogOffset begin, Bytes content) override;
   bool load_snapshot();
   void recovered();
+  std::vector<log::SnapshotNote> snapshots_in_folder();
+  void start_restore(log::RecoveryOptions options);
+  void restored();
+  void end_restore();
   void open_reign(log::ResumePoint from);
   void die(std::string why);
   void log_job_done(const FileJobDone& done);
@@ -185,11 +195,12 @@ class Persistence final : private log::ReplaySink {
   std::optional<log::ResumePoint> resume_;
   std::vector<FileStep> repair_;
   bool repair_in_flight_ = false;
+  std::vector<log::SnapshotNote> restore_snapshots_;
 
   // the log
   std::unique_ptr<log::Writer> writer_;
   Epoch epoch_;
-  std::string reign_id_, cluster_id_, refusal_;
+  std::string reign_id_, cluster_id_, refusal_, doubt_;
   WallMs wall_ms_ = 0;
   LogOffset sync_wanted_, unlogged_end_;
   MonoUs last_sync_us_ = 0, next_sync_us_ = 0;

@@ -39,7 +39,7 @@ ServerNode::Impl::Impl(Setup setup)
       store_(store_options(options_, prng_.next())),
       tasks_(static_cast<uint32_t>(options_.databases)),
       executor_({store_, tasks_, *this, journal_, prng_, counters_}),
-      persistence_({options_, *setup.files, store_, executor_, prng_}),
+      persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore)}),
       ahead_(ahead_max) {
   store_.set_observer(this);
   store_.set_loader(store::Type::Task, task::load_task);
@@ -179,8 +179,14 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
   using Outcome = resp::RequestParser::Outcome;
   session.client.last_active_at = now_.mono_us;
   size_t executed = 0;
+  const uint64_t output_before = session.outbox.stream_end();
   while (!session.closing && !session.blocked) {
-    if (executed >= limits::commands_per_session_turn_max) {
+    if (session.output_bytes() > limits::session_output_pause_bytes) {
+      session.stalled = true;  // it does not read what it asked for: `sent` lets it go on
+      break;
+    }
+    if (executed >= limits::commands_per_session_turn_max ||
+        session.outbox.stream_end() - output_before > limits::session_output_turn_bytes) {
       make_runnable(session);
       more = true;
       break;
@@ -206,6 +212,7 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
       used += parsed.raw.size();
       ++done;
       if (session.closing || session.blocked) break;
+      if (session.outbox.stream_end() - output_before > limits::session_output_turn_bytes) break;
     }
     session.input.consume(used);
     if (done < ahead_count_) session.parser.restart();  // it had read further than was executed
@@ -230,6 +237,7 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
 void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, Bytes raw) {
   command::ClientState& client = session.client;
   resp::Writer reply(session.outbox.buffer(), client.protocol);
+  const size_t reply_at = session.outbox.size();
   const Executor::Outcome outcome = executor_.run(client, args, raw, reply, now_);
   ++client.commands;
   if (outcome.blocked) {
@@ -238,7 +246,7 @@ void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, By
                  outcome.block.deadline);
     return;
   }
-  gate_reply(session, outcome, args);
+  gate_reply(session, outcome, args, reply_at);
   if (client.close_after_reply) session.closing = true;
 }
 
@@ -249,7 +257,8 @@ void ServerNode::Impl::note_grants(Session& session) {
   tasks_.grants().clear();
 }
 
-void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args) {
+void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args,
+                                  size_t reply_at) {
   touch(session);
   note_grants(session);
   if (outcome.spec == nullptr) return;
@@ -274,6 +283,12 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
   if (outcome.waits_for_sync && persistence_.tasks_wait_for_sync()) need.synced = true;
   if (planted(outcome.wrote ? Bug::ReplyEarly : Bug::ReadEarly)) return;
   if (need.offset.value == 0 || need.met(persistence_.safe())) return;
+  if (!outcome.wrote && !persistence_.refuse_reads_in_doubt().empty()) {
+    // What it would show may never come to be, and nobody knows when that is settled: say so instead of hanging.
+    session.outbox.buffer().truncate(reply_at);
+    resp::Writer(session.outbox.buffer(), session.client.protocol).error(persistence_.refuse_reads_in_doubt());
+    return;
+  }
   if (need.synced) persistence_.want_sync(need.offset);
   session.outbox.hold(need);
 }
@@ -286,10 +301,11 @@ void ServerNode::Impl::rerun(Session& session, Executor::Again again) {
   resp::Writer reply(session.outbox.buffer(), client.protocol);
   const DbIndex db_now = client.db;
   client.db = waiter->db;
+  const size_t reply_at = session.outbox.size();
   const Executor::Outcome outcome = executor_.run(client, args, Bytes(), reply, now_, again);
   client.db = db_now;
   if (outcome.blocked) return;  // it keeps its place
-  gate_reply(session, outcome, args);
+  gate_reply(session, outcome, args, reply_at);
   waiters_.remove(session.id);
   session.blocked = client.blocked = false;
   make_runnable(session);
@@ -442,7 +458,9 @@ ServerNode::AfterSend ServerNode::sent(ConnId conn, size_t bytes, Buffer spare) 
   return impl_->sent(conn, bytes, std::move(spare));
 }
 const config::Options& ServerNode::options() const { return impl_->options(); }
+bool ServerNode::wants_turn() const { return impl_->wants_turn(); }
 bool ServerNode::serving() const { return impl_->serving(); }
+ServerNode::Progress ServerNode::loading_progress() const { return impl_->loading_progress(); }
 std::string ServerNode::digest() const { return impl_->digest(); }
 ServerNode::LogPlace ServerNode::log_place() const { return impl_->log_place(); }
 

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/files.h"
 #include "config/options.h"
+#include "log/restore.h"
 #include "node/effects.h"
 
 namespace hf::node {
@@ -24,6 +25,9 @@ struct Setup {
   Host* host = nullptr;
   /// Entries that a snapshot's walk visits in one turn. The simulator sets it low, so that walks take many turns.
   size_t walk_entries_a_turn = 256;
+  /// Instead of serving: the state at this point, read from `files`. The jobs make a data folder of it, so the driver
+  /// must carry them out in another one. Ends with exit 0, or 1 having said why.
+  std::optional<log::RestorePoint> restore = {};
 };
 
 class ServerNode {
@@ -62,7 +66,13 @@ class ServerNode {
 
   // ---- for the driver and for tests ------------------------------------------------------------------------------
   const config::Options& options() const;
+  /// There is input to execute that no event announces (a client has read, and may go on): run a turn at once.
+  bool wants_turn() const;
   bool serving() const;  ///< recovery is over
+  struct Progress {
+    uint64_t done = 0, total = 0;  ///< bytes
+  };
+  Progress loading_progress() const;
   /// Order-free digest of the whole data set.
   std::string digest() const;
   /// Where the log is; all 0 until this node's reign is opened (and without a log).

@@ -139,6 +139,7 @@ void Persistence::snapshot_job_done(const FileJobDone& done) {
 }
 
 void Persistence::end_snapshot(Now now) {
+  if (phase_ == Phase::Restoring) return end_restore();
   const double seconds = static_cast<double>(now.mono_us - snapshot_begun_us_) / 1e6;
   last_snapshot_s_ = static_cast<int64_t>(seconds);
   next_snapshot_job_ = snapshot_->next_job_id();

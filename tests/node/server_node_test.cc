@@ -189,6 +189,7 @@ TEST_CASE("a task command inside EXEC waits for the sync as it would alone") {
   MemoryFiles files;
   hf::config::Options options;
   options.appendfsync = hf::config::FsyncPolicy::No;
+  options.log_preallocate_bytes = 0;
   NodeDriver driver(files, options);
   const auto conn = driver.connect();
   driver.send(conn, "MULTI\r\nSET k v\r\nTASK.SUBMIT t QUEUE q\r\nEXEC\r\n");
@@ -198,4 +199,44 @@ TEST_CASE("a task command inside EXEC waits for the sync as it would alone") {
   driver.send(conn, "GET k\r\n");
   driver.settle();
   CHECK(driver.take(conn).ends_with("t#1\r\n$1\r\nv\r\n"));
+}
+
+TEST_CASE("a read of what a full disk holds back is refused with the reason, other reads are answered") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto conn = driver.connect(), other = driver.connect();
+  CHECK(driver.ask(conn, "SET a 1") == "+OK\r\n");
+  driver.send(conn, "SET b 2\r\n");
+  driver.turn();
+  REQUIRE(driver.jobs.size() == 1);
+  const hf::FileJob job = std::move(driver.jobs[0]);
+  driver.jobs.clear();
+  driver.node().job_done(files.run(job, {.fail_step = 0, .code = ENOSPC}));
+  driver.turn();
+  CHECK(driver.ask(other, "GET b").starts_with("-MISCONF The answer would show"));
+  CHECK(driver.ask(other, "DBSIZE").starts_with("-MISCONF The answer would show"));
+  CHECK(driver.ask(other, "GET a") == "$1\r\n1\r\n");
+}
+
+TEST_CASE("a client that does not read what it asked for is not answered without bound, and loses nothing") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto slow = driver.connect(), other = driver.connect();
+  const std::string value(1 << 20, 'x');
+  driver.send(slow, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n" + value + "\r\n");
+  driver.settle();
+  CHECK(driver.take(slow) == "+OK\r\n");
+  for (int i = 0; i < 100; ++i) driver.send(slow, "GET k\r\n");
+  driver.settle();
+  CHECK(driver.ask(other, "PING") == "+PONG\r\n");
+  std::string got;
+  size_t largest = 0;
+  for (int i = 0; i < 200 && got.size() < 100 * (value.size() + 12); ++i) {
+    const std::string part = driver.take(slow);
+    largest = std::max(largest, part.size());
+    got += part;
+    driver.settle();
+  }
+  CHECK(got.size() == 100 * (value.size() + 12));
+  CHECK(largest <= 20u << 20);
 }

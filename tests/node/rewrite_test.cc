@@ -1,0 +1,114 @@
+// BGREWRITEAOF, trimming after snapshots, and starting with and without a log in turns, on a whole node.
+#include <catch2/catch.hpp>
+
+#include "log/segment.h"
+#include "node_support.h"
+
+using namespace hf;
+using namespace hf::test;
+
+namespace {
+
+size_t count(MemoryFiles& disk, const std::string& prefix) {
+  const std::vector<std::string> names = *disk.list();
+  size_t n = 0;
+  for (const std::string& name : names) n += name.starts_with(prefix);
+  return n;
+}
+
+std::string field(NodeDriver& node, node::ConnId conn, const std::string& name) {
+  const std::string info = node.ask(conn, "INFO persistence");
+  const size_t at = info.find("\r\n" + name + ":");
+  if (at == std::string::npos) return "";
+  const size_t begin = at + name.size() + 3;
+  return info.substr(begin, info.find("\r\n", begin) - begin);
+}
+
+void write_some(NodeDriver& node, node::ConnId conn, int from, int to) {
+  for (int i = from; i < to; ++i)
+    node.ask(conn, "SET key:" + std::to_string(i) + " " + std::string(500, static_cast<char>('a' + i % 26)));
+}
+
+void shut_down(NodeDriver& node) {
+  node.node().request_shutdown();
+  node.settle();
+  REQUIRE(node.exit == 0);
+}
+
+}  // namespace
+
+TEST_CASE("BGREWRITEAOF takes a snapshot and leaves a log that begins there") {
+  MemoryFiles disk;
+  config::Options options;
+  options.log_segment_bytes = 64 << 10;
+  options.snapshot_keep = 1;
+  std::string digest;
+  {
+    NodeDriver node(disk, options);
+    const auto conn = node.connect();
+    write_some(node, conn, 0, 400);
+    CHECK(count(disk, "log-") > 3);
+    CHECK(field(node, conn, "aof_rewrite_in_progress") == "0");
+    CHECK(node.ask(conn, "BGREWRITEAOF") == "+Background append only file rewriting started\r\n");
+    node.settle();
+    write_some(node, conn, 400, 402);
+    CHECK(count(disk, "log-") == 1);
+    CHECK(count(disk, "snapshot-") == 1);
+    CHECK(field(node, conn, "aof_rewrite_in_progress") == "0");
+    CHECK(field(node, conn, "aof_last_bgrewrite_status") == "ok");
+    CHECK(field(node, conn, "log_begin_offset") != "0");
+    digest = node.node().digest();
+  }
+  NodeDriver again(disk, options);
+  REQUIRE(again.node().serving());
+  CHECK(again.node().digest() == digest);
+}
+
+TEST_CASE("snapshots trim the log to what the options keep") {
+  MemoryFiles disk;
+  config::Options options;
+  options.log_segment_bytes = 64 << 10;
+  options.log_keep_bytes = 100 << 10;
+  NodeDriver node(disk, options);
+  const auto conn = node.connect();
+  size_t most = 0;
+  for (int round = 0; round < 12; ++round) {
+    write_some(node, conn, round * 100, round * 100 + 100);
+    CHECK(node.ask(conn, "BGSAVE") == "+Background saving started\r\n");
+    node.settle();
+    most = std::max(most, count(disk, "log-"));
+  }
+  CHECK(field(node, conn, "log_begin_offset") != "0");
+  CHECK(most <= 6);
+  CHECK(count(disk, "log-") * (64 << 10) > 100 << 10);
+  const std::string digest = node.node().digest();
+  node.pass_ms(1);
+  NodeDriver again(disk, options);
+  REQUIRE(again.node().serving());
+  CHECK(again.node().digest() == digest);
+}
+
+TEST_CASE("a server may be started with and without a log in turns and loses nothing that was saved") {
+  MemoryFiles disk;
+  config::Options with, without;
+  without.appendonly = false;
+  std::string digest;
+  for (int life = 0; life < 6; ++life) {
+    NodeDriver node(disk, life % 2 == 0 ? with : without, static_cast<uint64_t>(life + 1));
+    INFO("life " << life << (node.lines.empty() ? "" : ": " + node.lines.back()));
+    node.wall_ms += life * 10'000;
+    REQUIRE(node.node().serving());
+    if (life > 0) CHECK(node.node().digest() == digest);
+    const auto conn = node.connect();
+    write_some(node, conn, life * 10, life * 10 + 20);
+    if (life % 2 == 1) {
+      CHECK(node.ask(conn, "BGSAVE") == "+Background saving started\r\n");
+      node.settle();
+      digest = node.node().digest();
+      write_some(node, conn, 1000, 1005);  // behind the last snapshot: lost without a log
+    } else {
+      digest = node.node().digest();
+    }
+    if (life % 3 == 0 && life % 2 == 0) shut_down(node);
+  }
+}
