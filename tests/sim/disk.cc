@@ -18,8 +18,7 @@ constexpr uint64_t sector_bytes = 512;
 SimDisk::SimDisk(Agenda& agenda, FaultCounts& faults, uint64_t seed)
     : agenda_(agenda), faults_(faults), prng_(seed) {}
 
-// ---- reading
-// -------------------------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 Result<std::vector<std::string>> SimDisk::list() {
   std::vector<std::string> out;
@@ -44,8 +43,7 @@ Result<std::string> SimDisk::read(const std::string& name, uint64_t offset, size
   return now.substr(offset, n);
 }
 
-// ---- jobs
-// ----------------------------------------------------------------------------------------------------------
+// ---- jobs ---------------------------------------------------------------------------------------
 
 void SimDisk::submit(FileJob job) {
   const Lane lane = job.lane;
@@ -182,7 +180,7 @@ int SimDisk::perform(FileStep& step, LaneState& lane) {
       if (step.offset >= file.now.size()) return 0;
       file.now.resize(step.offset);
       file.cut_to = std::min<uint64_t>(file.cut_to.value_or(UINT64_MAX), step.offset);
-      file.size_dirty = true;
+      ++writes_;
       for (auto p = file.dirty.lower_bound(step.offset / page_bytes); p != file.dirty.end();)
         p = p->first * page_bytes >= step.offset ? file.dirty.erase(p) : std::next(p);
       return 0;
@@ -242,7 +240,6 @@ void SimDisk::put(const FileRef& file, uint64_t offset, Bytes bytes) {
   const uint64_t end = offset + bytes.size();
   if (end > file->now.size()) {
     file->now.resize(end);
-    file->size_dirty = true;
   }
   file->now.replace(offset, bytes.size(), bytes);
   ++writes_;
@@ -250,8 +247,7 @@ void SimDisk::put(const FileRef& file, uint64_t offset, Bytes bytes) {
     file->dirty[page] = writes_;
 }
 
-// ---- syncing
-// -------------------------------------------------------------------------------------------------------
+// ---- syncing ------------------------------------------------------------------------------------
 
 void SimDisk::begin_sync(const FileStep& step, SyncImage& image) {
   image = SyncImage();
@@ -265,6 +261,7 @@ void SimDisk::begin_sync(const FileStep& step, SyncImage& image) {
   image.pages = image.file->dirty;
   image.bytes = image.file->now;
   image.cut_to = image.file->cut_to;
+  image.begun = writes_;
 }
 
 void SimDisk::end_sync(SyncImage& image) {
@@ -282,6 +279,12 @@ void SimDisk::end_sync(SyncImage& image) {
     return;
   }
   File& file = *image.file;
+  // Two lanes may sync one file: what began earlier and ends later has nothing to add.
+  if (image.begun < file.synced_from) {
+    image = SyncImage();
+    return;
+  }
+  file.synced_from = image.begun;
   if (image.cut_to && *image.cut_to < file.durable.size()) file.durable.resize(*image.cut_to);
   if (image.bytes.size() > file.durable.size()) file.durable.resize(image.bytes.size());
   for (const auto& [page, stamp] : image.pages) {
@@ -293,15 +296,13 @@ void SimDisk::end_sync(SyncImage& image) {
     if (now != file.dirty.end() && now->second == stamp) file.dirty.erase(now);
   }
   if (file.cut_to == image.cut_to) file.cut_to.reset();
-  file.size_dirty = file.durable.size() != file.now.size();
   image = SyncImage();
 }
 
 /// What Linux does when it can't write pages back: they count as clean from then on.
 void SimDisk::drop_unsynced(const FileRef& file) { file->dirty.clear(); }
 
-// ---- crashes
-// -------------------------------------------------------------------------------------------------------
+// ---- crashes ------------------------------------------------------------------------------------
 
 void SimDisk::kill() {
   ++life_;

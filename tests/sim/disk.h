@@ -39,15 +39,13 @@ class SimDisk final : public Files {
  public:
   SimDisk(Agenda& agenda, FaultCounts& faults, uint64_t seed);
 
-  // ---- Files
-  // -------------------------------------------------------------------------------------------------------
+  // ---- Files ------------------------------------------------------------------------------------
   Result<std::vector<std::string>> list() override;
   Result<uint64_t> size(const std::string& name) override;
   bool exists(const std::string& name) override;
   Result<std::string> read(const std::string& name, uint64_t offset, size_t n) override;
 
-  // ---- jobs
-  // --------------------------------------------------------------------------------------------------------
+  // ---- jobs -------------------------------------------------------------------------------------
   void submit(FileJob job);
   /// Answers of finished jobs come here. `after_step` is called when any step was done (or failed): the place
   /// to crash.
@@ -55,15 +53,13 @@ class SimDisk final : public Files {
   std::function<void()> after_step;
   bool idle() const;
 
-  // ---- the end of a process, the end of power
-  // ----------------------------------------------------------------------
+  // ---- the end of a process, the end of power ---------------------------------------------------
   /// kill -9: jobs stop where they are (a write may be half done); what was written stays written.
   void kill();
   /// Power: `kill`, and then only what a disk remembers.
   void power_cut();
 
-  // ---- faults
-  // ------------------------------------------------------------------------------------------------------
+  // ---- faults -----------------------------------------------------------------------------------
   /// The n-th step of this kind from now on fails with `code` (errno).
   void fail_step(FileStep::Kind kind, uint64_t nth, int code);
   void clear_faults();
@@ -85,7 +81,7 @@ class SimDisk final : public Files {
     std::string durable;                 ///< what is on the platter
     std::map<uint64_t, uint64_t> dirty;  ///< page -> number of the write that last touched it
     std::optional<uint64_t> cut_to;      ///< smallest unsynced truncation
-    bool size_dirty = false;
+    uint64_t synced_from = 0;  ///< the latest finished sync saw the writes up to this one
   };
   using FileRef = std::shared_ptr<File>;
   struct NameChange {
@@ -99,6 +95,7 @@ class SimDisk final : public Files {
     std::map<uint64_t, uint64_t> pages;
     std::string bytes;
     std::optional<uint64_t> cut_to;
+    uint64_t begun = 0;  ///< the last write before it
     uint64_t names = 0;  ///< changes of names before this one
   };
   struct LaneState {

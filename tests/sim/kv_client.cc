@@ -205,8 +205,7 @@ void KvClient::add_transaction(std::vector<Request>& out) {
   out.push_back(std::move(exec));
 }
 
-// ---- replies
-// -------------------------------------------------------------------------------------------------------
+// ---- replies ------------------------------------------------------------------------------------
 
 void KvClient::left(Request& request, const resp::Value& value) {
   switch (request.kind) {

@@ -28,6 +28,7 @@ class OneByOne : public Actor {
   void lost(std::deque<Request>& unanswered) override {
     (void)unanswered;
     link_ = nullptr;
+    in_flight_ = false;
     wake_in(world_.prng().between(1 * ms, 40 * ms));
   }
 
@@ -46,6 +47,7 @@ class OneByOne : public Actor {
   void send_last() {
     std::vector<Request> out{last_};
     last_.b = 1;  // from now on it is a repetition
+    in_flight_ = true;
     world_.send(*link_, std::move(out));
   }
   void hang_up() {
@@ -54,7 +56,8 @@ class OneByOne : public Actor {
 
   TaskBook& book_;
   Link* link_ = nullptr;
-  bool asked_ = false;  ///< last_ has not been answered yet
+  bool asked_ = false;      ///< last_ has not been answered yet
+  bool in_flight_ = false;  ///< and is on its way on this connection
   Request last_;
 };
 
@@ -66,6 +69,7 @@ class Worker final : public OneByOne {
     Prng& prng = world_.prng();
     if (world_.winding_down() && book_.all_final()) return;
     if (!connected()) return wake_in(prng.between(2 * ms, 30 * ms));
+    if (in_flight_) return;
     if (asked_) {
       world_.count(last_.kind == Claim ? Fault::ClaimRepeated : Fault::CommandRepeated);
       return send_last();
@@ -114,7 +118,7 @@ class Worker final : public OneByOne {
   }
 
   void reply(Request& request, resp::Value& value) override {
-    asked_ = false;
+    asked_ = in_flight_ = false;
     Prng& prng = world_.prng();
     const bool unsure =
         value.is_error() && (value.error_code() == "LOADING" || value.error_code() == "MISCONF");
@@ -248,6 +252,7 @@ class Foreman final : public OneByOne {
   void wake() override {
     Prng& prng = world_.prng();
     if (!connected()) return wake_in(prng.between(2 * ms, 30 * ms));
+    if (in_flight_) return;
     if (asked_) {
       world_.count(Fault::CommandRepeated);
       return send_last();
@@ -292,7 +297,7 @@ class Foreman final : public OneByOne {
     }
   }
   void reply(Request& request, resp::Value& value) override {
-    asked_ = false;
+    asked_ = in_flight_ = false;
     if (value.is_error() && (value.error_code() == "LOADING" || value.error_code() == "MISCONF")) {
       asked_ = true;
       last_.b = request.b;

@@ -26,8 +26,7 @@ std::string encode(const std::vector<std::string>& args) {
 
 }  // namespace
 
-// ---- time
-// ----------------------------------------------------------------------------------------------------------
+// ---- time ---------------------------------------------------------------------------------------
 
 void World::after(int64_t delay_us, std::function<void()> what) {
   agenda_.push({now_us_ + std::max<int64_t>(0, delay_us), ++event_number_, std::move(what)});
@@ -61,8 +60,7 @@ void World::run_until(const std::function<bool()>& done, int64_t limit_us, const
   }
 }
 
-// ---- the node's life
-// -----------------------------------------------------------------------------------------------
+// ---- the node's life ----------------------------------------------------------------------------
 
 node::HostFacts World::facts() {
   node::HostFacts facts;
@@ -279,8 +277,7 @@ void World::node_gone(int64_t restart_in_us) {
   });
 }
 
-// ---- connections
-// ---------------------------------------------------------------------------------------------------
+// ---- connections --------------------------------------------------------------------------------
 
 Link* World::link_of(node::ConnId conn) {
   for (auto& link : links_)
@@ -439,8 +436,7 @@ std::shared_ptr<Link> World::shared(Link& link) {
   return nullptr;
 }
 
-// ---- snapshots
-// -----------------------------------------------------------------------------------------------------
+// ---- snapshots ----------------------------------------------------------------------------------
 
 /// A snapshot got its final name: what is in it must be the state at its cut.
 void World::check_snapshot(const std::string& name) {

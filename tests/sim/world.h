@@ -118,8 +118,7 @@ class World final : public Agenda, private node::Host {
   uint64_t crashes() const { return crashes_; }
   const std::deque<std::string>& last_events() const { return events_; }
 
-  // ---- for actors
-  // --------------------------------------------------------------------------------------------------
+  // ---- for actors -------------------------------------------------------------------------------
   void after(int64_t delay_us, std::function<void()> what) override;
   int64_t now_us() const { return now_us_; }
   uint64_t turn() const { return turns_; }
