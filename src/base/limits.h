@@ -16,6 +16,10 @@ constexpr size_t query_buffer_bytes_max_default = 1024ull * 1024 * 1024;
 // Turn of the loop
 constexpr size_t commands_per_session_turn_max = 1024;
 constexpr size_t read_chunk_bytes = 16 * 1024;
+/// Replies made for one session in one turn: others come to their turn after about this much.
+constexpr size_t session_output_turn_bytes = 1024 * 1024;
+/// A session with more unsent output than this waits until its client has read half of it.
+constexpr size_t session_output_pause_bytes = 16 * 1024 * 1024;
 
 // Replies
 constexpr int64_t random_picks_max = 16 * 1024 * 1024;  // HRANDFIELD and its like with a negative count

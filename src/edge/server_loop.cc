@@ -228,7 +228,7 @@ void ServerLoop::carry_out() {
 }
 
 void ServerLoop::rearm() {
-  if (effects_.again) {
+  if (effects_.again || node_.wants_turn()) {
     uv_idle_start(&at_once_, [](uv_idle_t*) {});
     return;
   }

@@ -84,7 +84,7 @@ void ServerNode::Impl::disconnected(ConnId conn) {
 }
 
 void ServerNode::Impl::make_runnable(Session& session) {
-  if (session.runnable || session.blocked || session.closing) return;
+  if (session.runnable || session.blocked || session.stalled || session.closing) return;
   session.runnable = true;
   runnable_.push_back(session.id);
 }
@@ -159,6 +159,10 @@ ServerNode::AfterSend ServerNode::Impl::sent(ConnId conn, size_t bytes, Buffer s
   session->sent_total += bytes;
   if (!session->grants.empty() && session->sent_total >= session->grants_end) session->grants.clear();
   executor_.statistics.output_bytes += bytes;
+  if (session->stalled && session->output_bytes() < limits::session_output_pause_bytes / 2) {
+    session->stalled = false;
+    make_runnable(*session);
+  }
   session->outbox.reuse(std::move(spare));
   const bool done = session->closing && session->unsent_bytes == 0 && session->outbox.empty();
   return done ? AfterSend::Close : AfterSend::KeepOpen;

@@ -24,6 +24,7 @@ struct Session {
   bool touched = false;     ///< stands in the list of sessions that may have output to send
   bool held = false;        ///< stands in the list of sessions whose output waits for the log
   bool closing = false;     ///< no more commands; closes when everything is sent
+  bool stalled = false;     ///< has too much unsent output: input is kept, not executed
   bool blocked = false;     ///< waits for a key: input is not executed
   uint64_t over_soft_since_us = 0;  ///< output above the soft limit since, 0 when below
 
