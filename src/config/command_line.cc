@@ -16,6 +16,15 @@ bool mode_of(const std::string& word, CommandLine::Mode& mode) {
   return false;
 }
 
+/// True when the setting is no option but belongs to a mode.
+bool mode_value(Setting& setting, CommandLine& out) {
+  using Mode = CommandLine::Mode;
+  if (setting.name == "restore-to") return out.mode = Mode::Restore, out.restore_to = setting.value, true;
+  if (setting.name == "into") return out.into = setting.value, true;
+  if (setting.name == "backup-to") return out.mode = Mode::Backup, out.backup_to = setting.value, true;
+  return false;
+}
+
 }  // namespace
 
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
@@ -44,8 +53,10 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
       }
       if (values == 0) return Error{"command line: " + word + " needs a value"};
     }
-    out.settings.push_back(std::move(setting));
+    if (!mode_value(setting, out)) out.settings.push_back(std::move(setting));
   }
+  if (out.restore_to.empty() != out.into.empty() || (!out.restore_to.empty() && !out.backup_to.empty()))
+    return Error{"command line: --restore-to POINT and --into DIR go together, and with nothing else"};
   return out;
 }
 

@@ -9,10 +9,12 @@
 namespace hf::config {
 
 struct CommandLine {
-  enum class Mode : uint8_t { Serve, CheckConfig, PrintConfig, Help, Version };
+  enum class Mode : uint8_t { Serve, CheckConfig, PrintConfig, Help, Version, Restore, Backup };
   Mode mode = Mode::Serve;
   std::string file;  ///< empty: none was named
   std::vector<Setting> settings;
+  std::string restore_to, into;  ///< Restore: the point in time, and the folder to make
+  std::string backup_to;         ///< Backup: the folder that gets the copy
 };
 
 /// `holdfast-server [FILE] [--name value ...]`, Redis's way: a flag's values reach to the next word that

@@ -148,7 +148,13 @@ std::string help() {
       "  --check-config    look for mistakes in FILE and flags, start nothing\n"
       "  --print-config    print a commented file of every option\n"
       "  --help, -h        this text\n"
-      "  --version, -v     the version\n";
+      "  --version, -v     the version\n\n"
+      "  --restore-to POINT --into DIR\n"
+      "        make a fresh data folder DIR with the state that --dir had at POINT: a time\n"
+      "        (2026-11-22T05:00:00Z), an offset, or tag:NAME; --dir is only read\n"
+      "  --backup-to DIR\n"
+      "        copy the data in --dir to DIR, also while its server runs; again: only what is new.\n"
+      "        DIR is a data folder: start a server on it, or --restore-to a point in it\n";
   const Options defaults;
   const Row* before = nullptr;
   for (const Row& row : table()) {

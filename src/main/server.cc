@@ -8,9 +8,11 @@
 #include "base/version.h"
 #include "config/command_line.h"
 #include "config/settings.h"
+#include "edge/backup_run.h"
 #include "edge/data_folder.h"
 #include "edge/posix_files.h"
 #include "edge/process_host.h"
+#include "edge/restore_run.h"
 #include "edge/server_loop.h"
 #include "edge/toml.h"
 
@@ -148,6 +150,8 @@ int main(int argc, char** argv) {
     case Mode::Version: std::printf("holdfast-server %s\n", holdfast_version); return 0;
     case Mode::PrintConfig: std::fputs(config::default_file().c_str(), stdout); return 0;
     case Mode::CheckConfig:
+    case Mode::Restore:
+    case Mode::Backup:
     case Mode::Serve: break;
   }
   auto options = gather_options(*line);
@@ -156,5 +160,11 @@ int main(int argc, char** argv) {
     std::printf("%s: no mistakes found\n", line->file.empty() ? "options" : line->file.c_str());
     return 0;
   }
+  if (line->mode == Mode::Restore) {
+    const auto point = log::parse_restore_point(line->restore_to);
+    if (!point) return complain("--restore-to: " + point.error().message);
+    return edge::restore_into(*options, *point, line->into);
+  }
+  if (line->mode == Mode::Backup) return edge::backup_to(options->dir, line->backup_to);
   return serve(*line, *options);
 }
