@@ -4,18 +4,22 @@
 
 #include <fcntl.h>
 #include <histedit.h>
+#include <langinfo.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <clocale>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "base/number.h"
 #include "cli/client.h"
 #include "cli/docs.h"
 #include "cli/exit_codes.h"
+#include "cli/task_views.h"
 
 namespace hf::cli {
 
@@ -63,7 +67,7 @@ class Repl {
         continue;
       }
       if (line == nullptr || count <= 0) break;
-      std::string text(line, static_cast<size_t>(count));
+      std::string text(line);  // `count` counts characters in some versions of libedit, bytes in others
       while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
       if (!take(text)) break;
     }
@@ -138,7 +142,15 @@ class Repl {
     return CC_REDISPLAY;
   }
 
+  /// libedit reads characters, and drops what is none in the locale's character set. In UTF-8 every text
+  /// comes through byte by byte as it was typed, so that is what we use wherever we are.
+  static void use_utf8() {
+    if (std::setlocale(LC_CTYPE, "") != nullptr && std::strcmp(::nl_langinfo(CODESET), "UTF-8") == 0) return;
+    std::setlocale(LC_CTYPE, "C.UTF-8");
+  }
+
   void start_editor() {
+    use_utf8();  // before the history is read
     editor_.reset(el_init("holdfast-cli", stdin, stdout, stderr));
     history_.reset(history_init());
     HistEvent event;
@@ -197,6 +209,13 @@ class Repl {
     }
     if (equal_nocase(words[0], "clear") && words.size() == 1) {
       std::printf("\x1b[H\x1b[2J");
+      return true;
+    }
+    if (equal_nocase(words[0], "task")) {  // no command of a server: those are TASK.LIST and so on
+      Options view = options_;
+      view.words = words;
+      view.words[0] = "task";
+      task_command(view);
       return true;
     }
     perform(words);

@@ -30,10 +30,12 @@
 #include "cli/client.h"
 #include "cli/exit_codes.h"
 #include "cli/json.h"
+#include "cli/pack.h"
 #include "cli/progress_bar.h"
 #include "cli/run_options.h"
 #include "cli/run_plan.h"
 #include "cli/run_process.h"
+#include "cli/tree.h"
 
 namespace hf::cli {
 
@@ -392,20 +394,27 @@ int checkpoint_command(const Options& options) {
   const std::string tmp = base + "/tmp/" + name + "." + std::to_string(::getpid()),
                     out = base + "/out/" + name;
   std::error_code ec;
-  fs::copy(o->file, tmp, fs::copy_options::recursive, ec);
-  if (ec) return complain("cannot copy " + o->file + " to " + tmp + ": " + ec.message(), kExitServerError);
+  // The name on the command line may be a link ("latest"): what it leads to is meant. Links inside are kept.
+  const std::string source = fs::canonical(o->file, ec);
+  if (ec) return complain("cannot read " + o->file + ": " + ec.message(), kExitServerError);
+  Status copied = copy_tree(source, tmp, false);
+  if (copied && fs::is_directory(tmp, ec)) copied = pack_folder(tmp, [](Bytes) { return ok(); });
+  if (!copied) {
+    remove_tree(tmp);
+    return complain(copied.error().message, kExitServerError);
+  }
   Status synced = sync_tree(tmp);
   if (synced) {
     fs::rename(tmp, out, ec);
     if (ec && fs::exists(out)) {  // a folder is there under this step: the newer one takes its place
       ec.clear();
-      fs::remove_all(out, ec);
+      remove_tree(out);
       fs::rename(tmp, out, ec);
     }
     if (ec) synced = Error{"cannot rename " + tmp + " to " + out + ": " + ec.message(), ec.value()};
   }
   if (!synced) {
-    fs::remove_all(tmp, ec);
+    remove_tree(tmp);
     return complain(synced.error().message, kExitServerError);
   }
   while (o->wait && (fs::exists(out) || fs::exists(base + "/sending/" + name)))

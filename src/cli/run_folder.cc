@@ -18,6 +18,7 @@
 #include "cli/json.h"
 #include "cli/pack.h"
 #include "cli/sha256.h"
+#include "cli/tree.h"
 
 namespace hf::cli {
 
@@ -29,11 +30,6 @@ Error failure(const std::string& what, const std::string& path, int code = errno
   return Error{"cannot " + what + " " + path + ": " + std::strerror(code), code};
 }
 
-void remove_tree(const std::string& path) {
-  std::error_code ec;
-  fs::remove_all(path, ec);
-}
-
 Result<std::string> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return failure("read", path);
@@ -43,19 +39,10 @@ Result<std::string> read_file(const std::string& path) {
   return std::move(out).str();
 }
 
-Status sync_one(const std::string& path, bool folder) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | (folder ? O_DIRECTORY : 0));
-  if (fd < 0) return failure("open", path);
-  const int r = ::fsync(fd);
-  const int code = errno;
-  ::close(fd);
-  return r == 0 ? ok() : Status(failure("sync", path, code));
-}
-
 /// Written beside it, synced, renamed: either the old content or the new one, whole.
-Status write_file(const std::string& path, Bytes content) {
+Status write_file(const std::string& path, Bytes content, mode_t mode = 0600) {
   const std::string fresh = path + ".new";
-  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return failure("create", fresh);
   bool good = true;
   while (good && !content.empty()) {
@@ -63,12 +50,12 @@ Status write_file(const std::string& path, Bytes content) {
     if (n > 0) content.remove_prefix(static_cast<size_t>(n));
     else good = n < 0 && errno == EINTR;
   }
-  good = good && ::fsync(fd) == 0;
+  good = good && ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
   const int code = errno;
   ::close(fd);
   if (!good) return failure("write", fresh, code);
   if (::rename(fresh.c_str(), path.c_str()) != 0) return failure("rename", fresh);
-  return sync_one(fs::path(path).parent_path(), true);
+  return sync_folder(fs::path(path).parent_path());
 }
 
 /// Size and SHA-256 of a file, or of the archive that packing a folder gives.
@@ -141,39 +128,20 @@ std::string path_part(Bytes name) {
   return out.size() > 200 ? out.substr(0, 200) + "%" + to_text(static_cast<int64_t>(name.size())) : out;
 }
 
-Status sync_tree(const std::string& path) {
-  std::error_code ec;
-  if (fs::is_directory(path, ec)) {
-    for (fs::recursive_directory_iterator it(path, ec), end; !ec && it != end; it.increment(ec)) {
-      const bool folder = it->is_directory(ec);
-      if (const Status s = sync_one(it->path(), folder); !s) return s;
-    }
-    if (ec) return Error{"cannot list " + path + ": " + ec.message(), ec.value()};
-    if (const Status s = sync_one(path, true); !s) return s;
-  } else if (const Status s = sync_one(path, false); !s) {
-    return s;
-  }
-  return sync_one(fs::path(path).parent_path(), true);
-}
-
 RunFolder::~RunFolder() {
   if (lock_fd_ >= 0) ::close(lock_fd_);
 }
 
 Status RunFolder::create() {
-  std::error_code ec;
-  for (const char* name : {"tmp", "out", "sending"}) {
-    fs::create_directories(in(name), ec);
-    if (ec)
-      return Error{"cannot create " + in(name) + ": " + ec.message() + "; choose another folder with --dir",
-                   ec.value()};
-  }
+  for (const char* name : {"tmp", "out", "sending"})
+    if (const Status s = make_private_folders(in(name)); !s)
+      return Error{s.error().message + "; choose another folder with --dir", s.error().code};
   return ok();
 }
 
 Result<bool> RunFolder::try_lock(int& holder) {
   holder = 0;
-  if (lock_fd_ < 0) lock_fd_ = ::open(in("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_fd_ < 0) lock_fd_ = ::open(in("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock_fd_ < 0) return failure("open", in("lock"));
   char text[32] = {};
   if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
@@ -301,10 +269,15 @@ Result<Prepared> RunFolder::prepare(const Item& item, const std::string& run, ui
   const std::string source = in("sending/" + item.name);
   Prepared p{item.name, item.step, item.delta, "", "", 0, ""};
   std::error_code ec;
-  const auto type = fs::symlink_status(source, ec).type();
-  const bool folder = type == fs::file_type::directory;
-  if (!folder && type != fs::file_type::regular) return Error{source + " is neither a file nor a folder"};
-  const std::string kind = std::string("{\"kind\":\"") + (folder ? "folder" : "file") + "\"";
+  const fs::file_status status = fs::symlink_status(source, ec);
+  const bool folder = status.type() == fs::file_type::directory;
+  if (!folder && status.type() != fs::file_type::regular)
+    return Error{source + (status.type() == fs::file_type::symlink ? " is a link; " : " is something else; ") +
+                 "a checkpoint is a file or a folder"};
+  char mode[8];
+  std::snprintf(mode, sizeof mode, "%03o", static_cast<unsigned>(status.permissions()) & 0777u);
+  const std::string kind =
+      std::string("{\"kind\":\"") + (folder ? "folder" : "file") + "\",\"mode\":\"" + mode + "\"";
   bool small = true;
   if (folder) {
     const Status s = pack_folder(source, [&](Bytes piece) {
@@ -344,19 +317,11 @@ Result<Prepared> RunFolder::prepare(const Item& item, const std::string& run, ui
 Status RunFolder::to_store(const std::string& source, const std::string& target) {
   // Hard links where the store is on the same disk: nothing is copied, and what is in sending/ is deleted
   // later.
-  std::error_code ec;
-  auto how = fs::copy_options::recursive | fs::copy_options::create_hard_links;
-  fs::copy(source, target, how, ec);
-  if (ec) {
-    remove_tree(target);
-    ec.clear();
-    fs::copy(source, target, fs::copy_options::recursive, ec);
-  }
-  if (ec) return Error{"cannot copy " + source + " to " + target + ": " + ec.message(), ec.value()};
+  if (const Status s = copy_tree(source, target, true); !s) return s;
   if (const Status s = sync_tree(target); !s) return s;
   for (fs::path up = fs::path(target).parent_path(); up.string().size() >= store_.size();
        up = up.parent_path()) {
-    if (const Status s = sync_one(up, true); !s) return s;
+    if (const Status s = sync_folder(up); !s) return s;
     if (up == up.parent_path()) break;
   }
   return ok();
@@ -386,11 +351,13 @@ Status RunFolder::put_in_place(const Restorable& v, const std::string& target) {
     if (std::to_string(size) != get("size") || sha256 != get("sha256"))
       return Error{which + ": " + *source + " is not what was saved (" + std::to_string(size) +
                    " bytes, sha256 " + sha256 + "; expected " + get("size") + ", " + get("sha256") + ")"};
-    std::error_code ec;
-    fs::copy(*source, fresh, fs::copy_options::recursive,
-             ec);  // a copy: the program may change what it is given
-    if (ec) return Error{"cannot copy " + *source + " to " + fresh + ": " + ec.message(), ec.value()};
+    // A copy: the program may change what it is given.
+    if (const Status s = copy_tree(*source, fresh, false); !s) return s;
   }
+  // Before it is in place: nobody may see it with looser rights than it was saved with.
+  if (const std::string mode = get("mode"); mode.size() == 3 && mode.find_first_not_of("01234567") == Bytes::npos)
+    if (::chmod(fresh.c_str(), static_cast<mode_t>(std::stoul(mode, nullptr, 8))) != 0)
+      return failure("set the mode of", fresh);
   remove_tree(target);
   if (::rename(fresh.c_str(), target.c_str()) != 0) return failure("rename", fresh);
   return ok();
@@ -403,7 +370,7 @@ Status RunFolder::restore(const std::vector<Restorable>& chain) {
     return ok();
   }
   if (const Status s = put_in_place(chain[0], in("checkpoint")); !s) return s;
-  if (chain.size() > 1 && ::mkdir(in("deltas").c_str(), 0755) != 0) return failure("create", in("deltas"));
+  if (chain.size() > 1 && ::mkdir(in("deltas").c_str(), 0700) != 0) return failure("create", in("deltas"));
   for (size_t i = 1; i < chain.size(); ++i)
     if (const Status s = put_in_place(chain[i], in("deltas/step-" + to_text(chain[i].step))); !s) return s;
   return ok();

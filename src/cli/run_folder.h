@@ -2,13 +2,18 @@
 //
 //   lock        held (flock) by the wrapper and the program's first process; holds the wrapper's pid
 //   run         "nlp#6": whose leftovers these are
-//   checkpoint  what to go on from, restored before each attempt (file or folder); deltas/ what came on top,
-//   if any tmp/        where the program writes; emptied before each attempt out/        step-<N> (or
-//   delta-<N>): complete checkpoints, handed over by rename sending/    the one that is being sent; gone once
-//   the server has acknowledged it progress    "n total note", written by the program finished    made by the
-//   program to say that a signal did not keep it from finishing ended       "nlp#6 0": the program ended
-//   well, the server has not been told yet store/      checkpoints too large for the server, where no --store
-//   was given
+//   checkpoint  what to go on from, restored before each attempt (file or folder)
+//   deltas/     what came on top, if any
+//   tmp/        where the program writes; emptied before each attempt
+//   out/        step-<N> (or delta-<N>): complete checkpoints, handed over by rename
+//   sending/    the one that is being sent; gone once the server has acknowledged it
+//   progress    "n total note", written by the program
+//   finished    made by the program to say that a signal did not keep it from finishing
+//   ended       "nlp#6 0": the program ended well, the server has not been told yet
+//   store/      checkpoints too large for the server, where no --store was given
+//
+// It is its owner's alone, and a checkpoint keeps its modes and its links: META holds the mode of the
+// checkpoint itself, the archive those of what is in it.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -114,7 +119,5 @@ class RunFolder {
 
 /// A name as one part of a path: '/', '%', control characters and a leading dot are written as %XX.
 std::string path_part(Bytes name);
-/// Waits until the file or folder, with all in it, and its name are on disk.
-Status sync_tree(const std::string& path);
 
 }  // namespace hf::cli

@@ -32,11 +32,13 @@ HOLDFAST_RESOURCES and HOLDFAST_DIR. On a terminal its stdin is empty.
   --checkpoint-every SPAN   ask the program for a checkpoint with SIGUSR1 (if it handles that signal)
   --fresh                   start over instead of going on
   --once                    after a success: do nothing, exit 0
-  --wait, --no-wait         wait for a server (else exit 69); do not wait for a run held elsewhere (exit 75)
+  --wait                    about the server: where none answers, wait for one (else exit 69)
+  --no-wait                 about the run: where another worker holds it, exit 75 (else wait until it is free)
   --fallback                if the last checkpoint can't be verified, take the newest that can (else exit 65)
   --strict                  stop the program when the lease has run out and the server can't be reached
   --grace SPAN              from a signal to SIGKILL (30s)
-  --permanent-exit-codes L  exit codes after which a retry is no use: 2,64,78
+  --permanent-exit-codes L  exit codes of the program that end the run for good, without a retry, written
+                            like 2,64,78 (unless given: none, every failure is retried)
   --retries N --backoff KIND,BASE,CAP --lease SPAN --timeout SPAN --priority N --tag K=V ... --trace ID
                             of the run, when this command submits it; KIND is exponential, fixed or none
   --worker ID               who we are (host name and a number made from machine and folder)
@@ -45,9 +47,12 @@ HOLDFAST_RESOURCES and HOLDFAST_DIR. On a terminal its stdin is empty.
 
 Spans: 500ms, 30s, 5m, 2h. Ends: exit code 0 is success; 75 gives the run back; others are
 failures and are tried again until the retries are used up. A signal (Ctrl-C, TERM, HUP) is
-passed on and the run given back; a second Ctrl-C kills. Exit codes: the program's own (128 +
-signal when it was killed), 65 checkpoint unusable, 69 no server, 75 held elsewhere, given back
-or taken over, 1 refused or cancelled, 2 usage.
+passed on and the run given back; a second Ctrl-C kills.
+
+Exit codes: 0 means that the run is done, never less. 75 not done: given back (whatever the
+program ended with after a signal, 0 included), held elsewhere or taken over; run it again. The
+program's own code (128 + signal when it was killed) when the run has failed. 65 checkpoint
+unusable, 69 no server, 126 and 127 program can't be started, 1 refused or cancelled, 2 usage.
 )";
 
 const char* const kCheckpointHelp =
@@ -167,7 +172,6 @@ Status check(const RunOptions& o) {
   if (o.argv.empty())
     return Error{"run needs a program behind --: holdfast-cli run --task " + o.task + " -- PROGRAM"};
   if (o.tags.size() > limits::task_tags_max) return Error{"more than 32 tags"};
-  if (o.wait && o.no_wait) return Error{"--wait and --no-wait exclude each other"};
   if (o.lease_ms != 0 && (o.lease_ms < 500 || o.lease_ms > limits::lease_ms_max))
     return Error{"--lease is from 500ms to 7d"};
   return ok();
@@ -198,7 +202,9 @@ Result<RunOptions> parse_run_options(const Options& options) {
       name.resize(equals);
       ++i;
     } else {
-      if (i + 1 >= w.size()) return Error{"option " + name + " needs a value; see holdfast-cli run --help"};
+      // A value that looks like an option is a forgotten value; --task=--odd says that it is meant.
+      if (i + 1 >= w.size() || w[i + 1].starts_with("--"))
+        return Error{"option " + name + " needs a value; see holdfast-cli run --help"};
       value = w[i + 1];
       i += 2;
     }

@@ -144,8 +144,11 @@ void RunPlan::on_exit(int code, int signal, bool finished, Millis now) {
   end_reason_ = signal != 0 ? "killed by signal " + text(signal) : "exit code " + text(code);
   if (lost_code_) return over(*lost_code_);
   const auto& permanent = s_.permanent_exit_codes;
-  if (stop_asked_ && !finished) end_ = End::Release;
-  else if (signal == 0 && code == 0) end_ = End::Done;
+  if (stop_asked_ && !(finished && signal == 0 && code == 0)) {
+    // Whatever it ended with: the work is not done, and `run ... && deploy` must not take it for done.
+    end_ = End::Release;
+    end_code_ = kExitTryLater;
+  } else if (signal == 0 && code == 0) end_ = End::Done;
   else if (signal == 0 && code == kExitTryLater) end_ = End::Release;
   else if (signal == 0 && std::find(permanent.begin(), permanent.end(), code) != permanent.end())
     end_ = End::Permanent;
@@ -161,6 +164,7 @@ void RunPlan::on_start_failed(int code, const std::string& why, Millis now) {
   say(why);
   stop_asked_ = true;
   on_exit(code, 0, false, now);
+  end_code_ = code;
 }
 
 void RunPlan::tend_program(Millis now) {

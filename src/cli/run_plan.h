@@ -202,6 +202,8 @@ class RunPlan {
   void got_after(const resp::Value& v, Millis now);
   bool got_refusal(const Request& r, const resp::Value& v, Millis now);
   void unverifiable(const std::string& why);
+  void give_up_restoring();
+  bool tell_holder(const resp::Value& record);
   void lost(const std::string& why, int code);
   void claimed(const resp::Value& record, Millis now);
   void stop_program(int signal, const std::string& why, Millis now);

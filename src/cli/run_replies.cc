@@ -26,6 +26,8 @@ bool is_final(const std::string& state) {
   return state == "SUCCESS" || state == "FAILED" || state == "CANCELLED";
 }
 
+const char kCheckpointVersion[] = "checkpoint version ";
+
 bool asks_patience(Bytes code) {
   for (const char* later : {"LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS",
                             "MISCONF", "OOM", "READONLY"})
@@ -126,6 +128,8 @@ void RunPlan::got_record(const Value& v, Millis) {
     run_ = run;
     if (const std::string queue = text_of(v, "queue"); !queue.empty()) queue_ = queue;
     joined_ = true;
+    // Said before the first claim, which waits for a while.
+    if (elsewhere && !tell_holder(v)) return;
     return enter(Phase::Claim);
   }
   if (state == "SUCCESS" && s_.once) {
@@ -198,23 +202,30 @@ void RunPlan::got_holder(const Value& v, Millis) {
     say(v.is_null() ? run_ + " is gone" : v.text);
     return over(kExitServerError);
   }
-  const std::string state = text_of(v, "state"), worker = text_of(v, "worker"), reason = text_of(v, "reason");
+  const std::string state = text_of(v, "state"), reason = text_of(v, "reason");
   if (is_final(state)) {
     say(run_ + " is " + state + (reason.empty() ? "" : " (" + reason + ")"));
     return over(state == "SUCCESS" ? kExitOk : kExitServerError);
   }
+  const bool elsewhere = state == "RUNNING" && text_of(v, "worker") != s_.worker;
+  if ((elsewhere || state == "PAUSED") && !tell_holder(v)) return;
   enter(Phase::Claim);
-  const bool elsewhere = state == "RUNNING" && worker != s_.worker;
-  if (!elsewhere && state != "PAUSED") return;
-  const std::string what = elsewhere
-                               ? "is held by worker " + worker + " (attempt " + text_of(v, "attempt") + ")"
-                               : "is paused (TASK.RESUME " + run_ + " lets it go on)";
+}
+
+/// Says once why `record`'s run can't be had at once. False: nobody waits for it, and the wrapper is over.
+bool RunPlan::tell_holder(const Value& record) {
+  const std::string what = text_of(record, "state") == "PAUSED"
+                               ? "is paused (TASK.RESUME " + run_ + " lets it go on)"
+                               : "is held by worker " + text_of(record, "worker") + " (attempt " +
+                                     text_of(record, "attempt") + ")";
   if (s_.no_wait) {
     say(run_ + " " + what + "; not waiting (--no-wait)");
-    return over(kExitTryLater);
+    over(kExitTryLater);
+    return false;
   }
   if (told_holder_ != what) say(run_ + " " + what + "; waiting for it");
   told_holder_ = what;
+  return true;
 }
 
 void RunPlan::got_chain(const Value& v, Millis) {
@@ -255,8 +266,11 @@ void RunPlan::got_payload(const Value& v, Millis) {
 
 void RunPlan::unverifiable(const std::string& why) {
   const uint64_t which = wanted_version_ != 0 ? wanted_version_ : version_;
-  say("checkpoint version " + to_text(static_cast<int64_t>(which)) + " of " + run_ +
-      " can't be used: " + why);
+  if (why.starts_with(kCheckpointVersion)) say(run_ + ": " + why);  // it names the version itself
+  else
+    say((which == 0 ? "the last checkpoint"
+                    : kCheckpointVersion + to_text(static_cast<int64_t>(which))) +
+        " of " + run_ + " can't be used: " + why);
   if (s_.fallback) {
     wanted_version_ = 0;
     if (!fallback_looked_) {
@@ -270,10 +284,14 @@ void RunPlan::unverifiable(const std::string& why) {
       say("falling back to version " + to_text(static_cast<int64_t>(wanted_version_)));
       return enter(Phase::Chain);
     }
-    say("there is no older one; --fresh starts over");
+    say("no older one is kept; nothing was started (--fresh starts over)");
   } else {
-    say("--fallback takes the one before; nothing was started");
+    say("nothing was started; --fallback takes the newest one before it that can be verified");
   }
+  give_up_restoring();
+}
+
+void RunPlan::give_up_restoring() {
   end_ = End::Release;
   end_code_ = kExitBadData;
   look_in_out_ = false;
@@ -281,18 +299,20 @@ void RunPlan::unverifiable(const std::string& why) {
 }
 
 void RunPlan::got_versions(const Value& v, Millis) {
-  const uint64_t failed = candidates_.empty() ? 0 : candidates_[0];
+  uint64_t failed = candidates_.empty() ? 0 : candidates_[0];
   candidates_.clear();
   fallback_looked_ = true;
   for (const Value& c : v.items)
     if (const auto version = int_of(c, "version", 0); version > 0)
       candidates_.push_back(static_cast<uint64_t>(version));
   std::sort(candidates_.begin(), candidates_.end());
-  if (failed != 0) version_ = failed;
-  while (!candidates_.empty() && failed != 0 && candidates_.back() >= failed) candidates_.pop_back();
+  // Where the server did not say which one it refused, it was the newest: that is what we asked for.
+  if (failed == 0 && !candidates_.empty()) failed = candidates_.back();
+  version_ = failed;
+  while (!candidates_.empty() && candidates_.back() >= failed) candidates_.pop_back();
   if (candidates_.empty()) {
-    wanted_version_ = failed;
-    return unverifiable("no version before it is kept");
+    say("no older one is kept; nothing was started (--fresh starts over)");
+    return give_up_restoring();
   }
   if (v.items.size() > 0)
     version_ = std::max(version_, static_cast<uint64_t>(int_of(v.items.back(), "version", 0)));
@@ -359,7 +379,9 @@ void RunPlan::got_verdict(const Value& v, Millis) {
     case End::Permanent: say(run_ + " failed for good: " + end_reason_); return over(end_code_);
     case End::Transient: return enter(Phase::Retry);
     default:
-      say(run_ + " given back; the same command goes on from its last checkpoint");
+      // Any other code: the same command would meet the same obstacle.
+      say(run_ + (end_code_ == kExitTryLater ? " given back; the same command goes on from its last checkpoint"
+                                             : " given back, unfinished"));
       return over(end_code_);
   }
 }

@@ -79,13 +79,26 @@ std::string render_table(const Table& t, size_t width, bool color) {
     if (!right && !last) out += pad;
     if (!last) out += "  ";
   };
+  const auto end_line = [&out] {
+    while (!out.empty() && out.back() == ' ') out.pop_back();
+    out += '\n';
+  };
   for (size_t i = 0; i < t.heads.size(); ++i) put(t.heads[i], "\x1b[1m", i);
-  out += '\n';
+  end_line();
   for (const auto& row : t.rows) {
     for (size_t i = 0; i < t.heads.size(); ++i) put(row[i].text, row[i].color, i);
-    out += '\n';
+    end_line();
   }
   return out;
+}
+
+std::string short_run(const std::string& run, size_t width) {
+  const std::string text = clean_text(run);
+  if (text_width(text) <= width) return text;
+  const size_t hash = text.rfind('#');
+  const std::string number = hash == std::string::npos ? "" : text.substr(hash);
+  if (text_width(number) + 2 > width) return cut_to(text, width);
+  return cut_to(text.substr(0, hash), width - text_width(number)) + number;
 }
 
 std::string span_text(int64_t ms) {

@@ -21,8 +21,11 @@ struct Table {
 };
 
 /// The table with its columns as wide as needed, and at most `width` in all (0: no bound): the widest columns
-/// are cut with "…" first, none below 8.
+/// are cut with "…" first, none below 8. No line ends with blanks.
 std::string render_table(const Table& table, size_t width, bool color);
+
+/// A run's name in `width` columns at most (not below 8): its end, with the number, stays: "a-long-na…#12".
+std::string short_run(const std::string& run, size_t width);
 
 /// "12s ago", "3m ago", "5h ago", "2d ago"; "in 3s" for what lies ahead; "now".
 std::string age(int64_t then_ms, int64_t now_ms);

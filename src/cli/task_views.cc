@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -30,7 +31,8 @@ const char* const kTaskHelp =
   holdfast-cli task runs TASK           the runs of one task
   holdfast-cli task events TASK[#RUN] [--count N]   what happened to a run (the last 50)
 
-With --json every answer is printed as the server gave it. Options of the connection (-h, -p, -u
+Long names are shortened; --full shows them whole. With --json every answer is printed as the
+server gave it. Options of the connection (-h, -p, -u
 ...) may stand before `task` or behind it. States: BLOCKED DELAYED PENDING RUNNING PAUSED
 SUCCESS FAILED CANCELLED.
 )";
@@ -90,6 +92,8 @@ std::string clock_text(int64_t ms) {
   return buf;
 }
 
+constexpr size_t kRunColumns = 60;
+
 bool is_time(Bytes name) {
   return name.ends_with("_at") || name == "status_since" || name == "deadline" || name == "time" ||
          name == "at";
@@ -97,7 +101,7 @@ bool is_time(Bytes name) {
 
 }  // namespace
 
-Table runs_table(const std::vector<const Value*>& records, int64_t now) {
+Table runs_table(const std::vector<const Value*>& records, int64_t now, size_t run_width) {
   Table t;
   t.heads = {"RUN", "STATE", "SINCE", "QUEUE", "ATTEMPT", "PROGRESS", "CHECKPOINT", "WORKER", "NOTE"};
   for (const Value* r : records) {
@@ -108,8 +112,9 @@ Table runs_table(const std::vector<const Value*>& records, int64_t now) {
       note = reason;
     std::string attempt = text_of(*r, "attempt");
     if (const std::string retries = text_of(*r, "retry_count"); !retries.empty() && retries != "0")
-      attempt += " (" + retries + " lost)";
-    t.rows.push_back({{text_of(*r, "run")},
+      attempt += " (" + retries + (retries == "1" ? " retry)" : " retries)");
+    const std::string run = text_of(*r, "run");
+    t.rows.push_back({{run_width == 0 ? run : short_run(run, run_width)},
                       {state, state_color(state)},
                       {age_of(*r, "status_since", now)},
                       {text_of(*r, "queue")},
@@ -147,14 +152,18 @@ std::string record_page(const Value& record, int64_t now, bool color) {
   for (size_t i = 0; i + 1 < record.items.size(); i += 2)
     widest = std::max(widest, record.items[i].text.size());
   std::string out;
+  const std::string state = text_of(record, "state");
+  const bool over = state == "SUCCESS" || state == "FAILED" || state == "CANCELLED";
   for (size_t i = 0; i + 1 < record.items.size(); i += 2) {
     const std::string& name = record.items[i].text;
     const Value& v = record.items[i + 1];
+    if (over && name == "held") continue;  // how it was to be claimed; nobody will any more
     if (v.is_null() || (v.is_aggregate() && v.items.empty()) || (!v.is_aggregate() && v.as_text().empty()))
       continue;
     std::string text = v.is_aggregate() ? render_json(v) : clean_text(v.as_text());
     if (const auto at = v.as_int(); is_time(name) && !v.is_aggregate() && at && *at > 0)
       text = clock_text(*at) + "  (" + age(*at, now) + ")";
+    else if (name == "timeout_ms" && at && *at == 0) text = "none";
     else if (name.ends_with("_ms") && at) text = span_text(*at);
     if (text.size() > 400) text = text.substr(0, 397) + "...";
     if (color && name == "state") text = state_color(text) + text + "\x1b[0m";
@@ -172,6 +181,7 @@ struct TaskOptions {
   std::vector<std::string> names;
   std::string state, queue, worker, tag;
   int64_t limit = 200, count = 50;
+  bool full = false;
 };
 
 Result<TaskOptions> parse(const Options& options) {
@@ -185,8 +195,8 @@ Result<TaskOptions> parse(const Options& options) {
     if (w[i] == "--json") {
       o.base.format = Format::Json;
       ++i;
-    } else if (w[i] == "--help") {
-      o.base.help = true;
+    } else if (w[i] == "--help" || w[i] == "--full") {
+      (w[i] == "--help" ? o.base.help : o.full) = true;
       ++i;
     } else if (w[i].starts_with("--")) {
       if (i + 1 >= w.size()) return Error{"option " + w[i] + " needs a value; see holdfast-cli task --help"};
@@ -253,7 +263,15 @@ class Views {
     return true;
   }
 
-  void print(const Table& t) { std::printf("%s", render_table(t, terminal_width(), color_).c_str()); }
+  void print(const Table& t) {
+    std::printf("%s", render_table(t, o_.full ? 0 : terminal_width(), color_).c_str());
+  }
+  /// Half of the terminal at most: the other columns are worth seeing as well.
+  void print_runs(const std::vector<const Value*>& records) {
+    const size_t columns = terminal_width();
+    const size_t width = columns == 0 ? kRunColumns : std::clamp<size_t>(columns / 2, 16, kRunColumns);
+    print(runs_table(records, now_, o_.full ? 0 : width));
+  }
 
   int list() {
     std::vector<Value> pages;
@@ -282,6 +300,8 @@ class Views {
     for (const Value& page : pages)
       for (const Value& r : page.items)
         if (records.size() < static_cast<size_t>(o_.limit)) records.push_back(&r);
+    std::sort(records.begin(), records.end(),
+              [](const Value* a, const Value* b) { return text_of(*a, "run") < text_of(*b, "run"); });
     if (json()) {
       for (const Value* r : records) std::printf("%s\n", render_json(*r).c_str());
     } else if (records.empty()) {
@@ -290,7 +310,7 @@ class Views {
                        ? " yet; `holdfast-cli run --task NAME -- PROGRAM` makes one"
                        : " match");
     } else {
-      print(runs_table(records, now_));
+      print_runs(records);
       if (more && cursor != "0") std::printf("... and more; --limit N shows them\n");
     }
     return kExitOk;
@@ -348,7 +368,7 @@ class Views {
     }
     std::vector<const Value*> records;
     for (const Value& r : v.items) records.push_back(&r);
-    print(runs_table(records, now_));
+    print_runs(records);
     return kExitOk;
   }
 

@@ -13,8 +13,9 @@ namespace hf::cli {
 /// Runs `task ...` (options.words[0] is "task") and returns the process's exit code.
 int task_command(const Options& options);
 
-/// Records of runs as a table: one row each. `now_ms` is wall-clock time.
-Table runs_table(const std::vector<const resp::Value*>& records, int64_t now_ms);
+/// Records of runs as a table: one row each. `now_ms` is wall-clock time. Names of runs take `run_width`
+/// columns at most (0: no bound).
+Table runs_table(const std::vector<const resp::Value*>& records, int64_t now_ms, size_t run_width = 60);
 Table events_table(const resp::Value& events, int64_t now_ms);
 /// One record, one field a line, times with their ages.
 std::string record_page(const resp::Value& record, int64_t now_ms, bool color);

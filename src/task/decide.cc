@@ -222,7 +222,7 @@ Change decide_retry(const Run& run, Event event, std::string reason, bool counte
                                                run.retry_count, prng));
     if (counted) ++c.retry_count;
   } else if (run.retries > 0) {
-    reason += "; no attempt left after " + text(run.retries) + " retries";
+    reason += "; no attempt left after " + text(run.retries) + (run.retries == 1 ? " retry" : " retries");
   }
   if (reason.size() > limits::task_reason_bytes_max) reason.resize(limits::task_reason_bytes_max);
   c.reason = std::move(reason);

@@ -5,12 +5,14 @@
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "cli/pack.h"
 #include "cli/sha256.h"
+#include "cli/tree.h"
 
 using namespace hf;
 using namespace hf::cli;
@@ -33,6 +35,12 @@ struct TempFolder {
     std::ostringstream out;
     out << std::ifstream(path + "/" + name, std::ios::binary).rdbuf();
     return out.str();
+  }
+  int mode(const std::string& name) const {
+    return static_cast<int>(fs::symlink_status(path + "/" + name).permissions()) & 0777;
+  }
+  void set_mode(const std::string& name, int mode) const {
+    fs::permissions(path + "/" + name, static_cast<fs::perms>(mode));
   }
   bool has(const std::string& name) const { return fs::exists(path + "/" + name); }
   std::string path;
@@ -92,11 +100,104 @@ TEST_CASE("a folder packed and unpacked is the same folder, and equal folders pa
   CHECK(pack(t.path + "/b") == archive);
 }
 
-TEST_CASE("a folder with a link in it is refused, not followed") {
+TEST_CASE("modes come back as they were, those of a folder nobody may write to included") {
   TempFolder t;
-  t.put("a/one", "1");
-  fs::create_symlink("/etc/passwd", t.path + "/a/link");
-  CHECK_FALSE(pack_folder(t.path + "/a", [](Bytes) { return ok(); }).ok());
+  t.put("a/secret", "1");
+  t.put("a/closed/two", "2");
+  t.set_mode("a/secret", 0600);
+  t.set_mode("a/closed/two", 0444);
+  t.set_mode("a/closed", 0555);
+  const std::string archive = pack(t.path + "/a");
+  REQUIRE(unpack_folder(archive, t.path + "/b").ok());
+  REQUIRE(copy_tree(t.path + "/a", t.path + "/c", false).ok());
+  for (const std::string copy : {"b", "c"}) {
+    CHECK((t.mode(copy + "/secret") == 0600 && t.mode(copy + "/closed/two") == 0444));
+    CHECK((t.mode(copy + "/closed") == 0555 && t.get(copy + "/closed/two") == "2"));
+    remove_tree(t.path + "/" + copy);
+    CHECK_FALSE(t.has(copy));
+  }
+  remove_tree(t.path + "/a");
+}
+
+TEST_CASE("links within a folder stay links, dangling ones and long ones too") {
+  TempFolder t;
+  const std::string deep = std::string(90, 'p') + "/" + std::string(90, 'q');
+  t.put("a/" + deep, "deep");
+  t.put("a/sub/one", "1");
+  fs::create_symlink("sub/one", t.path + "/a/latest");
+  fs::create_symlink("../" + deep, t.path + "/a/sub/far");
+  fs::create_symlink("not-there", t.path + "/a/dangling");
+  fs::create_symlink("sub", t.path + "/a/folder");
+  const std::string archive = pack(t.path + "/a");
+  REQUIRE(unpack_folder(archive, t.path + "/b").ok());
+  REQUIRE(copy_tree(t.path + "/a", t.path + "/c", true).ok());
+  CHECK(sync_tree(t.path + "/c").ok());
+  for (const std::string copy : {"/b", "/c"}) {
+    CHECK(fs::read_symlink(t.path + copy + "/latest") == "sub/one");
+    CHECK(fs::read_symlink(t.path + copy + "/dangling") == "not-there");
+    CHECK(fs::read_symlink(t.path + copy + "/folder") == "sub");
+    CHECK(t.get(copy + "/sub/far") == "deep");
+    CHECK(pack(t.path + copy) == archive);
+  }
+}
+
+TEST_CASE("a link that leads out of the folder is refused by name, however it goes about it") {
+  for (const char* target : {"/etc/passwd", "../outside", "sub/../../outside", "sub/..", "../a/one"}) {
+    TempFolder t;
+    t.put("a/sub/one", "1");
+    fs::create_symlink(target, t.path + "/a/model");
+    const Status s = pack_folder(t.path + "/a", [](Bytes) { return ok(); });
+    INFO(target);
+    REQUIRE_FALSE(s.ok());
+    CHECK(s.error().message.find("/a/model -> " + std::string(target)) != std::string::npos);
+  }
+}
+
+TEST_CASE("an archive can neither make a link that leads out nor write through one") {
+  TempFolder t;
+  t.put("outside/file", "untouched");
+  t.put("a/d/x", "1");
+  fs::create_symlink("d", t.path + "/a/link");
+  const std::string good = pack(t.path + "/a");
+  REQUIRE(unpack_folder(good, t.path + "/good").ok());
+  const size_t at = 3 * 512;  // d/, d/x, its content, link
+  REQUIRE(Bytes(good).substr(at, 5) == Bytes("link\0", 5));
+  int n = 0;
+  const auto refused = [&](std::string bad, size_t header) {
+    unsigned sum = 0;
+    std::fill_n(bad.begin() + static_cast<long>(header) + 148, 8, ' ');
+    for (size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(bad[header + i]);
+    std::snprintf(bad.data() + header + 148, 8, "%06o", sum);
+    return !unpack_folder(bad, t.path + "/x" + std::to_string(n++)).ok();
+  };
+  CHECK_FALSE(refused(good, at));
+  for (const char* target : {"/etc", "../outside", "d/../../outside"}) {
+    std::string bad = good;
+    std::strcpy(bad.data() + at + 157, target);
+    CHECK(refused(bad, at));
+  }
+  // The link first, then a file that would go through it.
+  std::string bad = good.substr(at, 512) + good.substr(512, 2 * 512) + good.substr(at + 512);
+  std::strcpy(bad.data() + 512, "link/x");
+  CHECK(refused(bad, 512));
+  CHECK(t.get("outside/file") == "untouched");
+}
+
+TEST_CASE("a file saved with mode 0600 comes back with it, from the server and from the store") {
+  for (const size_t size : {10, 5000}) {
+    TempFolder t;
+    RunFolder f(t.path + "/state/holdfast/d", "", 1000);
+    REQUIRE(f.create().ok());
+    CHECK((t.mode("state") == 0700 && t.mode("state/holdfast/d") == 0700));
+    for (const int mode : {0600, 0755}) {
+      t.put("state/holdfast/d/out/step-7", std::string(size, 'k'));
+      t.set_mode("state/holdfast/d/out/step-7", mode);
+      const Prepared p = collected(f, 3);
+      f.settle(p.name);
+      REQUIRE(f.restore({{3, 7, p.payload, p.meta}}).ok());
+      CHECK(t.mode("state/holdfast/d/checkpoint") == mode);
+    }
+  }
 }
 
 TEST_CASE("a damaged or hostile archive is refused") {

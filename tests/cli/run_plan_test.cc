@@ -366,6 +366,24 @@ TEST_CASE("after a signal we passed on any exit is a release, unless the program
     s.go();
     s.nothing_to_send();
     CHECK(s.command() == (finished ? "TASK.DONE" : "TASK.RELEASE"));
+    s.answer("+OK\r\n");
+    CHECK(s.code == (finished ? kExitOk : kExitTryLater));
+  }
+}
+
+TEST_CASE("a run that is given back unfinished ends with 75, whatever its program ended with") {
+  for (const auto& [exit_code, signal] : {std::pair(0, 0), {3, 0}, {75, 0}, {0, SIGTERM}}) {
+    Story s;
+    s.until_running();
+    s.plan.on_signal(SIGTERM, s.now);
+    s.go();
+    s.plan.on_exit(exit_code, signal, false, s.now);
+    s.go();
+    s.nothing_to_send();
+    CHECK(s.command() == "TASK.RELEASE");
+    s.answer("+OK\r\n");
+    CHECK(s.code == kExitTryLater);
+    CHECK(s.said.find("goes on from its last checkpoint") != std::string::npos);
   }
 }
 
@@ -446,12 +464,18 @@ TEST_CASE("a run held elsewhere is waited for with its holder named, or left wit
     settings.no_wait = no_wait;
     Story s(settings);
     s.connect();
-    s.answer(record({{"run", "nlp#4"}, {"state", "RUNNING"}, {"worker", "other"}}));
+    s.answer(record({{"run", "nlp#4"}, {"state", "RUNNING"}, {"worker", "other"}, {"attempt", "2"}}));
+    CHECK(s.said.find("worker other") != std::string::npos);  // at once, before a claim that waits
+    CHECK(s.code == (no_wait ? std::optional<int>(kExitTryLater) : std::nullopt));
+    if (no_wait) continue;
     s.answer("*-1\r\n");
     CHECK(s.command() == "TASK.GET");
+    const std::string before = s.said;
     s.answer(record({{"run", "nlp#4"}, {"state", "RUNNING"}, {"worker", "other"}, {"attempt", "2"}}));
-    CHECK(s.said.find("worker other") != std::string::npos);
-    CHECK(s.code == (no_wait ? std::optional<int>(kExitTryLater) : std::nullopt));
+    CHECK(s.said == before);  // said once
+    s.now += 300;
+    s.go();
+    CHECK(s.command() == "TASK.CLAIM");
   }
 }
 
@@ -524,6 +548,7 @@ TEST_CASE("a checkpoint that does not match its sum ends with 65 and gives the r
   CHECK(s.command() == "TASK.RELEASE");
   s.answer("+OK\r\n");
   CHECK((s.code == kExitBadData && s.started.empty()));
+  CHECK(s.said.find("goes on from its last checkpoint") == std::string::npos);
 }
 
 TEST_CASE("--fallback takes the newest version that can be verified") {
@@ -537,13 +562,33 @@ TEST_CASE("--fallback takes the newest version that can be verified") {
   CHECK(s.asked == Arguments{"TASK.CHECKPOINTS", "nlp#1"});
   s.answer(list(
       {version_of(7, 70, "seven", "{}"), version_of(8, 80, "eight", "{}"), version_of(9, 90, "nine", "{}")}));
-  // The plan has not been told which one failed: it begins at the newest listed.
-  while (s.command() == "TASK.RESTORE" && s.asked.back() != "8") s.answer("-CHECKSUM again\r\n");
+  // The plan has not been told which one failed: it was the newest, and is not asked for again.
   CHECK(s.asked == Arguments{"TASK.RESTORE", "nlp#1", "VERSION", "8"});
   s.answer(list({version_of(8, 80, "eight", "{}")}));
   s.answer(bulk("eight"));
   REQUIRE(s.restored.size() == 1);
   CHECK(s.restored[0].version == 8);
+  CHECK(s.said.find("does not match its sum") == s.said.rfind("does not match its sum"));
+}
+
+TEST_CASE("a cause that names its version is said once, and where nothing older is kept that is the end") {
+  RunSettings settings = Story::settings();
+  settings.fallback = true;
+  Story s(settings);
+  s.connect();
+  s.answer(record({{"run", "nlp#1"}, {"state", "PENDING"}}));
+  s.claim("2", "102");
+  s.answer(list({version_of(9, 100, "nine", "{}")}));
+  s.nothing_to_send();
+  s.answer(bulk("nine"));
+  s.plan.on_restored(Error{"checkpoint version 9: /store/data is not what was saved"});
+  s.go();
+  s.answer(list({version_of(9, 100, "nine", "{}")}));
+  CHECK(s.command() == "TASK.RELEASE");
+  CHECK(s.said.find("version 9") == s.said.rfind("version 9"));
+  CHECK(s.said.find("no older one is kept") != std::string::npos);
+  s.answer("+OK\r\n");
+  CHECK(s.code == kExitBadData);
 }
 
 TEST_CASE("a reply that never comes is given up, and asked for again on a new connection") {
@@ -570,6 +615,7 @@ TEST_CASE("a program that can't be started gives the run back and ends with the 
   CHECK(s.command() == "TASK.RELEASE");
   s.answer("+OK\r\n");
   CHECK(s.code == 127);
+  CHECK(s.said.find("goes on from its last checkpoint") == std::string::npos);
 }
 
 TEST_CASE("with --strict the program dies when the lease has run out unbeaten") {

@@ -10,6 +10,7 @@
 #include "cli/repl.h"
 #include "cli/run_options.h"
 #include "cli/tables.h"
+#include "cli/task_views.h"
 #include "resp/reader.h"
 
 using namespace hf;
@@ -92,6 +93,33 @@ TEST_CASE("a table fits the terminal by cutting its widest columns") {
   CHECK(render_table(t, 0, false).find(std::string(60, 'y')) != std::string::npos);
 }
 
+TEST_CASE("no line of a table ends with blanks") {
+  Table t;
+  t.heads = {"A", "EMPTY", "NOTE"};
+  t.rows = {{{"x"}, {""}, {""}}, {{"y"}, {""}, {"note"}}};
+  CHECK(render_table(t, 0, false) == "A  EMPTY  NOTE\nx\ny         note\n");
+}
+
+TEST_CASE("a long name of a run keeps its number, and is whole where asked for") {
+  CHECK(short_run("short#1", 60) == "short#1");
+  CHECK(short_run(std::string(500, 'n') + "#12", 20) == std::string(16, 'n') + "…#12");
+  CHECK(text_width(short_run("日本語日本語日本語日本語#3", 8)) == 8);
+  const resp::Value r = reply("%2\r\n+run\r\n+" + std::string(500, 'n') + "#12\r\n+retry_count\r\n:5\r\n");
+  CHECK(text_width(runs_table({&r}, 0).rows[0][0].text) == 60);
+  CHECK(runs_table({&r}, 0, 0).rows[0][0].text.size() == 503);
+  CHECK(runs_table({&r}, 0).rows[0][4].text == " (5 retries)");
+}
+
+TEST_CASE("a run's page leaves out what says nothing") {
+  const auto page = [](Bytes state) {
+    return record_page(reply("%3\r\n+state\r\n+" + std::string(state) +
+                             "\r\n+held\r\n#t\r\n+timeout_ms\r\n:0\r\n"),
+                       0, false);
+  };
+  CHECK(page("SUCCESS") == "state       SUCCESS\ntimeout_ms  none\n");
+  CHECK(page("PENDING").find("held") != std::string::npos);
+}
+
 TEST_CASE("nothing in a cell can move the cursor") {
   CHECK(clean_text("a\x1b[31m\nb\xff\xc2\x9bz") == "a [31m b? z");
 }
@@ -171,8 +199,8 @@ TEST_CASE("run's options are read up to the program") {
   CHECK(run_error({"run", "--", "x"}).find("--task") != std::string::npos);
   CHECK(run_error({"run", "--task", "a"}).find("program") != std::string::npos);
   CHECK(run_error({"run", "--task", "a", "--grace", "soon", "--", "x"}).find("--grace") != std::string::npos);
-  CHECK(run_error({"run", "--task", "a", "--wait", "--no-wait", "--", "x"}).find("exclude") !=
-        std::string::npos);
+  CHECK(run_error({"run", "--task", "--", "echo", "hi"}).find("--task needs a value") != std::string::npos);
+  CHECK(run_error({"run", "--task", "--fresh", "--", "x"}).find("--task needs") != std::string::npos);
   CHECK(run_error({"run", "--wat", "a", "--", "x"}).find("--wat") != std::string::npos);
 }
 

@@ -190,7 +190,7 @@ TEST_CASE("a timeout ends the attempt however often it beats") {
   n.claim();
   n.wait(3000);
   CHECK(n.state("a") == "FAILED");
-  CHECK(has(std::string(n.run_of("a").reason.view()), "no attempt left after 1 retries"));
+  CHECK(has(std::string(n.run_of("a").reason.view()), "no attempt left after 1 retry"));
   check_replay(n);
 }
 

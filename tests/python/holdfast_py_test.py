@@ -49,6 +49,15 @@ class InsideARun(unittest.TestCase):
             pathlib.Path(path, "deep", "a").write_text("1")
         self.assertEqual((self.dir / "out" / "step-6" / "deep" / "a").read_text(), "1")
 
+    def test_links_in_a_folder_do_not_matter_even_dangling_ones(self):
+        with holdfast.save(6) as path:
+            os.makedirs(path)
+            pathlib.Path(path, "a").write_text("1")
+            os.symlink("a", os.path.join(path, "latest"))
+            os.symlink("not-there", os.path.join(path, "dangling"))
+        self.assertEqual(os.readlink(self.dir / "out" / "step-6" / "latest"), "a")
+        self.assertEqual(os.readlink(self.dir / "out" / "step-6" / "dangling"), "not-there")
+
     def test_an_exception_drops_what_was_written(self):
         with self.assertRaises(RuntimeError):
             with holdfast.save(7) as path:

@@ -131,10 +131,11 @@ def _sync(path, flags=os.O_RDONLY):
 
 
 def _sync_tree(path):
-    if os.path.isdir(path):
+    if os.path.isdir(path) and not os.path.islink(path):
         for base, _, files in os.walk(path, topdown=False):
             for name in files:
-                _sync(os.path.join(base, name))
+                if not os.path.islink(os.path.join(base, name)):  # it has nothing of its own to sync
+                    _sync(os.path.join(base, name))
             _sync(base)
     else:
         _sync(path)
