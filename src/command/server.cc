@@ -97,6 +97,9 @@ void bgrewriteaof(Context& ctx) {
 void lastsave(Context& ctx) { ctx.reply.integer(ctx.server.last_save_seconds()); }
 
 void shutdown(Context& ctx) {
+  // Nobody is told of a shutdown that works: the connection ends with the process. Until then the client waits here,
+  // and what it has sent behind SHUTDOWN is not run.
+  if (ctx.retried) return ctx.error("ERR Errors trying to SHUTDOWN. Check logs.");
   bool save = false, no_save = false, now = false, force = false, abort = false;
   for (const Bytes arg : ctx.args.subspan(1)) {
     if (equal_nocase(arg, "save")) save = true;
@@ -111,6 +114,7 @@ void shutdown(Context& ctx) {
   const Status status = ctx.server.shutdown(mode, now, force, abort);
   if (!status) ctx.error("ERR " + status.error().message);
   else if (abort) ctx.reply.ok();
+  else ctx.block_on({Server::shutdown_key}, 0);
 }
 
 // ---- LOLWUT ---------------------------------------------------------------------------------------------

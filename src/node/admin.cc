@@ -85,16 +85,17 @@ std::optional<std::string> ServerNode::Impl::digest_result() const {
 
 Status ServerNode::Impl::begin_rewrite() { return persistence_.begin_rewrite(now_); }
 
-Status ServerNode::Impl::shutdown(command::SaveMode save, bool, bool, bool abort) {
+Status ServerNode::Impl::shutdown(command::SaveMode save, bool, bool force, bool abort) {
   if (abort) {
     if (!shutdown_asked_ || persistence_.phase() != Persistence::Phase::Serving)
       return Error{"No shutdown in progress."};
-    shutdown_asked_ = false;
+    give_up_shutdown();
     return ok();
   }
   request_shutdown();
   if (save == command::SaveMode::Save) shutdown_save_ = true;
   if (save == command::SaveMode::NoSave) shutdown_save_ = false;
+  shutdown_forced_ = force;
   return ok();
 }
 

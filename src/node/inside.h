@@ -110,6 +110,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void enforce_output_limit(Session& session, Effects& effects);
   void once_a_second(Effects& effects);
   void step_shutdown(Effects& effects);
+  void give_up_shutdown();
   void touch(Session& session);
   void make_runnable(Session& session);
   void refuse_connection(Session& session, Bytes why);
@@ -170,7 +171,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   store::WalkId digest_walk_ = 0;              ///< 0: none is under way
 
   // shutting down
-  bool shutdown_asked_ = false, shutdown_save_ = false, shutdown_snapshot_begun_ = false;
+  bool shutdown_asked_ = false, shutdown_forced_ = false, shutdown_save_ = false, shutdown_snapshot_begun_ = false;
 };
 
 }  // namespace hf::node

@@ -26,7 +26,7 @@ std::string random_hex40(Prng& prng) {
   return out;
 }
 
-Persistence::Persistence(Parts parts) : parts_(parts) {}
+Persistence::Persistence(const Parts& parts) : parts_(parts) {}
 
 // ---- loading -------------------------------------------------------------------------------------------------------
 

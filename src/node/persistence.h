@@ -44,7 +44,7 @@ class Persistence final : private log::ReplaySink {
     /// Go back to this point, write it out (into another folder, by way of the driver) and end.
     std::optional<log::RestorePoint> restore = {};
   };
-  explicit Persistence(Parts parts);
+  explicit Persistence(const Parts& parts);
 
   enum class Phase : uint8_t { Loading, Repairing, Opening, Serving, Closing, Restoring, Closed, Dead };
   Phase phase() const { return phase_; }

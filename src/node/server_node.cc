@@ -437,8 +437,18 @@ void ServerNode::Impl::step_shutdown(Effects& effects) {
     if (!begun.ok()) shutdown_save_ = false;
   }
   if (shutdown_snapshot_begun_ && persistence_.snapshot_running()) return;
+  if (shutdown_save_ && !shutdown_forced_ && !persistence_.last_snapshot_status().ok()) {
+    persistence_.say(LogLevel::Warning, "Not shutting down: the snapshot that was asked for failed. SHUTDOWN NOSAVE or "
+                                        "SHUTDOWN FORCE end without it.");
+    return give_up_shutdown();
+  }
   executor_.gate.refuse_all = "ERR Holdfast is shutting down";
-  if (persistence_.close_log()) effects.exit = 0;
+  if (persistence_.close_log() && !persistence_.dead()) effects.exit = 0;
+}
+
+void ServerNode::Impl::give_up_shutdown() {
+  shutdown_asked_ = shutdown_forced_ = shutdown_snapshot_begun_ = false;
+  for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, shutdown_key);
 }
 
 // ---- the outside ---------------------------------------------------------------------------------------------------

@@ -240,3 +240,40 @@ TEST_CASE("a client that does not read what it asked for is not answered without
   CHECK(got.size() == 100 * (value.size() + 12));
   CHECK(largest <= 20u << 20);
 }
+
+TEST_CASE("what stands behind SHUTDOWN on its connection is not run") {
+  MemoryFiles files;
+  hf::config::Options options;
+  options.snapshot_on_shutdown = true;
+  NodeDriver driver(files, options);
+  const auto asker = driver.connect(), other = driver.connect();
+  CHECK(driver.ask(other, "SET k v") == "+OK\r\n");
+  driver.send(asker, "SHUTDOWN\r\nSET k overwritten\r\n");
+  driver.turn();  // the snapshot's jobs are not done yet
+  CHECK(driver.take(asker).empty());
+  CHECK(driver.ask(other, "GET k") == "$1\r\nv\r\n");
+}
+
+TEST_CASE("a shutdown whose snapshot fails is given up, unless forced") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto conn = driver.connect();
+  CHECK(driver.ask(conn, "SET k v") == "+OK\r\n");
+  driver.send(conn, "SHUTDOWN SAVE\r\n");
+  for (int turn = 0; turn < 50 && !driver.exit; ++turn) {
+    driver.turn();
+    std::vector<hf::FileJob> jobs;
+    jobs.swap(driver.jobs);
+    for (const hf::FileJob& job : jobs) {
+      const bool snapshot = job.lane == hf::Lane::Snapshot;
+      driver.node().job_done(files.run(job, {.fail_step = snapshot ? 0 : SIZE_MAX, .code = ENOSPC}));
+    }
+  }
+  CHECK_FALSE(driver.exit);
+  CHECK(driver.take(conn) == "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+  CHECK(driver.ask(conn, "GET k") == "$1\r\nv\r\n");
+  driver.send(conn, "SHUTDOWN NOSAVE\r\n");
+  driver.settle();
+  REQUIRE(driver.exit);
+  CHECK(*driver.exit == 0);
+}
