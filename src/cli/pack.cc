@@ -1,6 +1,7 @@
 // Header of 512 bytes (offsets: name 0, mode 100, uid 108, gid 116, size 124, mtime 136, sum 148, type 156,
 // link name 157, magic 257), then the content filled up to 512; two empty blocks end the archive. A name of
-// more than 100 bytes stands as content in an entry of type 'L' before its own, a link's target in one of 'K'.
+// more than 100 bytes stands as content in an entry of type 'L' before its own, a link's target in one of
+// 'K'.
 #include "cli/pack.h"
 
 #include <fcntl.h>

@@ -272,7 +272,8 @@ Result<Prepared> RunFolder::prepare(const Item& item, const std::string& run, ui
   const fs::file_status status = fs::symlink_status(source, ec);
   const bool folder = status.type() == fs::file_type::directory;
   if (!folder && status.type() != fs::file_type::regular)
-    return Error{source + (status.type() == fs::file_type::symlink ? " is a link; " : " is something else; ") +
+    return Error{source +
+                 (status.type() == fs::file_type::symlink ? " is a link; " : " is something else; ") +
                  "a checkpoint is a file or a folder"};
   char mode[8];
   std::snprintf(mode, sizeof mode, "%03o", static_cast<unsigned>(status.permissions()) & 0777u);
@@ -355,7 +356,8 @@ Status RunFolder::put_in_place(const Restorable& v, const std::string& target) {
     if (const Status s = copy_tree(*source, fresh, false); !s) return s;
   }
   // Before it is in place: nobody may see it with looser rights than it was saved with.
-  if (const std::string mode = get("mode"); mode.size() == 3 && mode.find_first_not_of("01234567") == Bytes::npos)
+  if (const std::string mode = get("mode");
+      mode.size() == 3 && mode.find_first_not_of("01234567") == Bytes::npos)
     if (::chmod(fresh.c_str(), static_cast<mode_t>(std::stoul(mode, nullptr, 8))) != 0)
       return failure("set the mode of", fresh);
   remove_tree(target);

@@ -268,8 +268,7 @@ void RunPlan::unverifiable(const std::string& why) {
   const uint64_t which = wanted_version_ != 0 ? wanted_version_ : version_;
   if (why.starts_with(kCheckpointVersion)) say(run_ + ": " + why);  // it names the version itself
   else
-    say((which == 0 ? "the last checkpoint"
-                    : kCheckpointVersion + to_text(static_cast<int64_t>(which))) +
+    say((which == 0 ? "the last checkpoint" : kCheckpointVersion + to_text(static_cast<int64_t>(which))) +
         " of " + run_ + " can't be used: " + why);
   if (s_.fallback) {
     wanted_version_ = 0;
@@ -380,8 +379,9 @@ void RunPlan::got_verdict(const Value& v, Millis) {
     case End::Transient: return enter(Phase::Retry);
     default:
       // Any other code: the same command would meet the same obstacle.
-      say(run_ + (end_code_ == kExitTryLater ? " given back; the same command goes on from its last checkpoint"
-                                             : " given back, unfinished"));
+      say(run_ + (end_code_ == kExitTryLater
+                      ? " given back; the same command goes on from its last checkpoint"
+                      : " given back, unfinished"));
       return over(end_code_);
   }
 }

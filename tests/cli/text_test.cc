@@ -112,9 +112,9 @@ TEST_CASE("a long name of a run keeps its number, and is whole where asked for")
 
 TEST_CASE("a run's page leaves out what says nothing") {
   const auto page = [](Bytes state) {
-    return record_page(reply("%3\r\n+state\r\n+" + std::string(state) +
-                             "\r\n+held\r\n#t\r\n+timeout_ms\r\n:0\r\n"),
-                       0, false);
+    return record_page(
+        reply("%3\r\n+state\r\n+" + std::string(state) + "\r\n+held\r\n#t\r\n+timeout_ms\r\n:0\r\n"), 0,
+        false);
   };
   CHECK(page("SUCCESS") == "state       SUCCESS\ntimeout_ms  none\n");
   CHECK(page("PENDING").find("held") != std::string::npos);
