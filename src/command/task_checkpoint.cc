@@ -50,7 +50,7 @@ std::string objection(const RunArg& arg, const task::Change& c) {
            " is not the latest (" +
            (last == nullptr ? "there is none" : to_text(static_cast<int64_t>(last->version))) +
            "); send a delta on the latest, or a full checkpoint";
-  const size_t kept = arg.run->checkpoints ? arg.run->checkpoints->size() : 0;
+  const size_t kept = arg.run->rare->checkpoints ? arg.run->rare->checkpoints->size() : 0;
   if (kept >= limits::task_checkpoints_max && (c.base != 0 || !c.tag.empty()))
     return "ERR " + arg.id() + " keeps " + to_text(static_cast<int64_t>(kept)) +
            " versions already; send a full checkpoint without a TAG";
@@ -66,8 +66,8 @@ bool pick(Context& ctx, const RunArg& arg, const Checkpoint*& picked, Bytes& exp
   const auto choose = [&](auto&& fits) {
     asked = true;
     picked = nullptr;
-    if (arg.run->checkpoints)
-      for (const auto& c : *arg.run->checkpoints)
+    if (arg.run->rare->checkpoints)
+      for (const auto& c : *arg.run->rare->checkpoints)
         if (fits(*c)) picked = c.get();
   };
   OptionReader o(ctx, 2);
@@ -114,7 +114,7 @@ std::string damaged_error(const RunArg& arg, const Checkpoint& wanted,
       break;
     }
   std::string text = "CHECKSUM " + arg.id() + ": version " + bad + " does not match its sum; ";
-  const task::Checkpoints& all = *arg.run->checkpoints;
+  const task::Checkpoints& all = *arg.run->rare->checkpoints;
   for (auto c = all.rbegin(); c != all.rend(); ++c)
     if ((*c)->version < wanted.version && chain_verifies(task::chain_of(all, (*c)->version)))
       return text + "version " + to_text(static_cast<int64_t>((*c)->version)) + " (step " +
@@ -134,8 +134,8 @@ void task_checkpoint(Context& ctx) {
   if (r.has_sum && r.sum != c.sum)
     return ctx.error("CHECKSUM " + arg.id() + ": step " + to_text(c.step) + " arrived with sum " +
                      to_hex(c.sum) + " instead of " + to_hex(r.sum) + "; nothing was stored, send it again");
-  if (arg.run->checkpoints)  // sent twice: the same version
-    for (auto old = arg.run->checkpoints->rbegin(); old != arg.run->checkpoints->rend(); ++old)
+  if (arg.run->rare->checkpoints)  // sent twice: the same version
+    for (auto old = arg.run->rare->checkpoints->rbegin(); old != arg.run->rare->checkpoints->rend(); ++old)
       if ((*old)->token == c.token && (*old)->step == c.step && (*old)->sum == c.sum)
         return ctx.reply.integer(static_cast<int64_t>((*old)->version));
   std::string error;
@@ -155,9 +155,9 @@ void task_checkpoint(Context& ctx) {
 void task_checkpoints(Context& ctx) {
   RunArg arg;
   if (!find_run(ctx, 1, arg)) return;
-  if (!arg.run->checkpoints) return ctx.reply.array(0);
-  ctx.reply.array(arg.run->checkpoints->size());
-  for (const auto& c : *arg.run->checkpoints) reply_checkpoint(ctx, *c);
+  if (!arg.run->rare->checkpoints) return ctx.reply.array(0);
+  ctx.reply.array(arg.run->rare->checkpoints->size());
+  for (const auto& c : *arg.run->rare->checkpoints) reply_checkpoint(ctx, *c);
 }
 
 void task_restore(Context& ctx) {
@@ -166,7 +166,7 @@ void task_restore(Context& ctx) {
   Bytes key, value;
   if (!find_run(ctx, 1, arg) || !pick(ctx, arg, picked, key, value)) return;
   if (picked == nullptr) return ctx.reply.null_array();
-  const auto chain = task::chain_of(*arg.run->checkpoints, picked->version);
+  const auto chain = task::chain_of(*arg.run->rare->checkpoints, picked->version);
   if (!chain_verifies(chain)) return ctx.error(damaged_error(arg, *picked, chain));
   if (!key.empty()) {
     const auto found = task::json_field(picked->meta, key);
@@ -193,8 +193,8 @@ void task_payload(Context& ctx) {
   if (o.ok() && version == 0) o.fail("ERR TASK.PAYLOAD needs VERSION and its number");
   RunArg arg;
   if (!o.ok() || !find_run(ctx, 1, arg)) return;
-  const Checkpoint* c = arg.run->checkpoints
-                            ? task::find_version(*arg.run->checkpoints, static_cast<uint64_t>(version))
+  const Checkpoint* c = arg.run->rare->checkpoints
+                            ? task::find_version(*arg.run->rare->checkpoints, static_cast<uint64_t>(version))
                             : nullptr;
   if (c == nullptr)
     return ctx.error("ERR " + arg.id() + " keeps no version " + to_text(version) + "; TASK.CHECKPOINTS " +

@@ -61,7 +61,7 @@ bool claim_run(Context& ctx, const ClaimRequest& r, RunArg& arg, std::vector<Cla
   if (task::is_final(run.state)) {
     ctx.error("FINAL " + arg.id() + " is " + task::state_name(run.state) + " since " +
               task::when(run.status_since) +
-              (run.reason.empty() ? "" : " (" + std::string(run.reason.view()) + ")") +
+              (run.rare->reason.empty() ? "" : " (" + std::string(run.rare->reason.view()) + ")") +
               "; submit a new run, or TASK.RESTART it from its checkpoint");
     return false;
   }

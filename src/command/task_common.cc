@@ -55,7 +55,7 @@ void commit_progress(Context& ctx, const RunArg& arg) {
   change.total = live->total;
   change.note = live->note.view();
   commit(ctx, ctx.db(), arg.key, change);
-  arg.run->progress_logged_at = ctx.now.mono_us;
+  if (arg.run->rare.present()) arg.run->rare->progress_logged_at = ctx.now.mono_us;
 }
 
 bool token_arg(Context& ctx, size_t arg, Token& token) {

@@ -58,17 +58,16 @@ bool fits(const ListRequest& r, Bytes name, const task::Run& run) {
   if (r.by_worker && run.worker.view() != r.worker) return false;
   if (r.by_pattern && !glob_match(r.pattern, name)) return false;
   if (!r.by_tag) return true;
-  return run.tags && std::any_of(run.tags->begin(), run.tags->end(), [&](const auto& tag) {
+  return run.rare->tags && std::any_of(run.rare->tags->begin(), run.rare->tags->end(), [&](const auto& tag) {
            return tag.first.view() == r.tag_key && tag.second.view() == r.tag_value;
          });
 }
 
-void reply_event(Context& ctx, const task::Run& run, size_t i) {
-  const task::RunEvent& e = run.events[i];
+void reply_event(Context& ctx, const task::Run& run, uint64_t id, const task::RunEvent& e) {
   resp::Writer& out = ctx.reply;
   out.map(9);
   out.bulk("id");
-  out.integer(static_cast<int64_t>(run.first_event + i));
+  out.integer(static_cast<int64_t>(id));
   out.bulk("time");
   out.integer(e.at);
   out.bulk("event");
@@ -80,15 +79,15 @@ void reply_event(Context& ctx, const task::Run& run, size_t i) {
   out.bulk(task::state_name(e.after));
   out.bulk("worker");
   if (e.worker.empty()) out.null();
-  else out.bulk(e.worker.view());
+  else out.bulk(e.worker);
   out.bulk("token");
   if (e.token.value == 0) out.null();
   else out.bulk_int(static_cast<int64_t>(e.token.value));
   out.bulk("trace");
-  if (run.trace.empty()) out.null();
-  else out.bulk(run.trace.view());
+  if (run.rare->trace.empty()) out.null();
+  else out.bulk(run.rare->trace.view());
   out.bulk("reason");
-  out.bulk(e.reason.view());
+  out.bulk(e.reason);
 }
 
 }  // namespace
@@ -152,15 +151,19 @@ void task_events(Context& ctx) {
   RunArg arg;
   if (!o.ok() || !find_run(ctx, 1, arg)) return;
   const task::Run& run = *arg.run;
-  const uint64_t first = std::max(static_cast<uint64_t>(from), run.first_event);
-  const uint64_t end = run.first_event + run.events.size();
+  const uint64_t first = std::max(static_cast<uint64_t>(from), run.events.first_id());
+  const uint64_t end = run.events.first_id() + run.events.size();
   const uint64_t n = first < end ? std::min(end - first, static_cast<uint64_t>(count)) : 0;
   if (n == 0 && block && !ctx.in_exec) {
     if (ctx.timed_out) return ctx.reply.null_array();
     return ctx.block_on({std::string(arg.task)}, block_ms);
   }
   ctx.reply.array(n);
-  for (uint64_t id = first; id < first + n; ++id) reply_event(ctx, run, id - run.first_event);
+  uint64_t id = run.events.first_id();
+  run.events.for_each([&](const task::RunEvent& event) {
+    if (id >= first && id - first < n) reply_event(ctx, run, id, event);
+    ++id;
+  });
 }
 
 void task_stats(Context& ctx) {

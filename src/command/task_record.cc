@@ -32,9 +32,9 @@ void deadline(const View& v) {
 }
 
 void tags(const View& v) {
-  v.out.map(v.run.tags ? v.run.tags->size() : 0);
-  if (!v.run.tags) return;
-  for (const auto& [key, value] : *v.run.tags) {
+  v.out.map(v.run.rare->tags ? v.run.rare->tags->size() : 0);
+  if (!v.run.rare->tags) return;
+  for (const auto& [key, value] : *v.run.rare->tags) {
     v.out.bulk(key.view());
     v.out.bulk(value.view());
   }
@@ -66,17 +66,17 @@ constexpr Field fields[] = {
      [](const View& v) {
        v.out.integer(v.run.state == task::State::Running ? v.run.lease_now_ms : v.run.lease_ms);
      }},
-    {"timeout_ms", [](const View& v) { v.out.integer(v.run.timeout_ms); }},
+    {"timeout_ms", [](const View& v) { v.out.integer(v.run.rare->timeout_ms); }},
     {"backoff", [](const View& v) { v.out.bulk(task::backoff_name(v.run.backoff)); }},
     {"held", [](const View& v) { v.out.boolean(v.run.held); }},
     {"pause_asked", [](const View& v) { v.out.boolean(v.run.pause_asked); }},
-    {"progress", [](const View& v) { v.out.integer(v.run.live ? v.run.live->progress : v.run.progress); }},
-    {"total", [](const View& v) { v.out.integer(v.run.live ? v.run.live->total : v.run.total); }},
-    {"note", [](const View& v) { text(v, v.run.live ? v.run.live->note : v.run.note); }},
+    {"progress", [](const View& v) { v.out.integer(v.run.live ? v.run.live->progress : v.run.rare->progress); }},
+    {"total", [](const View& v) { v.out.integer(v.run.live ? v.run.live->total : v.run.rare->total); }},
+    {"note", [](const View& v) { text(v, v.run.live ? v.run.live->note : v.run.rare->note); }},
     {"tags", tags},
-    {"trace", [](const View& v) { text_or_null(v, v.run.trace); }},
-    {"unique", [](const View& v) { text_or_null(v, v.run.unique); }},
-    {"reason", [](const View& v) { text(v, v.run.reason); }},
+    {"trace", [](const View& v) { text_or_null(v, v.run.rare->trace); }},
+    {"unique", [](const View& v) { text_or_null(v, v.run.rare->unique); }},
+    {"reason", [](const View& v) { text(v, v.run.rare->reason); }},
     {"checkpoint",
      [](const View& v) {
        const task::Checkpoint* c = v.run.last_checkpoint();
@@ -87,7 +87,7 @@ constexpr Field fields[] = {
        const task::Checkpoint* c = v.run.last_checkpoint();
        c == nullptr ? v.out.null() : v.out.integer(c->step);
      }},
-    {"result", [](const View& v) { blob(v, v.run.result); }, true},
+    {"result", [](const View& v) { blob(v, v.run.rare->result); }, true},
     {"payload", [](const View& v) { blob(v, v.run.payload); }, true},
 };
 

@@ -28,7 +28,7 @@ Change move_of(const Run& run, Event event, State to, Now now) {
 }
 
 WallMs timeout_at(const Run& run, WallMs claimed_at) {
-  return run.timeout_ms == 0 ? 0 : later(claimed_at, run.timeout_ms);
+  return run.rare->timeout_ms == 0 ? 0 : later(claimed_at, run.rare->timeout_ms);
 }
 
 uint64_t trim_bound(uint64_t number, uint32_t keep) { return number > keep ? number - keep + 1 : 0; }
@@ -152,7 +152,7 @@ std::string fenced_error(Bytes task, const Run& run, Token token) {
   HF_CHECK(hold_of(run, token) == Hold::None);
   const std::string id = run_id(task, run.number), worker(run.worker.view());
   const std::string is = std::string(state_name(run.state)) + " since " + when(run.status_since);
-  const std::string why = run.reason.empty() ? "" : " (" + std::string(run.reason.view()) + ")";
+  const std::string why = run.rare->reason.empty() ? "" : " (" + std::string(run.rare->reason.view()) + ")";
   if (run.token.value == 0)
     return "FENCED " + id + ": token " + text(token.value) + " was never given; the run is " + is +
            " and was not claimed yet; claim it first";
@@ -171,10 +171,11 @@ std::string fenced_error(Bytes task, const Run& run, Token token) {
 bool closed_with(const Run& run, Token token, Event event) {
   if (token.value == 0) return false;
   if (token == run.token) return run.state != State::Running && run.closed_by == event;
-  for (auto e = run.events.rbegin(); e != run.events.rend(); ++e)
-    if (e->token == token && e->before == State::Running && e->after != State::Running)
-      return e->what == event;
-  return false;
+  bool closed = false;  // the last such event counts
+  run.events.for_each([&](const RunEvent& e) {
+    if (e.token == token && e.before == State::Running && e.after != State::Running) closed = e.what == event;
+  });
+  return closed;
 }
 
 Change decide_done(const Run& run, bool has_result, Bytes result, Now now) {
@@ -239,7 +240,7 @@ Change decide_lease_lost(const Run& run, Now now, Prng& prng) {
 Change decide_timeout(const Run& run, Now now, Prng& prng) {
   return decide_retry(run, Event::Timeout,
                       "timeout: the attempt of worker " + std::string(run.worker.view()) +
-                          " took longer than " + to_text(run.timeout_ms) + " ms",
+                          " took longer than " + to_text(run.rare->timeout_ms) + " ms",
                       true, now, prng);
 }
 
@@ -282,7 +283,7 @@ Decision decide_steer(Bytes task, const Run& run, Event event, Bytes reason, Now
   d.verdict = Decision::Verdict::Refused;
   d.error =
       "FINAL " + run_id(task, run.number) + " is " + state_name(run.state) + " since " +
-      when(run.status_since) + (run.reason.empty() ? "" : " (" + std::string(run.reason.view()) + ")") +
+      when(run.status_since) + (run.rare->reason.empty() ? "" : " (" + std::string(run.rare->reason.view()) + ")") +
       " and cannot be changed; " +
       (run.state == State::Success ? "submit a new run" : "TASK.RESTART makes a new run from its checkpoint");
   return d;

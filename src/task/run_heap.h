@@ -1,7 +1,9 @@
 // A heap of runs in which each run knows its own place, so that any of them can leave or change its key in
-// O(log n).
+// O(log n). It grows by blocks: a million leases are never copied to a larger array in the middle of a turn, and what
+// a heap held at its fullest goes back as it empties.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -10,83 +12,124 @@
 
 namespace hf::task {
 
+/// Runs with equal keys go by their order of submission. KeyAndOrder has it at hand, where most keys are equal;
+/// KeyOnly looks it up in the run, where few are.
+struct KeyAndOrder {
+  int64_t key;
+  uint64_t order;
+  Run* run;
+  KeyAndOrder() = default;
+  KeyAndOrder(int64_t k, Run& r) : key(k), order(r.order), run(&r) {}
+  bool before(const KeyAndOrder& other) const {
+    return key != other.key ? key < other.key : order < other.order;
+  }
+};
+struct KeyOnly {
+  int64_t key;
+  Run* run;
+  KeyOnly() = default;
+  KeyOnly(int64_t k, Run& r) : key(k), run(&r) {}
+  bool before(const KeyOnly& other) const {
+    return key != other.key ? key < other.key : run->order < other.run->order;
+  }
+};
+
 /// `Place` is the member of Run that holds its place in this heap; a run is in one heap per such member at a
 /// time.
-template <uint32_t Run::*Place>
+template <uint32_t Run::*Place, class Item>
 class RunHeap {
  public:
-  struct Item {
-    int64_t key;
-    uint64_t tie;
-    Run* run;
-    bool before(const Item& other) const { return key != other.key ? key < other.key : tie < other.tie; }
-  };
+  bool empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
+  const Item& top() const { return blocks_[0][0]; }
+  template <class Each>
+  void for_each(Each&& each) const {
+    for (size_t i = 0; i < size_; ++i) each(std::as_const(at(i)));
+  }
 
-  bool empty() const { return items_.empty(); }
-  size_t size() const { return items_.size(); }
-  const Item& top() const { return items_.front(); }
-  const std::vector<Item>& items() const { return items_; }
-
-  void push(Item item) {
-    HF_CHECK(item.run->*Place == no_place);
-    items_.push_back(item);
-    up(items_.size() - 1);
+  void push(int64_t key, Run& run) {
+    HF_CHECK(run.*Place == no_place && size_ < no_place);
+    if (size_ == capacity_) grow();
+    at(size_++) = Item(key, run);
+    up(size_ - 1);
   }
 
   void erase(Run& run) {
-    const size_t at = place(run);
+    const size_t i = place(run);
     run.*Place = no_place;
-    const Item last = items_.back();
-    items_.pop_back();
-    if (at == items_.size()) return;
-    items_[at] = last;
-    settle(at);
-    if (items_.capacity() > 1024 && items_.size() < items_.capacity() / 4) items_.shrink_to_fit();
+    const Item last = at(--size_);
+    if (i < size_) {
+      at(i) = last;
+      settle(i);
+    }
+    if (capacity_ - size_ >= 2 * block_items) {  // one block stays, or the next push would ask for it again
+      blocks_.pop_back();
+      capacity_ -= block_items;
+    }
   }
 
   void rekey(const Run& run, int64_t key) {
-    const size_t at = place(run);
-    items_[at].key = key;
-    settle(at);
+    const size_t i = place(run);
+    at(i).key = key;
+    settle(i);
   }
 
   /// Gives every run the key that `key_of(run)` returns.
   template <class KeyOf>
   void rekey_all(KeyOf&& key_of) {
-    for (Item& item : items_) item.key = key_of(*item.run);
-    for (size_t i = items_.size() / 2; i-- > 0;) down(i);
+    for (size_t i = 0; i < size_; ++i) at(i).key = key_of(*at(i).run);
+    for (size_t i = size_ / 2; i-- > 0;) down(i);
   }
 
  private:
-  size_t place(const Run& run) const {
-    const size_t at = run.*Place;
-    HF_CHECK(at < items_.size() && items_[at].run == &run);
-    return at;
-  }
-  void put(size_t at, const Item& item) {
-    items_[at] = item;
-    item.run->*Place = static_cast<uint32_t>(at);
-  }
-  void settle(size_t at) {
-    if (at > 0 && items_[at].before(items_[(at - 1) / 2])) up(at);
-    else down(at);
-  }
-  void up(size_t at) {
-    const Item item = items_[at];
-    for (; at > 0 && item.before(items_[(at - 1) / 2]); at = (at - 1) / 2) put(at, items_[(at - 1) / 2]);
-    put(at, item);
-  }
-  void down(size_t at) {
-    const Item item = items_[at];
-    for (size_t child; (child = 2 * at + 1) < items_.size(); at = child) {
-      if (child + 1 < items_.size() && items_[child + 1].before(items_[child])) ++child;
-      if (!items_[child].before(item)) break;
-      put(at, items_[child]);
+  static constexpr size_t block_items = 512;
+  using Block = std::unique_ptr<Item[]>;
+
+  Item& at(size_t i) const { return blocks_[i / block_items][i % block_items]; }
+  /// The first block begins small: there may be a queue for each task.
+  void grow() {
+    if (capacity_ >= block_items) {
+      blocks_.push_back(std::make_unique_for_overwrite<Item[]>(block_items));
+      capacity_ += block_items;
+      return;
     }
-    put(at, item);
+    const size_t wanted = capacity_ == 0 ? 2 : capacity_ * 2;
+    auto grown = std::make_unique_for_overwrite<Item[]>(wanted);
+    for (size_t i = 0; i < size_; ++i) grown[i] = at(i);
+    blocks_.clear();
+    blocks_.push_back(std::move(grown));
+    capacity_ = wanted;
+  }
+  size_t place(const Run& run) const {
+    const size_t i = run.*Place;
+    HF_CHECK(i < size_ && at(i).run == &run);
+    return i;
+  }
+  void put(size_t i, const Item& item) {
+    at(i) = item;
+    item.run->*Place = static_cast<uint32_t>(i);
+  }
+  void settle(size_t i) {
+    if (i > 0 && at(i).before(at((i - 1) / 2))) up(i);
+    else down(i);
+  }
+  void up(size_t i) {
+    const Item item = at(i);
+    for (; i > 0 && item.before(at((i - 1) / 2)); i = (i - 1) / 2) put(i, at((i - 1) / 2));
+    put(i, item);
+  }
+  void down(size_t i) {
+    const Item item = at(i);
+    for (size_t child; (child = 2 * i + 1) < size_; i = child) {
+      if (child + 1 < size_ && at(child + 1).before(at(child))) ++child;
+      if (!at(child).before(item)) break;
+      put(i, at(child));
+    }
+    put(i, item);
   }
 
-  std::vector<Item> items_;
+  std::vector<Block> blocks_;
+  size_t size_ = 0, capacity_ = 0;
 };
 
 }  // namespace hf::task

@@ -2,6 +2,7 @@
 // can be wrong with a change is looked at before the first byte is touched.
 #include <algorithm>
 
+#include "base/limits.h"
 #include "base/number.h"
 #include "task/change.h"
 #include "task/task_object.h"
@@ -19,18 +20,20 @@ void record(Run& run, const Change& change, Event what, State before) {
   event.what = what;
   event.before = before;
   event.after = run.state;
-  event.reason = change.reason.empty()                ? Text()
-                 : change.reason == run.reason.view() ? run.reason
-                                                      : Text(change.reason);
+  event.reason = change.reason;
   if (before == State::Running || run.state == State::Running) {
     event.token = run.token;
-    event.worker = run.worker;
+    event.worker = run.worker.view();
   }
-  if (run.events.size() >= limits::task_events_max) {
-    run.events.erase(run.events.begin());
-    ++run.first_event;
-  }
-  run.events.push_back(std::move(event));
+  run.events.push(event);
+}
+
+void set_progress(Run& run, int64_t progress, int64_t total, Bytes note) {
+  if (!run.rare.present() && progress == 0 && total == 0 && note.empty()) return;
+  RareFields& rare = run.rare.edit();
+  rare.progress = progress;
+  rare.total = total;
+  if (rare.note.view() != note) rare.note = Text(note);
 }
 
 Blob blob_of(bool given, Bytes bytes) { return given ? std::make_shared<const std::string>(bytes) : nullptr; }
@@ -57,9 +60,7 @@ Status TaskObject::apply_to(Run& changed, const Change& change) {
     case Kind::Move: return apply_move(*run, change);
     case Kind::Checkpoint: return apply_checkpoint(*run, change);
     case Kind::Progress:
-      run->progress = change.progress;
-      run->total = change.total;
-      if (run->note.view() != change.note) run->note = Text(change.note);
+      set_progress(*run, change.progress, change.total, change.note);
       run->updated_at = change.at;
       return ok();
     case Kind::AskCheckpoint:
@@ -77,11 +78,10 @@ Status TaskObject::apply_to(Run& changed, const Change& change) {
 }
 
 void TaskObject::trim_below(uint64_t number) {
-  const auto end =
-      std::find_if(runs_.begin(), runs_.end(), [&](const auto& run) { return run->number >= number; });
-  trimmed_ += static_cast<uint64_t>(end - runs_.begin());
-  for (auto run = runs_.begin(); run != end; ++run) run_bytes_ -= (*run)->memory_bytes();
-  runs_.erase(runs_.begin(), end);
+  size_t n = 0;
+  for (; n < runs_.size() && runs_[n]->number < number; ++n) run_bytes_ -= runs_[n]->memory_bytes();
+  trimmed_ += n;
+  runs_.drop_front(n);
 }
 
 void TaskObject::add(std::unique_ptr<Run> run, const Change& change) {
@@ -91,8 +91,7 @@ void TaskObject::add(std::unique_ptr<Run> run, const Change& change) {
   run->state = change.to;
   run->due_at = change.due_at;
   run->submitted_at = run->status_since = run->updated_at = change.at;
-  run->unique = Text(change.unique);
-  run->events.reserve(2);
+  if (!change.unique.empty()) run->rare.edit().unique = Text(change.unique);
   record(*run, change, Event::Submit, change.to);
   next_number_ = change.run + 1;
   run->count_checkpoint_bytes();
@@ -105,24 +104,25 @@ Status TaskObject::apply_submit(const Change& c) {
   if (c.run < next_number_ || c.run == UINT64_MAX) return misfit(c, "its number was used already");
   if (active() != nullptr) return misfit(c, "the run before it is not final");
   if (c.to != State::Pending && c.to != State::Delayed) return misfit(c, "a run cannot begin in that state");
+  if (c.priority < INT32_MIN || c.priority > INT32_MAX) return misfit(c, "its priority is out of range");
   auto run = std::make_unique<Run>();
-  run->priority = c.priority;
+  run->priority = static_cast<int32_t>(c.priority);
   run->backoff = c.backoff;
   run->held = c.held;
   run->retries = c.retries;
   run->lease_ms = run->lease_now_ms = c.lease_ms;
   run->backoff_base_ms = c.backoff_base_ms;
   run->backoff_cap_ms = c.backoff_cap_ms;
-  run->timeout_ms = c.timeout_ms;
+  if (c.timeout_ms != 0) run->rare.edit().timeout_ms = c.timeout_ms;
   run->queue = Text(c.queue);
-  run->trace = Text(c.trace);
+  if (!c.trace.empty()) run->rare.edit().trace = Text(c.trace);
   run->payload = blob_of(c.has_payload, c.payload);
   if (!c.tags.empty()) {
-    run->tags = std::make_unique<Tags>();
+    auto& tags = run->rare.edit().tags = std::make_unique<Tags>();
     for (size_t i = 0; i + 1 < c.tags.size(); i += 2)
-      run->tags->emplace_back(Text(c.tags[i]), Text(c.tags[i + 1]));
+      tags->emplace_back(Text(c.tags[i]), Text(c.tags[i + 1]));
   }
-  if (c.keep > 0) keep_ = c.keep;
+  if (c.keep > 0) home.keep = std::min<uint64_t>(c.keep, limits::task_runs_max);
   add(std::move(run), c);
   return ok();
 }
@@ -141,14 +141,17 @@ Status TaskObject::apply_restart(const Change& c) {
   run->lease_ms = run->lease_now_ms = from->lease_ms;
   run->backoff_base_ms = from->backoff_base_ms;
   run->backoff_cap_ms = from->backoff_cap_ms;
-  run->timeout_ms = from->timeout_ms;
   run->queue = from->queue;
-  run->trace = from->trace;
   run->payload = from->payload;
-  if (from->tags) run->tags = std::make_unique<Tags>(*from->tags);
-  if (from->checkpoints) run->checkpoints = std::make_unique<Checkpoints>(*from->checkpoints);
-  run->progress = from->progress;
-  run->total = from->total;
+  // Its result, its note, why it ended and what it was claimed with stay behind.
+  RareFields rare;
+  rare.timeout_ms = from->rare->timeout_ms;
+  rare.trace = from->rare->trace;
+  if (from->rare->tags) rare.tags = std::make_unique<Tags>(*from->rare->tags);
+  if (from->rare->checkpoints) rare.checkpoints = std::make_unique<Checkpoints>(*from->rare->checkpoints);
+  rare.progress = from->rare->progress;
+  rare.total = from->rare->total;
+  if (!rare.blank()) run->rare.edit() = std::move(rare);
   add(std::move(run), c);
   return ok();
 }
@@ -167,7 +170,7 @@ Status TaskObject::apply_move(Run& run, const Change& c) {
     run.claimed_at = c.at;
     run.lease_now_ms = c.lease_ms;
     if (run.worker.view() != c.worker) run.worker = Text(c.worker);
-    run.request = Text(c.request);
+    if (run.rare->request.view() != c.request) run.rare.edit().request = Text(c.request);
     run.closed_by = Event::Submit;
     run.checkpoint_asked = false;
   } else if (c.event == Event::Readopt) {
@@ -181,8 +184,10 @@ Status TaskObject::apply_move(Run& run, const Change& c) {
   run.retry_count = c.retry_count;
   run.pause_asked = c.pause_asked;
   run.loss_counted = c.loss_counted;
-  if (!c.reason.empty() || is_final(c.to)) run.reason = Text(c.reason);
-  if (c.event == Event::Done) run.result = blob_of(c.has_result, c.result);
+  const bool new_reason = !c.reason.empty() || is_final(c.to);
+  if (new_reason && run.rare->reason.view() != c.reason) run.rare.edit().reason = Text(c.reason);
+  if (c.event == Event::Done && (c.has_result || run.rare->result))
+    run.rare.edit().result = blob_of(c.has_result, c.result);
   if (run.state != before || new_lease) run.status_since = c.at;
   run.updated_at = c.at;
   record(run, c, c.event, before);
@@ -206,12 +211,13 @@ Status TaskObject::apply_checkpoint(Run& run, const Change& c) {
   checkpoint->meta = c.meta;
   checkpoint->tag = c.tag;
   checkpoint->payload = std::make_shared<const std::string>(c.payload);
-  if (!run.checkpoints) run.checkpoints = std::make_unique<Checkpoints>();
-  run.checkpoint_bytes += task::memory_bytes(*checkpoint);
-  run.checkpoints->push_back(std::move(checkpoint));
-  const size_t before = run.checkpoints->size();
-  trim_chains(*run.checkpoints, c.keep);
-  if (run.checkpoints->size() != before) run.count_checkpoint_bytes();
+  RareFields& rare = run.rare.edit();
+  if (!rare.checkpoints) rare.checkpoints = std::make_unique<Checkpoints>();
+  rare.checkpoint_bytes += task::memory_bytes(*checkpoint);
+  rare.checkpoints->push_back(std::move(checkpoint));
+  const size_t before = rare.checkpoints->size();
+  trim_chains(*rare.checkpoints, c.keep);
+  if (rare.checkpoints->size() != before) run.count_checkpoint_bytes();
   run.checkpoint_asked = false;
   run.retry_count = 0;
   run.updated_at = c.at;

@@ -48,13 +48,14 @@ struct Saver {
   void event(const RunEvent& e) {
     pack.whole(e.at);
     pack.number(e.token.value);
-    pack.text(e.worker.view());
-    pack.text(e.reason.view());
+    pack.text(e.worker);
+    pack.text(e.reason);
     pack.byte(static_cast<uint8_t>(e.what));
     pack.byte(static_cast<uint8_t>(e.before));
     pack.byte(static_cast<uint8_t>(e.after));
   }
   void run(const Run& r) {
+    const RareFields& rare = *r.rare;
     pack.number(r.number);
     pack.number(r.order);
     pack.whole(r.priority);
@@ -64,32 +65,32 @@ struct Saver {
     pack.byte(static_cast<uint8_t>((r.held ? FlagHeld : 0) | (r.pause_asked ? FlagPauseAsked : 0) |
                                    (r.checkpoint_asked ? FlagCheckpointAsked : 0) |
                                    (r.loss_counted ? FlagLossCounted : 0) | (r.payload ? FlagPayload : 0) |
-                                   (r.result ? FlagResult : 0)));
+                                   (rare.result ? FlagResult : 0)));
     for (const uint32_t n : {r.attempt, r.retry_count, r.retries, r.lease_ms, r.lease_now_ms,
                              r.backoff_base_ms, r.backoff_cap_ms})
       pack.number(n);
     for (const int64_t n :
-         {r.timeout_ms, r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at})
+         {rare.timeout_ms, r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at})
       pack.whole(n);
     pack.number(r.token.value);
-    pack.whole(r.progress);
-    pack.whole(r.total);
-    for (const Text* t : {&r.queue, &r.worker, &r.request, &r.note, &r.reason, &r.trace, &r.unique})
+    pack.whole(rare.progress);
+    pack.whole(rare.total);
+    for (const Text* t : {&r.queue, &r.worker, &rare.request, &rare.note, &rare.reason, &rare.trace, &rare.unique})
       pack.text(t->view());
     if (r.payload && !seen_before(seen_blobs, r.payload.get(), pack)) pack.text(*r.payload);
-    if (r.result) pack.text(*r.result);
-    pack.number(r.tags ? r.tags->size() : 0);
-    if (r.tags)
-      for (const auto& [key, value] : *r.tags) {
+    if (rare.result) pack.text(*rare.result);
+    pack.number(rare.tags ? rare.tags->size() : 0);
+    if (rare.tags)
+      for (const auto& [key, value] : *rare.tags) {
         pack.text(key.view());
         pack.text(value.view());
       }
-    pack.number(r.checkpoints ? r.checkpoints->size() : 0);
-    if (r.checkpoints)
-      for (const auto& c : *r.checkpoints) checkpoint(*c);
-    pack.number(r.first_event);
+    pack.number(rare.checkpoints ? rare.checkpoints->size() : 0);
+    if (rare.checkpoints)
+      for (const auto& c : *rare.checkpoints) checkpoint(*c);
+    pack.number(r.events.first_id());
     pack.number(r.events.size());
-    for (const RunEvent& e : r.events) event(e);
+    r.events.for_each([&](const RunEvent& e) { event(e); });
   }
 };
 
@@ -127,14 +128,14 @@ struct Loader {
     RunEvent e;
     e.at = in.whole();
     e.token.value = in.number();
-    e.worker = Text(in.text(limits::worker_id_bytes_max));
-    e.reason = Text(in.text(limits::task_reason_bytes_max));
+    e.worker = in.text(limits::worker_id_bytes_max);
+    e.reason = in.text(limits::task_reason_bytes_max);
     e.what = small<Event>(event_count);
     e.before = small<State>(state_count);
     e.after = small<State>(state_count);
     return e;
   }
-  void checkpoints_of(Run& r) {
+  void checkpoints_of(RareFields& r) {
     const uint64_t count = in.number(2 * limits::task_checkpoints_max);
     if (count == 0) return;
     r.checkpoints = std::make_unique<Checkpoints>();
@@ -151,10 +152,12 @@ struct Loader {
   std::unique_ptr<Run> run() {
     auto run = std::make_unique<Run>();
     Run& r = *run;
+    RareFields rare;
     r.number = in.number();
     r.order = in.number();
-    r.priority = in.whole();
-    if (r.priority < INT32_MIN || r.priority > INT32_MAX) in.fail();
+    const int64_t priority = in.whole();
+    if (priority < INT32_MIN || priority > INT32_MAX) in.fail();
+    r.priority = static_cast<int32_t>(priority);
     r.state = small<State>(state_count);
     r.backoff = small<Backoff>(3);
     r.closed_by = small<Event>(event_count);
@@ -168,41 +171,74 @@ struct Loader {
                         &r.backoff_base_ms, &r.backoff_cap_ms})
       *n = static_cast<uint32_t>(in.number(UINT32_MAX));
     for (int64_t* n :
-         {&r.timeout_ms, &r.submitted_at, &r.status_since, &r.updated_at, &r.claimed_at, &r.due_at})
+         {&rare.timeout_ms, &r.submitted_at, &r.status_since, &r.updated_at, &r.claimed_at, &r.due_at})
       *n = in.whole();
     r.token.value = in.number();
-    r.progress = in.whole();
-    r.total = in.whole();
+    rare.progress = in.whole();
+    rare.total = in.whole();
     r.queue = Text(in.text(limits::queue_name_bytes_max));
     r.worker = Text(in.text(limits::worker_id_bytes_max));
-    r.request = Text(in.text(limits::task_id_bytes_max));
-    r.note = Text(in.text(limits::task_note_bytes_max));
-    r.reason = Text(in.text(limits::task_reason_bytes_max));
-    r.trace = Text(in.text(limits::task_id_bytes_max));
-    r.unique = Text(in.text(limits::task_id_bytes_max));
+    rare.request = Text(in.text(limits::task_id_bytes_max));
+    rare.note = Text(in.text(limits::task_note_bytes_max));
+    rare.reason = Text(in.text(limits::task_reason_bytes_max));
+    rare.trace = Text(in.text(limits::task_id_bytes_max));
+    rare.unique = Text(in.text(limits::task_id_bytes_max));
     if ((flags & FlagPayload) != 0) {
       const uint64_t reference = in.number(blobs.size());
       if (reference == 0) blobs.push_back(std::make_shared<const std::string>(in.text(blob_bytes_max)));
       r.payload = reference == 0 ? blobs.back() : blobs[reference - 1];
     }
-    if ((flags & FlagResult) != 0) r.result = std::make_shared<const std::string>(in.text(blob_bytes_max));
+    if ((flags & FlagResult) != 0) rare.result = std::make_shared<const std::string>(in.text(blob_bytes_max));
     if (const uint64_t tags = in.number(limits::task_tags_max); tags > 0) {
-      r.tags = std::make_unique<Tags>();
+      rare.tags = std::make_unique<Tags>();
       for (uint64_t i = 0; i < tags && in.ok(); ++i) {
         Text key(in.text(limits::task_tag_bytes_max));
-        r.tags->emplace_back(std::move(key), Text(in.text(limits::task_tag_bytes_max)));
+        rare.tags->emplace_back(std::move(key), Text(in.text(limits::task_tag_bytes_max)));
       }
     }
-    checkpoints_of(r);
-    r.first_event = in.number(UINT64_MAX / 2);
-    if (r.first_event == 0) in.fail();
+    checkpoints_of(rare);
+    if (!rare.blank()) r.rare.edit() = std::move(rare);
+    if (const uint64_t first = in.number(EventLog::first_id_max); first != 1) {
+      if (first == 0) in.fail();
+      else r.events.set_first_id(first);
+    }
     const uint64_t events = in.number(limits::task_events_max);
-    for (uint64_t i = 0; i < events && in.ok(); ++i) r.events.push_back(event());
+    for (uint64_t i = 0; i < events && in.ok(); ++i) r.events.push(event());
     return run;
   }
 };
 
 }  // namespace
+
+const RareFields Rare::none_;
+
+bool RareFields::blank() const {
+  for (const Text* t : {&request, &note, &reason, &trace, &unique})
+    if (!t->empty()) return false;
+  return timeout_ms == 0 && progress == 0 && total == 0 && !result && !tags && !checkpoints;
+}
+
+std::unique_ptr<RareFields> RareFields::clone() const {
+  auto copy = std::make_unique<RareFields>();
+  RareFields& c = *copy;
+  c.timeout_ms = timeout_ms, c.progress = progress, c.total = total;
+  c.request = request, c.note = note, c.reason = reason, c.trace = trace, c.unique = unique;
+  c.result = result;
+  if (tags) c.tags = std::make_unique<Tags>(*tags);
+  if (checkpoints) c.checkpoints = std::make_unique<Checkpoints>(*checkpoints);
+  c.checkpoint_bytes = checkpoint_bytes;
+  return copy;
+}
+
+size_t RareFields::memory_bytes() const {
+  size_t n = sizeof(RareFields) + checkpoint_bytes;
+  for (const Text* t : {&request, &note, &reason, &trace, &unique}) n += t->memory_bytes();
+  if (result) n += sizeof(std::string) + result->capacity();
+  if (tags)
+    for (const auto& [key, value] : *tags)
+      n += sizeof(Tags::value_type) + key.memory_bytes() + value.memory_bytes();
+  return n;
+}
 
 std::unique_ptr<Run> Run::clone() const {
   auto copy = std::make_unique<Run>();
@@ -213,33 +249,50 @@ std::unique_ptr<Run> Run::clone() const {
   c.loss_counted = loss_counted;
   c.attempt = attempt, c.retry_count = retry_count, c.retries = retries;
   c.lease_ms = lease_ms, c.lease_now_ms = lease_now_ms;
-  c.backoff_base_ms = backoff_base_ms, c.backoff_cap_ms = backoff_cap_ms, c.timeout_ms = timeout_ms;
+  c.backoff_base_ms = backoff_base_ms, c.backoff_cap_ms = backoff_cap_ms;
   c.submitted_at = submitted_at, c.status_since = status_since, c.updated_at = updated_at;
-  c.claimed_at = claimed_at, c.due_at = due_at, c.token = token, c.progress = progress, c.total = total;
-  c.queue = queue, c.worker = worker, c.request = request, c.note = note, c.reason = reason, c.trace = trace;
-  c.unique = unique, c.payload = payload, c.result = result;
-  if (tags) c.tags = std::make_unique<Tags>(*tags);
-  if (checkpoints) c.checkpoints = std::make_unique<Checkpoints>(*checkpoints);
-  c.events = events, c.first_event = first_event;
-  c.checkpoint_bytes = checkpoint_bytes;
+  c.claimed_at = claimed_at, c.due_at = due_at, c.token = token;
+  c.queue = queue, c.worker = worker, c.payload = payload, c.events = events;
+  c.rare.copy(rare);
   return copy;
 }
 
 size_t Run::memory_bytes() const {
-  size_t n = sizeof(Run) + events.capacity() * sizeof(RunEvent);
-  for (const Text* t : {&worker, &request, &note, &reason, &trace, &unique}) n += t->memory_bytes();
+  size_t n = sizeof(Run) + events.memory_bytes() + worker.memory_bytes() + rare.memory_bytes();
   if (payload) n += sizeof(std::string) + payload->capacity();
-  if (result) n += sizeof(std::string) + result->capacity();
-  if (tags)
-    for (const auto& [key, value] : *tags)
-      n += sizeof(Tags::value_type) + key.memory_bytes() + value.memory_bytes();
-  return n + checkpoint_bytes;
+  return n;
 }
 
 void Run::count_checkpoint_bytes() {
-  checkpoint_bytes = 0;
-  if (checkpoints)
-    for (const auto& c : *checkpoints) checkpoint_bytes += task::memory_bytes(*c);
+  if (!rare->checkpoints) return;
+  RareFields& fields = rare.edit();
+  fields.checkpoint_bytes = 0;
+  for (const auto& c : *fields.checkpoints) fields.checkpoint_bytes += task::memory_bytes(*c);
+}
+
+RunList::~RunList() {
+  drop_front(size_);
+  if (capacity_ > 0) std::free(many_);
+}
+
+void RunList::push_back(std::unique_ptr<Run> run) {
+  if (size_ == std::max(capacity_, 1u)) {
+    const uint32_t wanted = capacity_ == 0 ? 4 : capacity_ * 2;
+    auto** grown = static_cast<Run**>(std::realloc(capacity_ == 0 ? nullptr : many_, wanted * sizeof(Run*)));
+    HF_CHECK(grown != nullptr);
+    if (capacity_ == 0) grown[0] = one_;
+    many_ = grown;
+    capacity_ = wanted;
+  }
+  (capacity_ == 0 ? &one_ : many_)[size_++] = run.release();
+}
+
+void RunList::drop_front(size_t n) {
+  HF_CHECK(n <= size_);
+  Run** const runs = capacity_ == 0 ? &one_ : many_;
+  for (size_t i = 0; i < n; ++i) delete runs[i];
+  std::copy(runs + n, runs + size_, runs);
+  size_ -= static_cast<uint32_t>(n);
 }
 
 void TaskObject::save(std::string& out) const {
@@ -247,7 +300,7 @@ void TaskObject::save(std::string& out) const {
   saver.pack.byte(format_version);
   saver.pack.number(next_number_);
   saver.pack.number(trimmed_);
-  saver.pack.number(keep_);
+  saver.pack.number(home.keep);
   saver.pack.number(runs_.size());
   for (const auto& run : runs_) saver.run(*run);
 }
@@ -260,7 +313,7 @@ Result<std::unique_ptr<TaskObject>> TaskObject::load(Bytes saved) {
   auto task = std::make_unique<TaskObject>();
   task->next_number_ = in.number();
   task->trimmed_ = in.number();
-  task->keep_ = static_cast<uint32_t>(in.number(limits::task_runs_max));
+  task->home.keep = in.number(limits::task_runs_max) & 0xfffff;
   const uint64_t count = in.number();
   for (uint64_t i = 0; i < count && in.ok(); ++i) {
     auto run = loader.run();
@@ -283,8 +336,7 @@ Result<std::unique_ptr<TaskObject>> TaskObject::load(Bytes saved) {
 
 std::unique_ptr<store::Object> TaskObject::clone() const {
   auto copy = std::make_unique<TaskObject>();
-  copy->runs_.reserve(runs_.size());
-  copy->next_number_ = next_number_, copy->trimmed_ = trimmed_, copy->keep_ = keep_;
+  copy->next_number_ = next_number_, copy->trimmed_ = trimmed_, copy->home.keep = home.keep;
   for (const auto& run : runs_) {
     copy->runs_.push_back(run->clone());
     copy->runs_.back()->task = copy.get();
@@ -294,19 +346,19 @@ std::unique_ptr<store::Object> TaskObject::clone() const {
 }
 
 size_t TaskObject::memory_bytes() const {
-  return sizeof(TaskObject) + runs_.capacity() * sizeof(runs_[0]) + home.name.memory_bytes() + run_bytes_;
+  return sizeof(TaskObject) + runs_.memory_bytes() + home.name.memory_bytes() + run_bytes_;
 }
 
 const Run* TaskObject::find(uint64_t number) const {
   if (number == 0) return newest();
   const auto at = std::lower_bound(runs_.begin(), runs_.end(), number,
-                                   [](const auto& run, uint64_t n) { return run->number < n; });
-  return at != runs_.end() && (*at)->number == number ? at->get() : nullptr;
+                                   [](const Run* run, uint64_t n) { return run->number < n; });
+  return at != runs_.end() && (*at)->number == number ? *at : nullptr;
 }
 
 const Run* TaskObject::find_unique(Bytes token) const {
-  for (auto run = runs_.rbegin(); run != runs_.rend(); ++run)
-    if (!(*run)->unique.empty() && (*run)->unique.view() == token) return run->get();
+  for (size_t i = runs_.size(); i-- > 0;)
+    if (const Text& unique = runs_[i]->rare->unique; !unique.empty() && unique.view() == token) return runs_[i];
   return nullptr;
 }
 

@@ -10,6 +10,8 @@
 #include "base/types.h"
 #include "store/object.h"
 #include "task/checkpoint.h"
+#include "task/event_log.h"
+#include "task/run_list.h"
 #include "task/text.h"
 #include "task/transitions.h"
 #include "task/types.h"
@@ -19,15 +21,6 @@ namespace hf::task {
 struct Change;
 class TaskObject;
 struct QueueIndex;  // tasks.cc's
-
-/// One transition of a run, as TASK.EVENTS shows it. Its id is its place: Run::first_event + index.
-struct RunEvent {
-  WallMs at = 0;
-  Token token;
-  Text worker, reason;
-  Event what = Event::Submit;
-  State before = State::Pending, after = State::Pending;
-};
 
 /// Progress that a beat brought and the log has not seen yet (it is logged once a second).
 struct LiveProgress {
@@ -39,11 +32,56 @@ using Tags = std::vector<std::pair<Text, Text>>;
 
 constexpr uint32_t no_place = UINT32_MAX;
 
-/// One run. The upper part is saved, logged, and equal on every node; the lower part is this process's own.
+/// What most live runs have nothing of: kept apart, and not at all while all of it is as here.
+struct RareFields {
+  int64_t timeout_ms = 0;  ///< of an attempt; 0: none
+  int64_t progress = 0, total = 0;
+  Text request, note, reason, trace, unique;
+  Blob result;                 ///< null: none given
+  std::unique_ptr<Tags> tags;  ///< null: none
+  std::unique_ptr<Checkpoints> checkpoints;
+  // This process's own
+  size_t checkpoint_bytes = 0;  ///< heap held by `checkpoints`
+  mutable MonoUs progress_logged_at = never_logged;
+  static constexpr MonoUs never_logged = INT64_MIN / 2;
+
+  /// All of it is as it is when nothing was ever given.
+  bool blank() const;
+  std::unique_ptr<RareFields> clone() const;
+  size_t memory_bytes() const;
+};
+
+/// The rare fields of a run: read as if they were always there, made when first written.
+class Rare {
+ public:
+  const RareFields* operator->() const { return fields_ != nullptr ? fields_.get() : &none_; }
+  const RareFields& operator*() const { return *operator->(); }
+  RareFields& edit() {
+    if (fields_ == nullptr) fields_ = std::make_unique<RareFields>();
+    return *fields_;
+  }
+  bool present() const { return fields_ != nullptr; }
+  void copy(const Rare& other) { fields_ = other.fields_ ? other.fields_->clone() : nullptr; }
+  size_t memory_bytes() const { return fields_ ? fields_->memory_bytes() : 0; }
+
+ private:
+  static const RareFields none_;
+  std::unique_ptr<RareFields> fields_;
+};
+
+/// One run. The upper part and `rare` are saved, logged, and equal on every node; the lower part is this process's
+/// own. A million of them are live at once: a field more is a megabyte or eight.
 struct Run {
   uint64_t number = 0;
   uint64_t order = 0;  ///< place in the order of submission, over all tasks
-  int64_t priority = 0;
+  Token token;         ///< of the lease in force, or the last one; 0: never claimed
+  WallMs submitted_at = 0, status_since = 0, updated_at = 0, claimed_at = 0;
+  WallMs due_at = 0;  ///< DELAYED (and PAUSED out of it): when it ends. RUNNING: its timeout. 0: none
+  int32_t priority = 0;
+  uint32_t attempt = 0, retry_count = 0, retries = 0;
+  uint32_t lease_ms = 0;      ///< as submitted
+  uint32_t lease_now_ms = 0;  ///< of the lease in force, or the last one
+  uint32_t backoff_base_ms = 0, backoff_cap_ms = 0;
   State state = State::Pending;
   Backoff backoff = Backoff::Exponential;
   Event closed_by = Event::Submit;  ///< what ended the last attempt; Submit: none, or it is under way
@@ -51,41 +89,27 @@ struct Run {
   bool pause_asked = false;
   bool checkpoint_asked = false;
   bool loss_counted = false;  ///< the lost lease that ended the last attempt raised retry_count
-  uint32_t attempt = 0, retry_count = 0, retries = 0;
-  uint32_t lease_ms = 0;      ///< as submitted
-  uint32_t lease_now_ms = 0;  ///< of the lease in force, or the last one
-  uint32_t backoff_base_ms = 0, backoff_cap_ms = 0;
-  int64_t timeout_ms = 0;  ///< of an attempt; 0: none
-  WallMs submitted_at = 0, status_since = 0, updated_at = 0, claimed_at = 0;
-  WallMs due_at = 0;  ///< DELAYED (and PAUSED out of it): when it ends. RUNNING: its timeout. 0: none
-  Token token;        ///< of the lease in force, or the last one; 0: never claimed
-  int64_t progress = 0, total = 0;
-  Text queue, worker, request, note, reason, trace, unique;
-  Blob payload, result;        ///< null: none given
-  std::unique_ptr<Tags> tags;  ///< null: none
-  std::unique_ptr<Checkpoints> checkpoints;
-  std::vector<RunEvent> events;
-  uint64_t first_event = 1;  ///< id of events[0]
+  mutable bool beaten = false;  ///< this process's own: the lease in force was beaten for
+  Text queue, worker;
+  Blob payload;  ///< null: none given
+  EventLog events;
+  Rare rare;
 
   // ---- of this process only, and no part of the value (hence mutable)
   // -------------------------------------------
   TaskObject* task = nullptr;
   QueueIndex* queue_index = nullptr;
   mutable MonoUs lease_deadline = INT64_MAX;  ///< RUNNING only; INT64_MAX: not armed yet
-  mutable MonoUs progress_logged_at = INT64_MIN / 2;
   mutable std::unique_ptr<LiveProgress> live;
   uint32_t place = no_place;       ///< in the queue's heap (claimable) or the lease heap (RUNNING)
   uint32_t time_place = no_place;  ///< in the heap of wall times, or of ages
-  size_t checkpoint_bytes = 0;     ///< heap held by `checkpoints`
-  mutable bool beaten = false;     ///< the lease in force was beaten for
 
   bool claimable() const { return state == State::Pending && !held; }
-  uint64_t next_version() const {
-    return checkpoints && !checkpoints->empty() ? checkpoints->back()->version + 1 : 1;
-  }
   const Checkpoint* last_checkpoint() const {
-    return checkpoints && !checkpoints->empty() ? checkpoints->back().get() : nullptr;
+    const auto& all = rare->checkpoints;
+    return all && !all->empty() ? all->back().get() : nullptr;
   }
+  uint64_t next_version() const { return last_checkpoint() != nullptr ? last_checkpoint()->version + 1 : 1; }
   /// A copy of the saved part; large bytes are shared.
   std::unique_ptr<Run> clone() const;
   /// Beside the checkpoints it takes the same few steps whatever the run holds; those are counted as they
@@ -93,6 +117,7 @@ struct Run {
   size_t memory_bytes() const;
   void count_checkpoint_bytes();
 };
+static_assert(sizeof(Run) <= 192, "192 bytes are a size class of the allocator; the next one is 224");
 
 class TaskObject final : public store::Object {
  public:
@@ -104,24 +129,25 @@ class TaskObject final : public store::Object {
   static Result<std::unique_ptr<TaskObject>> load(Bytes saved);
 
   /// Oldest first, numbers rising; only the newest can be other than final.
-  const std::vector<std::unique_ptr<Run>>& runs() const { return runs_; }
+  const RunList& runs() const { return runs_; }
   /// By number; 0 is the newest. Null when not there (any more).
   const Run* find(uint64_t number) const;
   Run* find(uint64_t number) { return const_cast<Run*>(std::as_const(*this).find(number)); }
-  const Run* newest() const { return runs_.empty() ? nullptr : runs_.back().get(); }
+  const Run* newest() const { return runs_.empty() ? nullptr : runs_.back(); }
   /// The run that is not final, or null.
   const Run* active() const { return newest() != nullptr && !is_final(newest()->state) ? newest() : nullptr; }
   const Run* find_unique(Bytes token) const;
   uint64_t next_number() const { return next_number_; }
   uint64_t trimmed() const { return trimmed_; }  ///< runs dropped so far
-  uint32_t keep() const { return keep_; }        ///< SUBMIT KEEP; 0: the server's task-runs-keep
+  uint32_t keep() const { return static_cast<uint32_t>(home.keep); }  ///< SUBMIT KEEP; 0: the server's task-runs-keep
 
   /// Carries a change out, on the saved part only. Error: it does not fit; nothing was changed.
   Status apply(const Change& change);
   /// The key, and the rest of what Tasks keeps here while the task is in a store; not saved.
   struct Home {
     Text name;
-    uint64_t told_ready = 0;  ///< the round of Tasks::take_ready that has the key already
+    uint64_t told_ready : 44 = 0;  ///< the round of Tasks::take_ready that has the key already
+    uint64_t keep : 20 = 0;        ///< keep(), for the room
   } home;
 
  private:
@@ -133,10 +159,9 @@ class TaskObject final : public store::Object {
   void add(std::unique_ptr<Run> run, const Change& change);
   void trim_below(uint64_t number);
 
-  std::vector<std::unique_ptr<Run>> runs_;
+  RunList runs_;
   size_t run_bytes_ = 0;  // of all runs: the store asks at every change
   uint64_t next_number_ = 1, trimmed_ = 0;
-  uint32_t keep_ = 0;
 };
 
 /// The object as a task, or null.

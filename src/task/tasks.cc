@@ -4,6 +4,8 @@
 #include "task/tasks.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <unordered_map>
 
 #include "base/checksum.h"
@@ -18,13 +20,15 @@ namespace hf::task {
 
 struct QueueIndex {
   Text name;
-  RunHeap<&Run::place> claimable;  // key: -priority, then order of submission
+  RunHeap<&Run::place, KeyAndOrder> claimable;  // key: -priority, then order of submission
   QueueStats stats;
   uint64_t runs = 0;
   uint64_t told_ready = 0;  // as TaskObject::Home::told_ready
 };
 
 namespace {
+
+constexpr uint64_t told_ready_max = (1ull << 44) - 1;  // what TaskObject::Home has room for
 
 struct BytesHash {
   using is_transparent = void;
@@ -36,10 +40,10 @@ uint64_t request_sum(Bytes worker, Bytes request) { return sum64(request, sum64(
 /// The indexes of one database.
 struct Shelf {
   std::unordered_map<std::string, std::unique_ptr<QueueIndex>, BytesHash, std::equal_to<>> queues;
-  RunHeap<&Run::place> leases;      // key: monotonic deadline
-  RunHeap<&Run::time_place> times;  // key: due_at, of DELAYED runs and of RUNNING ones with a timeout
-  RunHeap<&Run::time_place> ages;   // key: status_since, of final runs
-  std::unordered_multimap<uint64_t, Run*> requests;  // leases claimed with REQ
+  RunHeap<&Run::place, KeyOnly> leases;          // key: monotonic deadline
+  RunHeap<&Run::time_place, KeyOnly> times;      // key: due_at, of DELAYED runs and of RUNNING ones with a timeout
+  RunHeap<&Run::time_place, KeyAndOrder> ages;   // key: status_since, of final runs
+  std::multimap<uint64_t, Run*> requests;        // leases claimed with REQ; a tree never rehashes a million at once
   uint64_t trimmed = 0;
 
   QueueIndex& queue(Bytes name) {
@@ -68,6 +72,7 @@ struct Tasks::Inside {
   std::vector<std::pair<DbIndex, std::string>> ready;
   uint64_t ready_round = 1;
   ChangeEncoder encoder;
+  std::array<Text, 64> workers;  // some of the latest names
 
   bool asked =
       false;  // before the first take_ready nobody waits: a data set that loads leaves no list behind
@@ -77,8 +82,15 @@ struct Tasks::Inside {
       ready.emplace_back(db, queue_key(queue.name.view()));
   }
   void tell_ready(DbIndex db, TaskObject& task) {
-    if (asked && std::exchange(task.home.told_ready, ready_round) != ready_round)
-      ready.emplace_back(db, task.home.name.view());
+    if (!asked || task.home.told_ready == ready_round) return;
+    task.home.told_ready = ready_round & told_ready_max;
+    ready.emplace_back(db, task.home.name.view());
+  }
+  /// Lets go of the run's copy of its worker's name where a recent run has the same.
+  void share_worker(Run& run) {
+    Text& recent = workers[sum64(run.worker.view()) % workers.size()];
+    if (recent.view() == run.worker.view()) run.worker = recent;
+    else recent = run.worker;
   }
 
   /// Puts a run where its state says it belongs. Its queue_index may still be null.
@@ -93,17 +105,17 @@ struct Tasks::Inside {
     ++queue.stats.by_state[static_cast<size_t>(run.state)];
     if (run.state == State::Pending && run.held) ++queue.stats.held;
     if (run.claimable()) {
-      queue.claimable.push({-run.priority, run.order, &run});
+      queue.claimable.push(-int64_t{run.priority}, run);
       tell_ready(db, queue);
     } else if (run.state == State::Running) {
-      shelf.leases.push({run.lease_deadline, run.token.value, &run});
-      if (run.due_at > 0) shelf.times.push({run.due_at, run.order, &run});
-      if (!run.request.empty())
-        shelf.requests.emplace(request_sum(run.worker.view(), run.request.view()), &run);
+      shelf.leases.push(run.lease_deadline, run);
+      if (run.due_at > 0) shelf.times.push(run.due_at, run);
+      if (!run.rare->request.empty())
+        shelf.requests.emplace(request_sum(run.worker.view(), run.rare->request.view()), &run);
     } else if (run.state == State::Delayed) {
-      shelf.times.push({run.due_at, run.order, &run});
+      shelf.times.push(run.due_at, run);
     } else if (is_final(run.state)) {
-      shelf.ages.push({run.status_since, run.order, &run});
+      shelf.ages.push(run.status_since, run);
     }
     last_order = std::max(last_order, run.order);
     last_token = std::max(last_token, run.token.value);
@@ -120,8 +132,8 @@ struct Tasks::Inside {
     } else if (run.state == State::Running) {
       shelf.leases.erase(run);
       if (run.due_at > 0) shelf.times.erase(run);
-      if (!run.request.empty()) {
-        auto [at, end] = shelf.requests.equal_range(request_sum(run.worker.view(), run.request.view()));
+      if (!run.rare->request.empty()) {
+        auto [at, end] = shelf.requests.equal_range(request_sum(run.worker.view(), run.rare->request.view()));
         while (at != end && at->second != &run) ++at;
         HF_CHECK(at != end);
         shelf.requests.erase(at);
@@ -150,9 +162,10 @@ void Tasks::object_inserted(DbIndex db, Bytes key, store::Object& object) {
   auto& task = static_cast<TaskObject&>(object);
   task.home.name = Text(key);
   in_->shelves[db].trimmed += task.trimmed();
-  for (const auto& run : task.runs()) {
+  for (Run* run : task.runs()) {
     run->queue_index = nullptr;
     run->lease_deadline = INT64_MAX;
+    if (!run->worker.empty()) in_->share_worker(*run);
     in_->enter(db, *run);
   }
   in_->tell_ready(db, task);
@@ -162,7 +175,7 @@ void Tasks::object_removed(DbIndex db, Bytes, store::Object& object) {
   if (object.type() != store::Type::Task) return;
   auto& task = static_cast<TaskObject&>(object);
   in_->shelves[db].trimmed -= task.trimmed();
-  for (const auto& run : task.runs()) {
+  for (Run* run : task.runs()) {
     in_->leave(db, *run);
     in_->quit_queue(db, *std::exchange(run->queue_index, nullptr));
   }
@@ -236,7 +249,7 @@ void Tasks::take_ready(std::vector<std::pair<DbIndex, std::string>>& ready) {
     for (auto& key : in_->ready) ready.push_back(std::move(key));
     in_->ready.clear();
   }
-  ++in_->ready_round;
+  in_->ready_round = std::max<uint64_t>(1, (in_->ready_round + 1) & told_ready_max);
   in_->asked = true;
 }
 
@@ -279,8 +292,9 @@ Status Tasks::apply(store::Store& store, DbIndex db, const store::Key& key, cons
   if (moved != nullptr) {
     if (change.event == Event::Claim || change.event == Event::Reissue || change.event == Event::Readopt) {
       moved->lease_deadline = deadline_of(*moved, now);
+      in_->share_worker(*moved);
       moved->beaten = change.event == Event::Readopt;
-      moved->progress_logged_at = INT64_MIN / 2;
+      if (moved->rare.present()) moved->rare->progress_logged_at = RareFields::never_logged;
       moved->live.reset();
     }
     in_->enter(db, *moved);
@@ -310,7 +324,7 @@ std::vector<const Run*> Tasks::leases_of(DbIndex db, Bytes worker, Bytes req) co
   std::vector<const Run*> runs;
   const auto [begin, end] = in_->shelves[db].requests.equal_range(request_sum(worker, req));
   for (auto at = begin; at != end; ++at)
-    if (at->second->worker.view() == worker && at->second->request.view() == req) runs.push_back(at->second);
+    if (at->second->worker.view() == worker && at->second->rare->request.view() == req) runs.push_back(at->second);
   std::sort(runs.begin(), runs.end(), [](const Run* a, const Run* b) { return a->token < b->token; });
   return runs;
 }
@@ -340,14 +354,14 @@ uint64_t Tasks::index_digest() const {
                 "=" + to_text(key) + "/" + std::string(run.queue_index->name.view()));
     };
     for (const auto& [name, queue] : shelf.queues) {
-      for (const auto& item : queue->claimable.items()) add(" claimable ", *item.run, item.key);
+      queue->claimable.for_each([&](const auto& item) { add(" claimable ", *item.run, item.key); });
       std::string counts = name + ":" + to_text(static_cast<int64_t>(queue->runs));
       for (const uint64_t n : queue->stats.by_state) counts += " " + to_text(static_cast<int64_t>(n));
       digest += sum64(counts + " " + to_text(static_cast<int64_t>(queue->stats.held)));
     }
-    for (const auto& item : shelf.leases.items()) add(" lease ", *item.run, 0);
-    for (const auto& item : shelf.times.items()) add(" time ", *item.run, item.key);
-    for (const auto& item : shelf.ages.items()) add(" age ", *item.run, item.key);
+    shelf.leases.for_each([&](const auto& item) { add(" lease ", *item.run, 0); });
+    shelf.times.for_each([&](const auto& item) { add(" time ", *item.run, item.key); });
+    shelf.ages.for_each([&](const auto& item) { add(" age ", *item.run, item.key); });
     for (const auto& [sum, run] : shelf.requests) add(" request ", *run, 0);
     digest += shelf.trimmed * 0x9e3779b97f4a7c15ull;
   }

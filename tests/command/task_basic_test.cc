@@ -23,7 +23,7 @@ TEST_CASE("a task goes from submit to success and shows it") {
   CHECK(has(n.run("TASK.GET nlp"), "\"half\""));
   CHECK(n.run("TASK.DONE nlp#1 " + n.token("nlp") + " RESULT 42") == "OK");
   CHECK(n.state("nlp") == "SUCCESS");
-  CHECK(*n.run_of("nlp").result == "42");
+  CHECK(*n.run_of("nlp").rare->result == "42");
   CHECK(n.run("TASK.SUBMIT nlp") == "\"nlp#2\"");
   CHECK(has(n.run("TASK.STATS"), "12) (integer) 1"));  // success
   CHECK(has(n.run("TASK.STATS QUEUE q"), "\"success\""));
@@ -157,7 +157,7 @@ TEST_CASE("a lease that never beat does not count") {
   n.run("TASK.BEAT a#1 " + second);
   n.wait(1001);
   CHECK(n.state("a") == "FAILED");
-  CHECK(has(std::string(n.run_of("a").reason.view()), "lease lost: worker w1 has not beaten for 1000 ms"));
+  CHECK(has(std::string(n.run_of("a").rare->reason.view()), "lease lost: worker w1 has not beaten for 1000 ms"));
   CHECK(starts(
       n.run("TASK.BEAT a#1 " + second),
       "(error) FENCED a#1: token " + second + " (worker w1) ended with lease-lost; the run is FAILED"));
@@ -190,7 +190,7 @@ TEST_CASE("a timeout ends the attempt however often it beats") {
   n.claim();
   n.wait(3000);
   CHECK(n.state("a") == "FAILED");
-  CHECK(has(std::string(n.run_of("a").reason.view()), "no attempt left after 1 retry"));
+  CHECK(has(std::string(n.run_of("a").rare->reason.view()), "no attempt left after 1 retry"));
   check_replay(n);
 }
 

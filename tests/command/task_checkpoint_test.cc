@@ -72,7 +72,7 @@ TEST_CASE("the last chains are kept, and every tagged version with what it needs
     n.save(++step, "e", "DELTA " + std::to_string(version)), ++version;
   }
   std::vector<uint64_t> kept;
-  for (const auto& c : *n.run_of("a").checkpoints) kept.push_back(c->version);
+  for (const auto& c : *n.run_of("a").rare->checkpoints) kept.push_back(c->version);
   CHECK(kept == std::vector<uint64_t>{4, 5, 10, 11, 12, 13, 14, 15});
   CHECK(has(n.run("TASK.RESTORE a TAG best"), "(integer) 4"));
   n.tasks.options().checkpoint_full_every = 2;

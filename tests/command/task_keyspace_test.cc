@@ -77,7 +77,7 @@ TEST_CASE("a thousand events a run are kept") {
   n.run("TASK.SUBMIT a");
   for (int i = 0; i < 700; ++i) n.run("TASK.PAUSE a"), n.run("TASK.RESUME a");
   CHECK(n.run_of("a").events.size() == 1000);
-  CHECK(n.run_of("a").first_event == 402);
+  CHECK(n.run_of("a").events.first_id() == 402);
   check_replay(n);
 }
 
@@ -171,7 +171,7 @@ TEST_CASE("progress is logged at most once a second, and shown at once") {
   CHECK(std::count(log.begin(), log.end(), '\n') == 2);  // three of them
   CHECK(has(n.run("TASK.GET a"), "(integer) 100"));
   n.run("TASK.DONE a#1 " + token);
-  CHECK(n.run_of("a").progress == 100);
+  CHECK(n.run_of("a").rare->progress == 100);
   CHECK(!n.run_of("a").live);
   n.take_log();
   CHECK(n.run("TASK.SUBMIT b") == "\"b#1\"");

@@ -1,16 +1,18 @@
 // The small parts: the heap, short texts, JSON, chains.
 #include <catch2/catch.hpp>
 
+#include "base/limits.h"
 #include "base/prng.h"
+#include "task/event_log.h"
 #include "task/json.h"
 #include "task/run_heap.h"
 
 namespace hf::task {
 namespace {
 
-TEST_CASE("the heap agrees with a sorted list whatever is done to it") {
+TEMPLATE_TEST_CASE("the heap agrees with a sorted list whatever is done to it", "", KeyAndOrder, KeyOnly) {
   Prng dice(5);
-  RunHeap<&Run::place> heap;
+  RunHeap<&Run::place, TestType> heap;
   std::vector<std::unique_ptr<Run>> runs;
   std::vector<std::pair<int64_t, Run*>> model;
   const auto check = [&] {
@@ -28,7 +30,7 @@ TEST_CASE("the heap agrees with a sorted list whatever is done to it") {
       runs.push_back(std::make_unique<Run>());
       runs.back()->order = static_cast<uint64_t>(i);
       const auto key = static_cast<int64_t>(dice.below(50));
-      heap.push({key, runs.back()->order, runs.back().get()});
+      heap.push(key, *runs.back());
       model.emplace_back(key, runs.back().get());
     } else if (what < 6) {
       const size_t at = dice.below(model.size());
@@ -47,6 +49,61 @@ TEST_CASE("the heap agrees with a sorted list whatever is done to it") {
       });
     }
     check();
+  }
+}
+
+TEST_CASE("a heap of several blocks gives its runs back in order, and takes new ones while it empties") {
+  Prng dice(6);
+  RunHeap<&Run::place, KeyOnly> heap;
+  std::vector<std::unique_ptr<Run>> runs;
+  for (uint64_t i = 0; i < 3000; ++i) {
+    runs.push_back(std::make_unique<Run>());
+    runs.back()->order = i;
+    heap.push(static_cast<int64_t>(dice.below(1000)), *runs.back());
+  }
+  while (!heap.empty()) {
+    const int64_t key = heap.top().key;
+    Run& run = *heap.top().run;
+    heap.erase(run);
+    if (!heap.empty()) CHECK(key <= heap.top().key);
+    if (dice.below(4) == 0) heap.push(key + static_cast<int64_t>(dice.below(1000)), run);
+  }
+}
+
+TEST_CASE("packed events come back as they went in, and beyond the thousandth the oldest goes") {
+  Prng dice(7);
+  EventLog log;
+  struct Plain {
+    WallMs at;
+    uint64_t token;
+    std::string worker, reason;
+    Event what;
+    State before, after;
+    bool operator==(const Plain&) const = default;
+  };
+  std::vector<Plain> model;
+  const std::string workers[] = {"", "w1", "w2", std::string(256, 'w')};
+  for (size_t i = 0; i < limits::task_events_max + 300; ++i) {
+    const bool held = dice.below(3) > 0;
+    Plain p{static_cast<WallMs>(1'700'000'000'000 + i), held ? 1 + dice.below(3) : 0,
+            held ? workers[dice.below(4)] : "", std::string(dice.below(3) * dice.below(300), 'r'),
+            static_cast<Event>(dice.below(event_count)), static_cast<State>(dice.below(state_count)),
+            static_cast<State>(dice.below(state_count))};
+    log.push({p.at, {p.token}, p.worker, p.reason, p.what, p.before, p.after});
+    model.push_back(std::move(p));
+    if (model.size() > limits::task_events_max) model.erase(model.begin());
+    if (i % 97 != 0 && i < limits::task_events_max) continue;
+    const EventLog copy = log;
+    size_t at = 0, wrong = 0;
+    copy.for_each([&](const RunEvent& e) {
+      const Plain plain{e.at, e.token.value, std::string(e.worker), std::string(e.reason), e.what, e.before, e.after};
+      if (at >= model.size() || !(plain == model[at])) ++wrong;
+      ++at;
+    });
+    CHECK(wrong == 0);
+    CHECK(at == model.size());
+    CHECK(copy.size() == model.size());
+    CHECK(copy.first_id() == i + 2 - model.size());
   }
 }
 
