@@ -1,11 +1,18 @@
 // holdfast-check DIR: verifies a data folder without changing it. Exit 0 sound, 1 damaged, 2 unusable.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <vector>
 
+#include "edge/data_folder.h"
+#include "edge/file_lanes.h"
 #include "edge/posix_files.h"
 #include "log/check.h"
+#include "log/list.h"
+#include "log/repair.h"
+#include "log/restore.h"
 #include "log/segment.h"
 #include "snapshot/reader.h"
 
@@ -18,12 +25,19 @@ using hf::log::VerifiedSnapshot;
 
 constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
+    "       holdfast-check --list [--from POINT] [--to POINT] [--json] DIR\n"
+    "       holdfast-check --repair DIR\n"
     "\n"
-    "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. Reads "
-    "only,\n"
-    "changes nothing. Stop the server first, or check a copy: a log that is being written looks torn.\n"
+    "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. Changes\n"
+    "nothing but with --repair. Stop the server first, or check a backup: a log that is being written looks\n"
+    "torn.\n"
     "\n"
-    "  --json    one JSON object instead of a table\n"
+    "  --json    one JSON object instead of a table; with --list, one a frame\n"
+    "  --list    the log's frames and their commands\n"
+    "  --from, --to\n"
+    "            only those between: times (2026-11-22T05:00:00Z) or offsets\n"
+    "  --repair  cut a damaged log before the damage, after copying the originals to rescue/; says first what\n"
+    "            it does, and does only that\n"
     "  --help    this text\n"
     "\n"
     "Exit status: 0 sound (a torn tail, which the server cuts by itself at the next start, is sound),\n"
@@ -125,10 +139,66 @@ int usage(const std::string& what) {
   return 2;
 }
 
+int complain(const std::string& what) {
+  std::fprintf(stderr, "holdfast-check: %s\n", what.c_str());
+  return 2;
+}
+
+std::vector<VerifiedSnapshot> verify_snapshots(hf::Files& files) {
+  std::vector<VerifiedSnapshot> snapshots;
+  if (const auto names = files.list())
+    for (const std::string& name : *names)
+      if (hf::log::parse_snapshot_name(name)) snapshots.push_back(verify_snapshot(files, name));
+  return snapshots;
+}
+
+int list(const std::string& folder, const hf::log::ListRange& range) {
+  hf::edge::PosixFiles files(folder);
+  const hf::Status listed =
+      hf::log::list_log(files, range, [](const std::string& line) { std::printf("%s\n", line.c_str()); });
+  if (listed) return 0;
+  std::fflush(stdout);
+  complain(listed.error().message);
+  return 1;
+}
+
+int repair(const std::string& path) {
+  if (!hf::edge::PosixFiles(path).exists(hf::log::manifest_name))
+    return complain(path + ": no MANIFEST there, nothing that could be repaired");
+  const auto folder = hf::edge::DataFolder::open(path);  // no server may be at it meanwhile
+  if (!folder) return complain(folder.error().message);
+  hf::edge::PosixFiles files(folder->path());
+  hf::LogOffset base;
+  for (const VerifiedSnapshot& snapshot : verify_snapshots(files))
+    if (snapshot.point) base = std::max(base, snapshot.point->offset);
+  auto plan = hf::log::plan_repair(files, base, std::time(nullptr) * 1000);
+  if (!plan) return complain(plan.error().message);
+  for (const std::string& line : plan->announcement) std::printf("%s\n", line.c_str());
+  if (plan->steps.empty()) return 0;
+  std::fflush(stdout);
+  hf::edge::FileLanes lanes(folder->path(), [] {});
+  lanes.submit({.id = 1, .lane = hf::Lane::Log, .steps = std::move(plan->steps)});
+  lanes.drain();
+  for (const hf::FileJobDone& done : lanes.take_done())
+    if (!done.ok) return complain(done.message + "; run it again when that is mended");
+  std::printf("Done.\n");
+  return 0;
+}
+
+/// False: not understood.
+bool read_bound(const std::string& text, hf::WallMs& wall_ms, hf::LogOffset& offset) {
+  const auto point = hf::log::parse_restore_point(text);
+  if (!point || point->kind == hf::log::RestorePoint::Kind::Tag) return false;
+  if (point->kind == hf::log::RestorePoint::Kind::Time) wall_ms = point->wall_ms;
+  else offset = point->offset;
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  bool json = false;
+  bool listing = false, repairing = false;
+  hf::log::ListRange range;
   std::string folder;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -136,20 +206,27 @@ int main(int argc, char** argv) {
       std::fputs(help_text, stdout);
       return 0;
     }
-    if (argument == "--json") json = true;
-    else if (argument.starts_with("-")) return usage("unknown option " + argument);
+    if (argument == "--json") range.json = true;
+    else if (argument == "--list") listing = true;
+    else if (argument == "--repair") repairing = true;
+    else if (argument == "--from" || argument == "--to") {
+      const bool from = argument == "--from";
+      if (++i == argc) return usage(argument + " needs a time or an offset");
+      if (!read_bound(argv[i], from ? range.from_ms : range.to_ms, from ? range.from : range.to))
+        return usage(std::string(argv[i]) + " is neither a time (2026-11-22T05:00:00Z) nor an offset");
+      listing = true;
+    } else if (argument.starts_with("-")) return usage("unknown option " + argument);
     else if (!folder.empty()) return usage("one folder at a time");
     else folder = argument;
   }
   if (folder.empty()) return usage("which folder?");
+  if (listing && repairing) return usage("--list or --repair, not both");
+  if (listing) return list(folder, range);
+  if (repairing) return repair(folder);
 
   hf::edge::PosixFiles files(folder);
-  std::vector<VerifiedSnapshot> snapshots;
-  if (const auto names = files.list())
-    for (const std::string& name : *names)
-      if (hf::log::parse_snapshot_name(name)) snapshots.push_back(verify_snapshot(files, name));
-  const FolderReport report = hf::log::check_folder(files, snapshots);
-  if (json) print_json(folder, report);
+  const FolderReport report = hf::log::check_folder(files, verify_snapshots(files));
+  if (range.json) print_json(folder, report);
   else print_table(folder, report);
   return static_cast<int>(report.soundness);
 }

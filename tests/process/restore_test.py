@@ -94,6 +94,38 @@ class RestoreTest(harness.Case):
         self.assertEqual(wanted, digest(self.on(copy)))
         self.did('nine backups into one folder, trims in between')
 
+    def test_listing_and_repairing_a_log(self):
+        node = self.server(self.FLAGS)
+        c = self.connect(node)
+        self.write(c, 50, 1)
+        good = digest(node)
+        end = int(c.cmd('INFO', 'persistence').split(b'log_end_offset:')[1].split(b'\r')[0])
+        c.cmd('SET', 'the-one', 'damaged')
+        self.write(c, 50, 2)
+        self.assertEqual(0, node.stop())
+        code, out, err = harness.run([harness.CHECK, '--list', '--from', str(end), node.data])
+        self.assertEqual(0, code, err)
+        self.assertIn('SET the-one damaged', out)
+        self.assertNotIn('HOLDFAST.EPOCH', out)
+        path = harness.log_segments(node.data)[0]
+        with open(path, 'rb') as f:
+            whole = f.read()
+        at = whole.index(b'the-one')
+        with open(path, 'r+b') as f:
+            f.seek(at)
+            f.write(b'THE')
+        self.assertEqual(1, harness.run([harness.CHECK, node.data])[0])
+        before = set(os.listdir(node.data))
+        code, out, err = harness.run([harness.CHECK, '--repair', node.data])
+        self.assertEqual(0, code, out + err)
+        self.assertIn('then ends at offset %d;' % end, out)
+        self.assertEqual({'rescue'}, set(os.listdir(node.data)) - before)
+        self.assertEqual(0, harness.run([harness.CHECK, node.data])[0])
+        self.assertEqual(good, digest(self.on(node.data)))
+        code, out, err = harness.run([harness.CHECK, '--repair', node.data])
+        self.assertEqual(2, code, 'a server is running on it')
+        self.did('a byte changed, found, cut; the digest is that of the moment before')
+
     def test_links_in_the_backup_folder_are_not_followed(self):
         node = self.server(self.FLAGS)
         self.write(self.connect(node), 5, 1)
