@@ -161,7 +161,12 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
 
   // time kept
   MonoUs started_at_ = -1, next_second_ = 0, next_expire_ = 0, next_memory_look_ = 0;
-  DbIndex expire_db_ = 0;
+  struct Sweep {
+    DbIndex db = UINT32_MAX;  ///< behind the last: the tick's share is swept
+    size_t buckets = 0;       ///< left of that database in this tick
+    MonoUs next_tick = 0;
+  };
+  Sweep sweep_;  ///< of active expiry
   uint64_t ops_last_ = 0, ops_per_second_ = 0;
 
   bool began_serving_ = false;

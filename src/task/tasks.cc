@@ -46,6 +46,12 @@ struct Shelf {
   std::multimap<uint64_t, Run*> requests;        // leases claimed with REQ; a tree never rehashes a million at once
   uint64_t trimmed = 0;
 
+  /// Of a flushed database, whose runs are gone: true when nothing is left that takes long. Counts `entries` down.
+  bool free_some(size_t& entries) {
+    while (entries > 0 && !requests.empty()) requests.erase(requests.begin()), --entries;
+    while (entries > 0 && !queues.empty()) queues.erase(queues.begin()), --entries;
+    return requests.empty() && queues.empty();
+  }
   QueueIndex& queue(Bytes name) {
     auto at = queues.find(name);
     if (at == queues.end()) {
@@ -67,7 +73,7 @@ MonoUs deadline_of(const Run& run, Now now) { return now.mono_us + int64_t{run.l
 }  // namespace
 
 struct Tasks::Inside {
-  std::vector<Shelf> shelves;
+  std::vector<Shelf> shelves, flushed;
   uint64_t token_floor = 0, last_token = 0, last_order = 0;
   std::vector<std::pair<DbIndex, std::string>> ready;
   uint64_t ready_round = 1;
@@ -182,7 +188,14 @@ void Tasks::object_removed(DbIndex db, Bytes, store::Object& object) {
   in_->tell_ready(db, task);
 }
 
-void Tasks::objects_flushed(DbIndex db) { in_->shelves[db] = Shelf(); }
+void Tasks::objects_flushed(DbIndex db) { in_->flushed.push_back(std::exchange(in_->shelves[db], Shelf())); }
+
+bool Tasks::free_some(size_t entries) {
+  while (entries > 0 && !in_->flushed.empty()) {
+    if (in_->flushed.back().free_some(entries)) in_->flushed.pop_back();
+  }
+  return !in_->flushed.empty();
+}
 
 void Tasks::objects_swapped(DbIndex a, DbIndex b) {
   std::swap(in_->shelves[a], in_->shelves[b]);

@@ -65,6 +65,8 @@ class Tasks {
   void objects_flushed(DbIndex db);
   void objects_swapped(DbIndex a, DbIndex b);
 
+  /// Gives back some `entries` of what a flush left of the indexes; true when there is more.
+  bool free_some(size_t entries);
   /// Tokens from now on are above `epoch << 44`. To be called once a reign, before the first live command.
   void set_epoch(Epoch epoch);
   /// Every lease gets its full length from now: after each start and each promotion, before the first live
