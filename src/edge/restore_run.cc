@@ -34,7 +34,8 @@ std::string why_not(const std::string& from, const std::string& into) {
   if (!fs::is_directory(from, failed)) return "there is no data folder " + from + " (--dir names it)";
   if (!fs::exists(into, failed)) return "";
   if (!fs::is_directory(into, failed)) return into + " is no folder";
-  if (!fs::is_empty(into, failed) || failed) return into + " is not empty; a restore makes a fresh data folder";
+  if (!fs::is_empty(into, failed) || failed)
+    return into + " is not empty; a restore makes a fresh data folder";
   return "";
 }
 

@@ -7,8 +7,9 @@
 
 namespace hf::edge {
 
-/// The state at `point`, out of the folder `options.dir`, which is only read (its server may be running), into
-/// `into`, which must be empty or missing. Returns the exit code, having said on standard error what went wrong.
+/// The state at `point`, out of the folder `options.dir`, which is only read (its server may be running),
+/// into `into`, which must be empty or missing. Returns the exit code, having said on standard error what
+/// went wrong.
 int restore_into(const config::Options& options, const log::RestorePoint& point, const std::string& into);
 
 }  // namespace hf::edge

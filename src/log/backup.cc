@@ -1,4 +1,5 @@
-// The plan keeps the writer's own order (header, MANIFEST, frames), and puts snapshots behind the log they need.
+// The plan keeps the writer's own order (header, MANIFEST, frames), and puts snapshots behind the log they
+// need.
 #include "log/backup.h"
 
 #include <algorithm>

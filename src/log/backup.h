@@ -1,5 +1,6 @@
-// A copy of a data folder, taken from outside while its server may be running: which bytes, in which order, so
-// that the copy is at any moment a folder that starts, and so that the next time only what is new is copied.
+// A copy of a data folder, taken from outside while its server may be running: which bytes, in which order,
+// so that the copy is at any moment a folder that starts, and so that the next time only what is new is
+// copied.
 #pragma once
 #include <string>
 #include <vector>
@@ -26,8 +27,8 @@ struct BackupPlan {
   uint64_t bytes = 0;    ///< to be copied
 };
 
-/// Reads both folders' MANIFESTs and the segments that grow. An error with code ENOENT: the server trimmed its
-/// log meanwhile; plan again. Other errors say why `target` can't take this backup.
+/// Reads both folders' MANIFESTs and the segments that grow. An error with code ENOENT: the server trimmed
+/// its log meanwhile; plan again. Other errors say why `target` can't take this backup.
 Result<BackupPlan> plan_backup(Files& source, Files& target);
 
 }  // namespace hf::log

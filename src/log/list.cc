@@ -54,8 +54,8 @@ class Lister {
 
  private:
   void frame_text(const FrameHeader& header, Bytes content) {
-    line_(time_text(header.wall_ms) + "  offset " + std::to_string(header.end().value - content.size()) + " to " +
-          std::to_string(header.end().value) + "  epoch " + std::to_string(header.epoch.value));
+    line_(time_text(header.wall_ms) + "  offset " + std::to_string(header.end().value - content.size()) +
+          " to " + std::to_string(header.end().value) + "  epoch " + std::to_string(header.epoch.value));
     size_t at = 0;
     const bool whole = resp::for_each_command(content, at, [&](const std::vector<Bytes>& args, auto&&...) {
       std::string text = "   ";

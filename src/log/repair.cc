@@ -38,9 +38,10 @@ class Planner {
     }
     if ((*damage)->offset < base)
       return Error{"the damage (" + (*damage)->why + ") lies before the newest whole snapshot, at offset " +
-                   std::to_string(base.value) + ", so cutting there would lose more than it saves; bring the "
-                   "segment back from a backup, or --restore-to " + std::to_string(base.value) +
-                   " into a fresh folder"};
+                   std::to_string(base.value) +
+                   ", so cutting there would lose more than it saves; bring the "
+                   "segment back from a backup, or --restore-to " +
+                   std::to_string(base.value) + " into a fresh folder"};
     announce(**damage);
     if (const Status status = add_steps(**damage); !status) return status.error();
     return std::move(out_);
@@ -87,7 +88,8 @@ class Planner {
         const auto next = reader.next(*chain, frame);
         if (!next) return next.error();
         verdict = *next;
-        if (verdict == Verdict::Valid && !frame.header.more) good->byte = reader.at(), good->offset = chain->offset;
+        if (verdict == Verdict::Valid && !frame.header.more)
+          good->byte = reader.at(), good->offset = chain->offset;
       }
       const bool whole = good->byte == reader.at();
       if (whole && verdict == Verdict::Zeros && *reader.zeros_to_the_end()) verdict = Verdict::End;
@@ -118,8 +120,9 @@ class Planner {
                   std::to_string(damage.byte) + " bytes.");
     for (size_t i = damage.segment + 1; i < manifest_.segments.size(); ++i)
       say.push_back(segment_name(manifest_.segments[i].first) + " is moved to rescue/.");
-    say.push_back("The log then ends at offset " + std::to_string(damage.offset.value) +
-                  "; what was written behind it is lost to the server, though it may have been acknowledged.");
+    say.push_back(
+        "The log then ends at offset " + std::to_string(damage.offset.value) +
+        "; what was written behind it is lost to the server, though it may have been acknowledged.");
   }
 
   Status copy_aside(const std::string& name) {

@@ -1,5 +1,5 @@
-// What can be saved of a damaged log: everything before the first frame that is wrong. Planned here, announced
-// and carried out by holdfast-check --repair.
+// What can be saved of a damaged log: everything before the first frame that is wrong. Planned here,
+// announced and carried out by holdfast-check --repair.
 #pragma once
 #include <string>
 #include <vector>

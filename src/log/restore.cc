@@ -13,8 +13,9 @@ namespace {
 constexpr Bytes tag_prefix = "tag:";
 
 Error not_a_point(Bytes text) {
-  return Error{"'" + std::string(text.substr(0, 64)) +
-               "' is no point in time: give a time as 2026-11-22T05:00:00Z, an offset as digits, or tag:NAME"};
+  return Error{
+      "'" + std::string(text.substr(0, 64)) +
+      "' is no point in time: give a time as 2026-11-22T05:00:00Z, an offset as digits, or tag:NAME"};
 }
 
 /// `digits` decimal digits at `at`, which is moved on; -1: not that.
@@ -83,8 +84,8 @@ std::string list_snapshots(const std::vector<SnapshotNote>& snapshots) {
   if (snapshots.empty()) return "there is no snapshot";
   std::string out = "snapshots:";
   for (const SnapshotNote& note : snapshots)
-    out += (&note == &snapshots.front() ? " offset " : "; offset ") + std::to_string(note.offset.value) + " of " +
-           time_text(note.wall_ms) + (note.tag.empty() ? "" : ", tag " + note.tag);
+    out += (&note == &snapshots.front() ? " offset " : "; offset ") + std::to_string(note.offset.value) +
+           " of " + time_text(note.wall_ms) + (note.tag.empty() ? "" : ", tag " + note.tag);
   return out;
 }
 
@@ -113,7 +114,8 @@ Status judge_restore(const RestorePoint& point, const ResumePoint& reached) {
     return Error{"the point asked for lies before the first record that is kept"};
   if (reached.stopped || point.kind == RestorePoint::Kind::Time) return ok();
   if (reached.end < point.offset)
-    return Error{"offset " + std::to_string(point.offset.value) + " lies behind the end of the log (" + end + ")"};
+    return Error{"offset " + std::to_string(point.offset.value) + " lies behind the end of the log (" + end +
+                 ")"};
   return ok();
 }
 

@@ -1,5 +1,5 @@
-// Back in time: what point is meant, which snapshots may serve as its base, and whether what was reached is it.
-// The replay itself is Recovery's.
+// Back in time: what point is meant, which snapshots may serve as its base, and whether what was reached is
+// it. The replay itself is Recovery's.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,4 +1,5 @@
-// Retention: the newest snapshots, one from before the window that must be restorable, and a thin row between.
+// Retention: the newest snapshots, one from before the window that must be restorable, and a thin row
+// between.
 #include "log/trim.h"
 
 #include <algorithm>

@@ -292,8 +292,7 @@ bool Writer::ahead_in_the_way(const Batch& batch) const {
 /// A log at rest ends with its last frame.
 void Writer::add_length_step(std::vector<FileStep>& steps) const {
   if (allocated_ <= current_bytes_) return;
-  steps.push_back(
-      {.kind = Kind::Truncate, .name = segment_name(current_->first), .offset = current_bytes_});
+  steps.push_back({.kind = Kind::Truncate, .name = segment_name(current_->first), .offset = current_bytes_});
 }
 
 WriterEvent Writer::ahead_done(const FileJobDone& done) {

@@ -6,14 +6,15 @@
 //   moved
 //
 // Invariants
-//   1. At most one job on Lane::Log, and one sync and one write ahead on Lane::Sync; frames appended meanwhile
-//   make the next batch.
+//   1. At most one job on Lane::Log, and one sync and one write ahead on Lane::Sync; frames appended
+//   meanwhile make the next batch.
 //   2. synced() <= written() <= end(). synced() only claims what was written before that sync was asked for.
 //   3. A segment is synced before its successor is begun, and a segment is in MANIFEST before its first frame
 //   is written.
 //   4. A batch whose write failed is kept, and is written again only after what it left behind was cut and
 //   synced.
-//   5. Zeros are written ahead only where nothing is sealed yet, and no frame goes there before they are done.
+//   5. Zeros are written ahead only where nothing is sealed yet, and no frame goes there before they are
+//   done.
 //   6. After a failed sync nothing is written, synced or claimed ever again (Dead).
 #pragma once
 #include <deque>
@@ -42,7 +43,7 @@ struct ResumePoint {
   uint64_t segment_bytes =
       0;            ///< length of the last segment up to `end`; 0: there is none, the first append opens one
   Epoch epoch_max;  ///< highest epoch seen anywhere: the next reign takes a higher one
-  WallMs wall_ms = 0;  ///< the last frame's time: the clock of records does not run backwards
+  WallMs wall_ms = 0;    ///< the last frame's time: the clock of records does not run backwards
   bool stopped = false;  ///< a RecoveryOptions::stop was reached before the log's end
   bool manifest_stale =
       false;  ///< the file MANIFEST does not say what `manifest` says: written before the first frame
@@ -54,7 +55,7 @@ struct WriterOptions {
   uint64_t segment_bytes = limits::segment_bytes_default;  ///< a segment that has reached this is closed
   bool compress = true;
   uint64_t ahead_bytes = 0;  ///< zeros are written so far ahead of the frames; 0: none
-  uint64_t salt_seed = 0;  ///< salts are drawn from it: random in production, chosen in the simulator
+  uint64_t salt_seed = 0;    ///< salts are drawn from it: random in production, chosen in the simulator
 };
 
 /// One turn's content. Contents over limits::frame_content_bytes_max are cut into frames with `more` by the
@@ -191,8 +192,8 @@ class Writer {
 
   WriterOptions options_;
   Prng salts_;
-  Manifest manifest_;            ///< a segment enters when the job that creates it is planned
-  bool manifest_dirty_ = false;  ///< the file says less than manifest_
+  Manifest manifest_;                  ///< a segment enters when the job that creates it is planned
+  bool manifest_dirty_ = false;        ///< the file says less than manifest_
   std::vector<std::string> unlisted_;  ///< out of manifest_, perhaps still in the file
   size_t unlisting_ = 0;               ///< so many of them leave it with the job on Lane::Log
   std::vector<std::string> dropped_;   ///< out of the file
@@ -219,7 +220,7 @@ class Writer {
   InFlight in_flight_ = InFlight::Nothing;
   uint64_t log_id_ = 0, sync_id_ = 0, ahead_id_ = 0, next_id_ = 1;
   uint64_t ahead_from_ = 0, ahead_to_ = 0;  ///< bytes of current_ that the job in flight writes
-  std::string job_name_;    ///< segment that the job on Lane::Log writes to, for reason()
+  std::string job_name_;                    ///< segment that the job on Lane::Log writes to, for reason()
   size_t rename_step_ = 0;  ///< of an opening batch's job: from its success on the segment is in MANIFEST
   std::optional<LogOffset> log_job_covers_;  ///< synced when the job on Lane::Log succeeds
   LogOffset sync_job_covers_;                ///< the same for Lane::Sync

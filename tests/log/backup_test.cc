@@ -11,7 +11,8 @@ using namespace hf::test;
 namespace {
 
 /// Carries out a plan, or only `actions_max` of it.
-uint64_t carry_out(Files& source, MemoryFiles& target, const BackupPlan& plan, size_t actions_max = SIZE_MAX) {
+uint64_t carry_out(Files& source, MemoryFiles& target, const BackupPlan& plan,
+                   size_t actions_max = SIZE_MAX) {
   uint64_t copied = 0;
   for (size_t i = 0; i < std::min(actions_max, plan.actions.size()); ++i) {
     const BackupAction& action = plan.actions[i];

@@ -1,4 +1,5 @@
-// holdfast-check --repair: whatever byte of a log is wrong, the repaired folder starts with all that came before.
+// holdfast-check --repair: whatever byte of a log is wrong, the repaired folder starts with all that came
+// before.
 #include <catch2/catch.hpp>
 
 #include "log/repair.h"

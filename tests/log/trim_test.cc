@@ -47,7 +47,11 @@ RecoveryRun recover_from(Files& files, const Writer::CutPoint& cut) {
                               .visible_offset = cut.visible_offset,
                               .wall_ms = cut.wall_ms,
                               .cluster_id = cluster,
-                              .history = [] { History h; h.add({{1}, reign_id(1), {0}}); return h; }()});
+                              .history = [] {
+                                History h;
+                                h.add({{1}, reign_id(1), {0}});
+                                return h;
+                              }()});
   while (recovery.phase() == Recovery::Phase::Replay) recovery.step(1 << 20, run.seen);
   run.outcome = std::move(recovery.outcome());
   run.notes = recovery.notes();
@@ -69,8 +73,8 @@ TEST_CASE("with nothing asked of the past, the newest snapshots and the log behi
 }
 
 TEST_CASE("a tagged snapshot stays, needs no log and does not count") {
-  const Keep keep = decide_keep({note(10, 0, "v1"), note(20), note(30, 0, "v2"), note(40)}, {.snapshots = 1}, {0},
-                                {100}, 0);
+  const Keep keep = decide_keep({note(10, 0, "v1"), note(20), note(30, 0, "v2"), note(40)}, {.snapshots = 1},
+                                {0}, {100}, 0);
   CHECK(keep.log_from == LogOffset{40});
   CHECK(values(keep.forget) == std::vector<uint64_t>{20});
 }
@@ -97,7 +101,8 @@ TEST_CASE("the window of time begins at the snapshot before it") {
 }
 
 TEST_CASE("while the log reaches back to the beginning, the window may begin there") {
-  const Keep keep = decide_keep({note(10), note(20), note(30)}, {.snapshots = 2, .log_bytes = 1000}, {0}, {40}, 0);
+  const Keep keep =
+      decide_keep({note(10), note(20), note(30)}, {.snapshots = 2, .log_bytes = 1000}, {0}, {40}, 0);
   CHECK(keep.log_from == LogOffset{0});
   CHECK(values(keep.forget) == std::vector<uint64_t>{10});
 }
@@ -126,7 +131,8 @@ TEST_CASE("however often snapshots are taken, few are kept and the window never 
     REQUIRE(end - begin.value >= policy.log_bytes);
     REQUIRE(now - notes.front().wall_ms >= policy.log_ms);
     // Bounded: both windows at most an eighth and a few steps longer than the binding one.
-    REQUIRE((end - begin.value < policy.log_bytes * 5 / 4 || now - notes.front().wall_ms < policy.log_ms * 5 / 4));
+    REQUIRE((end - begin.value < policy.log_bytes * 5 / 4 ||
+             now - notes.front().wall_ms < policy.log_ms * 5 / 4));
   }
   CHECK(begin > LogOffset{0});
   CHECK(most <= 14);
