@@ -94,7 +94,8 @@ int complain(const std::string& what) {
 int backup_to(const std::string& from, const std::string& into) {
   namespace fs = std::filesystem;
   std::error_code failed;
-  if (!fs::is_directory(from, failed)) return complain("there is no data folder " + from + " (--dir names it)");
+  if (!fs::is_directory(from, failed))
+    return complain("there is no data folder " + from + " (--dir names it)");
   if (fs::equivalent(from, into, failed)) return complain("a folder can't be its own backup");
   auto folder = DataFolder::open(into);
   if (!folder) return complain(folder.error().message);
