@@ -15,8 +15,24 @@ struct View {
   const task::Run& run;
 };
 
+/// A field's name as a bulk string, made by the compiler: a claim's reply has more than thirty.
+struct Name {
+  template <size_t N>
+  consteval Name(const char (&name)[N]) {
+    static_assert(N > 1 && N - 1 < 100);
+    bytes[size++] = '$';
+    if (N - 1 >= 10) bytes[size++] = static_cast<char>('0' + (N - 1) / 10);
+    bytes[size++] = static_cast<char>('0' + (N - 1) % 10);
+    for (const char c : {'\r', '\n'}) bytes[size++] = c;
+    for (size_t i = 0; i + 1 < N; ++i) bytes[size++] = name[i];
+    for (const char c : {'\r', '\n'}) bytes[size++] = c;
+  }
+  char bytes[31] = {};
+  uint8_t size = 0;
+};
+
 struct Field {
-  const char* name;
+  Name name;
   void (*write)(const View&);
   bool large = false;
 };
@@ -105,7 +121,7 @@ void reply_record(Context& ctx, Bytes task, const task::Run& run, RecordView vie
   ctx.reply.map(full ? count(true) : count(false));
   for (const Field& field : fields) {
     if (field.large && !full) continue;
-    ctx.reply.bulk(field.name);
+    ctx.reply.buffer().append(Bytes(field.name.bytes, field.name.size));
     field.write(v);
   }
 }
