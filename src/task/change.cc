@@ -88,9 +88,10 @@ struct Writing {
 
   template <class N>
   void number(N value) {
+    if (!numbers.empty()) numbers.push_back(' ');
+    if (static_cast<uint64_t>(value) < 10) return numbers.push_back(static_cast<char>('0' + value));  // most are
     char text[24];
     const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-    if (!numbers.empty()) numbers.push_back(' ');
     numbers.append(text, end);
   }
   template <class E>
