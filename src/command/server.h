@@ -81,6 +81,7 @@ class Server {
   virtual int64_t last_save_seconds() const = 0;  ///< Unix time
   static constexpr const char* save_key = "__save__";
   /// Ends the process in an orderly way after the replies of this turn; no reply to the caller when it works.
+  virtual bool shutting_down() const = 0;
   static constexpr const char* shutdown_key = "__shutdown__";  ///< ready when a shutdown was given up
   virtual Status shutdown(SaveMode save, bool now, bool force, bool abort) = 0;
 

@@ -101,8 +101,8 @@ Status Recovery::collect_segments(const std::vector<std::string>& names) {
     const auto listed = [&](const File& file) { return file.ref.first == *first; };
     if (std::any_of(segments_.begin(), segments_.end(), listed)) continue;
     if (!segments_.empty() && *first < segments_.front().ref.first) {
-      // MANIFEST is replaced first and the files go later: a crash came between. (An older MANIFEST would list
-      // more of the past, not less.)
+      // MANIFEST is replaced first and the files go later: a crash came between. (An older MANIFEST would
+      // list more of the past, not less.)
       notes_.push_back(name + " was trimmed off the log before the server stopped; it is removed");
       repair_.push_back({.kind = FileStep::Kind::Remove, .name = name});
       continue;
@@ -264,6 +264,7 @@ Status Recovery::enter(size_t index) {
   reader_ = std::make_unique<SegmentReader>(files_, file.name, options_.read_bytes);
   segment_ = index;
   good_.byte = segment_header_bytes;
+  marks_.assign(1, {file.ref.first, 0});
   if (const Status status = reader_->open(); !status)
     return Error{status.error().message + " (" + at_offset(file.ref.first) +
                  "); the header was on disk before MANIFEST listed the segment, so this is damage. Run "
@@ -367,6 +368,7 @@ Status Recovery::take_group(const SegmentReader::Frame& frame, LogOffset begin, 
   good_.sum = frame.sum;
   good_.visible = header.visible_end;
   good_.wall_ms = header.wall_ms;
+  if (good_.byte - marks_.back().byte >= mark_bytes) marks_.push_back({good_.offset, good_.byte});
   return join_snapshot();
 }
 

@@ -70,6 +70,9 @@ struct Recovered {
   /// To be done as one job on Lane::Log before a Writer is made: saves the tail under rescue/ and cuts the
   /// log. May be empty. Fails? Then the server can't start.
   std::vector<FileStep> repair;
+  /// To be done in the same job, behind `repair`: writes again, and syncs, what may only be in the system's
+  /// memory.
+  std::vector<FileStep> settle;
 };
 
 /// Do not start: `why` names segment, byte, offset and what holdfast-check can do.
@@ -162,6 +165,7 @@ class Recovery {
   Phase bad_frame(Verdict verdict);
   Phase judge_end(const std::string& why, uint64_t byte);
   Phase cut(const std::string& why);
+  Status add_settle_steps();
   Phase finish(std::optional<TornTail> torn);
   Status add_rescue_steps(TornTail& torn);
   void raise_floor(LogOffset durable, const std::string& source);
@@ -191,6 +195,14 @@ class Recovery {
   bool stopped_ = false;
   Buffer group_;  ///< contents of an unfinished group
   LogOffset group_begin_;
+  /// Places in the segment under way, about `mark_bytes` apart, from which its tail can be written again.
+  struct Mark {
+    LogOffset offset;
+    uint64_t byte;
+  };
+  static constexpr uint64_t mark_bytes = 64 * 1024;
+  std::vector<Mark> marks_;
+  std::vector<FileStep> settle_;
   LogOffset floor_;  ///< surely durable: a log that ends below is damaged
   std::string floor_source_;
   Epoch epoch_max_;

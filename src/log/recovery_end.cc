@@ -81,8 +81,8 @@ std::string Recovery::rescue_name(const std::string& name, uint64_t byte) const 
 }
 
 /// The tail is safe under its new name before it goes from the old. Zeros at its end are no one's data (the
-/// writer's ahead of its frames, or those of a file that grew in a power cut): they are not kept, and `torn.bytes`
-/// is without them.
+/// writer's ahead of its frames, or those of a file that grew in a power cut): they are not kept, and
+/// `torn.bytes` is without them.
 Status Recovery::add_rescue_steps(TornTail& torn) {
   using Kind = FileStep::Kind;
   const std::string copy = rescue_name(torn.segment, torn.byte);
@@ -122,8 +122,31 @@ Status Recovery::add_rescue_steps(TornTail& torn) {
   return ok();
 }
 
+/// After a failed sync the system may have dropped what it could not save and still show it to readers: a
+/// later sync would then succeed over a hole. So what is not known to be durable is written again, and
+/// synced, before anything builds on it.
+Status Recovery::add_settle_steps() {
+  using Kind = FileStep::Kind;
+  if (!reader_ || stopped_ || floor_ >= good_.offset) return ok();
+  const auto behind = std::upper_bound(marks_.begin(), marks_.end(), floor_,
+                                       [](LogOffset floor, const Mark& mark) { return floor < mark.offset; });
+  uint64_t at = behind == marks_.begin() ? 0 : std::prev(behind)->byte;
+  while (at < good_.byte) {
+    const size_t n = static_cast<size_t>(std::min<uint64_t>(rescue_chunk_bytes, good_.byte - at));
+    Result<std::string> bytes = files_.read(reader_->name(), at, n);
+    if (!bytes) return Error{"can't read " + reader_->name() + " again: " + bytes.error().message};
+    if (bytes->size() != n) return Error{reader_->name() + " has become shorter while it was read"};
+    settle_.push_back(
+        {.kind = Kind::Write, .name = reader_->name(), .offset = at, .bytes = std::move(*bytes)});
+    at += n;
+  }
+  settle_.push_back({.kind = Kind::Sync, .name = reader_->name()});
+  return ok();
+}
+
 Recovery::Phase Recovery::finish(std::optional<TornTail> torn) {
-  outcome_ = Recovered{resume_point(), std::move(torn), std::move(repair_)};
+  if (const Status status = add_settle_steps(); !status) return refuse(status.error().message);
+  outcome_ = Recovered{resume_point(), std::move(torn), std::move(repair_), std::move(settle_)};
   return phase_ = Phase::Done;
 }
 

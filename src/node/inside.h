@@ -57,6 +57,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   bool snapshot_running() const override { return persistence_.snapshot_running(); }
   Status last_snapshot_status() const override { return persistence_.last_snapshot_status(); }
   int64_t last_save_seconds() const override { return persistence_.last_save_ms() / 1000; }
+  bool shutting_down() const override { return shutdown_asked_; }
   Status shutdown(command::SaveMode save, bool now, bool force, bool abort) override;
   void for_each_client(const std::function<void(const command::ClientState&)>& each) override;
   std::string describe_client(const command::ClientState& client) override;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "base/number.h"
 #include "base/planted.h"
@@ -128,6 +129,7 @@ void Persistence::recovered() {
                 static_cast<double>(now_.mono_us - started_us_) / 1e6,
                 static_cast<unsigned long long>(recovery_->frames()));
   say(LogLevel::Notice, text);
+  std::move(back.settle.begin(), back.settle.end(), std::back_inserter(back.repair));
   if (back.repair.empty()) {
     open_reign(std::move(back.resume));
     return;

@@ -71,6 +71,7 @@ class Harness : public command::Server, public store::Observer {
   bool snapshot_running() const override { return saving; }
   Status last_snapshot_status() const override { return ok(); }
   int64_t last_save_seconds() const override { return 1'600'000'000; }
+  bool shutting_down() const override { return false; }
   Status shutdown(command::SaveMode save, bool at_once, bool force, bool abort) override;
   void for_each_client(const std::function<void(const command::ClientState&)>& each) override;
   std::string describe_client(const command::ClientState& client) override;
