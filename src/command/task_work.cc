@@ -16,20 +16,23 @@ struct Progress {
 void take_progress(Context& ctx, const RunArg& arg, const Progress& p) {
   const task::Run& run = *arg.run;
   if (p.given || p.note_given) {
-    if (!run.live) run.live.reset(new task::LiveProgress{run.rare->progress, run.rare->total, run.rare->note});
+    if (!run.live)
+      run.live.reset(new task::LiveProgress{run.rare->progress, run.rare->total, run.rare->note});
     if (p.given) run.live->progress = p.progress, run.live->total = p.total;
     if (p.note_given && run.live->note.view() != p.note) run.live->note = task::Text(p.note);
     if (run.live->progress == run.rare->progress && run.live->total == run.rare->total &&
         run.live->note.view() == run.rare->note.view())
       run.live.reset();
   }
-  if (run.live && ctx.now.mono_us - run.rare->progress_logged_at >= progress_interval_us) commit_progress(ctx, arg);
+  if (run.live && ctx.now.mono_us - run.rare->progress_logged_at >= progress_interval_us)
+    commit_progress(ctx, arg);
 }
 
 const char* advice(const Context& ctx, const task::Run& run) {
   if (run.pause_asked) return "PAUSE";
   const uint32_t every = ctx.tasks.options().checkpoint_full_every;
-  const bool full_is_due = every > 0 && run.rare->checkpoints && task::deltas_since_full(*run.rare->checkpoints) >= every;
+  const bool full_is_due =
+      every > 0 && run.rare->checkpoints && task::deltas_since_full(*run.rare->checkpoints) >= every;
   return run.checkpoint_asked || full_is_due ? "CHECKPOINT" : "OK";
 }
 

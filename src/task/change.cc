@@ -89,7 +89,8 @@ struct Writing {
   template <class N>
   void number(N value) {
     if (!numbers.empty()) numbers.push_back(' ');
-    if (static_cast<uint64_t>(value) < 10) return numbers.push_back(static_cast<char>('0' + value));  // most are
+    // Most are of one digit.
+    if (static_cast<uint64_t>(value) < 10) return numbers.push_back(static_cast<char>('0' + value));
     char text[24];
     const auto end = std::to_chars(text, text + sizeof text, value).ptr;
     numbers.append(text, end);

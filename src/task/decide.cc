@@ -283,7 +283,8 @@ Decision decide_steer(Bytes task, const Run& run, Event event, Bytes reason, Now
   d.verdict = Decision::Verdict::Refused;
   d.error =
       "FINAL " + run_id(task, run.number) + " is " + state_name(run.state) + " since " +
-      when(run.status_since) + (run.rare->reason.empty() ? "" : " (" + std::string(run.rare->reason.view()) + ")") +
+      when(run.status_since) +
+      (run.rare->reason.empty() ? "" : " (" + std::string(run.rare->reason.view()) + ")") +
       " and cannot be changed; " +
       (run.state == State::Success ? "submit a new run" : "TASK.RESTART makes a new run from its checkpoint");
   return d;

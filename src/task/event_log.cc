@@ -1,6 +1,6 @@
-// An event's bytes: what it was and three flags; both states; the time, eight bytes; then, where the flags say so, token
-// and worker, and the reason. Token and worker are left out where they are those of the event that last had any: the
-// end of an attempt repeats its beginning.
+// An event's bytes: what it was and three flags; both states; the time, eight bytes; then, where the flags
+// say so, token and worker, and the reason. Token and worker are left out where they are those of the event
+// that last had any: the end of an attempt repeats its beginning.
 #include "task/event_log.h"
 
 #include <algorithm>
@@ -49,7 +49,8 @@ EventLog::EventLog(const EventLog& other) {
   std::memcpy(static_cast<void*>(block_), other.block_, other.block_->used);
 }
 
-/// A function of what is used, so that it need not be kept. 48 bytes hold a submit and a claim; then by 16 while small.
+/// A function of what is used, so that it need not be kept. 48 bytes hold a submit and a claim; then by 16
+/// while small.
 size_t EventLog::capacity_for(size_t used) {
   if (used <= 128) return std::max<size_t>(48, (used + 15) & ~size_t{15});
   size_t capacity = 192;

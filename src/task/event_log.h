@@ -1,5 +1,5 @@
-// The transitions a run went through, packed: a million live runs have two or three each, and as a vector of structs
-// they were a fifth of a run. Some ten bytes an event; reading one back unpacks it.
+// The transitions a run went through, packed: a million live runs have two or three each, and as a vector of
+// structs they were a fifth of a run. Some ten bytes an event; reading one back unpacks it.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -12,7 +12,8 @@
 
 namespace hf::task {
 
-/// One transition of a run, as TASK.EVENTS shows it. The views die with the next change of the log it came from.
+/// One transition of a run, as TASK.EVENTS shows it. The views die with the next change of the log it came
+/// from.
 struct RunEvent {
   WallMs at = 0;
   Token token;  ///< of the attempt it began, went on or ended; 0: none

@@ -1,6 +1,6 @@
 // A heap of runs in which each run knows its own place, so that any of them can leave or change its key in
-// O(log n). It grows by blocks: a million leases are never copied to a larger array in the middle of a turn, and what
-// a heap held at its fullest goes back as it empties.
+// O(log n). It grows by blocks: a million leases are never copied to a larger array in the middle of a turn,
+// and what a heap held at its fullest goes back as it empties.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -12,8 +12,8 @@
 
 namespace hf::task {
 
-/// Runs with equal keys go by their order of submission. KeyAndOrder has it at hand, where most keys are equal;
-/// KeyOnly looks it up in the run, where few are.
+/// Runs with equal keys go by their order of submission. KeyAndOrder has it at hand, where most keys are
+/// equal; KeyOnly looks it up in the run, where few are.
 struct KeyAndOrder {
   int64_t key;
   uint64_t order;
@@ -83,8 +83,8 @@ class RunHeap {
 
  private:
   static constexpr size_t block_items = 512;
-  // Four children lie in a cache line or two; with two, there were twice the levels, and as many runs to be told their
-  // new place, each a cache miss.
+  // Four children lie in a cache line or two; with two, there were twice the levels, and as many runs to be
+  // told their new place, each a cache miss.
   static constexpr size_t children = 4;
   static size_t parent(size_t i) { return (i - 1) / children; }
   using Block = std::unique_ptr<Item[]>;

@@ -75,7 +75,8 @@ struct Saver {
     pack.number(r.token.value);
     pack.whole(rare.progress);
     pack.whole(rare.total);
-    for (const Text* t : {&r.queue, &r.worker, &rare.request, &rare.note, &rare.reason, &rare.trace, &rare.unique})
+    for (const Text* t :
+         {&r.queue, &r.worker, &rare.request, &rare.note, &rare.reason, &rare.trace, &rare.unique})
       pack.text(t->view());
     if (r.payload && !seen_before(seen_blobs, r.payload.get(), pack)) pack.text(*r.payload);
     if (rare.result) pack.text(*rare.result);
@@ -358,7 +359,8 @@ const Run* TaskObject::find(uint64_t number) const {
 
 const Run* TaskObject::find_unique(Bytes token) const {
   for (size_t i = runs_.size(); i-- > 0;)
-    if (const Text& unique = runs_[i]->rare->unique; !unique.empty() && unique.view() == token) return runs_[i];
+    if (const Text& unique = runs_[i]->rare->unique; !unique.empty() && unique.view() == token)
+      return runs_[i];
   return nullptr;
 }
 

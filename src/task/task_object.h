@@ -69,8 +69,8 @@ class Rare {
   std::unique_ptr<RareFields> fields_;
 };
 
-/// One run. The upper part and `rare` are saved, logged, and equal on every node; the lower part is this process's
-/// own. A million of them are live at once: a field more is a megabyte or eight.
+/// One run. The upper part and `rare` are saved, logged, and equal on every node; the lower part is this
+/// process's own. A million of them are live at once: a field more is a megabyte or eight.
 struct Run {
   uint64_t number = 0;
   uint64_t order = 0;  ///< place in the order of submission, over all tasks
@@ -88,7 +88,7 @@ struct Run {
   bool held = false;                ///< claimable by name only
   bool pause_asked = false;
   bool checkpoint_asked = false;
-  bool loss_counted = false;  ///< the lost lease that ended the last attempt raised retry_count
+  bool loss_counted = false;    ///< the lost lease that ended the last attempt raised retry_count
   mutable bool beaten = false;  ///< this process's own: the lease in force was beaten for
   Text queue, worker;
   Blob payload;  ///< null: none given
@@ -139,7 +139,9 @@ class TaskObject final : public store::Object {
   const Run* find_unique(Bytes token) const;
   uint64_t next_number() const { return next_number_; }
   uint64_t trimmed() const { return trimmed_; }  ///< runs dropped so far
-  uint32_t keep() const { return static_cast<uint32_t>(home.keep); }  ///< SUBMIT KEEP; 0: the server's task-runs-keep
+  uint32_t keep() const {
+    return static_cast<uint32_t>(home.keep);
+  }  ///< SUBMIT KEEP; 0: the server's task-runs-keep
 
   /// Carries a change out, on the saved part only. Error: it does not fit; nothing was changed.
   Status apply(const Change& change);

@@ -40,13 +40,14 @@ uint64_t request_sum(Bytes worker, Bytes request) { return sum64(request, sum64(
 /// The indexes of one database.
 struct Shelf {
   std::unordered_map<std::string, std::unique_ptr<QueueIndex>, BytesHash, std::equal_to<>> queues;
-  RunHeap<&Run::place, KeyOnly> leases;          // key: monotonic deadline
-  RunHeap<&Run::time_place, KeyOnly> times;      // key: due_at, of DELAYED runs and of RUNNING ones with a timeout
-  RunHeap<&Run::time_place, KeyAndOrder> ages;   // key: status_since, of final runs
-  std::multimap<uint64_t, Run*> requests;        // leases claimed with REQ; a tree never rehashes a million at once
+  RunHeap<&Run::place, KeyOnly> leases;      // key: monotonic deadline
+  RunHeap<&Run::time_place, KeyOnly> times;  // key: due_at, of DELAYED runs and RUNNING ones with a timeout
+  RunHeap<&Run::time_place, KeyAndOrder> ages;  // key: status_since, of final runs
+  std::multimap<uint64_t, Run*> requests;  // leases claimed with REQ; a tree never rehashes a million at once
   uint64_t trimmed = 0;
 
-  /// Of a flushed database, whose runs are gone: true when nothing is left that takes long. Counts `entries` down.
+  /// Of a flushed database, whose runs are gone. True: nothing is left that takes long. Counts `entries`
+  /// down.
   bool free_some(size_t& entries) {
     while (entries > 0 && !requests.empty()) requests.erase(requests.begin()), --entries;
     while (entries > 0 && !queues.empty()) queues.erase(queues.begin()), --entries;
@@ -337,7 +338,8 @@ std::vector<const Run*> Tasks::leases_of(DbIndex db, Bytes worker, Bytes req) co
   std::vector<const Run*> runs;
   const auto [begin, end] = in_->shelves[db].requests.equal_range(request_sum(worker, req));
   for (auto at = begin; at != end; ++at)
-    if (at->second->worker.view() == worker && at->second->rare->request.view() == req) runs.push_back(at->second);
+    if (at->second->worker.view() == worker && at->second->rare->request.view() == req)
+      runs.push_back(at->second);
   std::sort(runs.begin(), runs.end(), [](const Run* a, const Run* b) { return a->token < b->token; });
   return runs;
 }
