@@ -1,6 +1,6 @@
-// An event's bytes: what it was and three flags; both states; the time, eight bytes; then, where the flags
-// say so, token and worker, and the reason. Token and worker are left out where they are those of the event
-// that last had any: the end of an attempt repeats its beginning.
+// An event's bytes: what it was and three flags; both states; the time, six bytes or eight; then, where the
+// flags say so, token and worker, and the reason. Token and worker are left out where they are those of the
+// event that last had any: the end of an attempt repeats its beginning.
 #include "task/event_log.h"
 
 #include <algorithm>
@@ -13,7 +13,13 @@ namespace hf::task {
 namespace {
 
 constexpr uint8_t what_mask = 31, flag_held = 32, flag_same_holder = 64, flag_reason = 128;
-static_assert(event_count <= what_mask + 1 && state_count <= 16);
+constexpr uint8_t state_mask = 7, before_shift = 3, flag_long_time = 64;  // of the second byte
+static_assert(event_count <= what_mask + 1 && state_count <= state_mask + 1);
+constexpr size_t short_time_bytes = 6;
+constexpr size_t event_bytes_max =
+    2 + 8 + 10 + limits::worker_id_bytes_max + 2 + limits::task_reason_bytes_max;
+static_assert(limits::task_events_max < 1 << 10 &&
+              limits::task_events_max * event_bytes_max < (1 << 22) - 64);
 // A text's size takes two bytes.
 static_assert(limits::worker_id_bytes_max <= UINT16_MAX && limits::task_reason_bytes_max <= UINT16_MAX);
 
@@ -69,11 +75,12 @@ void EventLog::make_room(size_t more) {
 void EventLog::set_first_id(uint64_t id) {
   HF_CHECK(size() == 0 && id >= 1 && id <= first_id_max);
   if (block_ == nullptr) make_room(sizeof(Block));
-  *block_ = {sizeof(Block), static_cast<uint32_t>(id - 1), 0, 0};
+  *block_ = {.used = sizeof(Block), .count = 0, .dropped = static_cast<uint32_t>(id - 1), .holder = 0};
 }
 
 void EventLog::push(const RunEvent& event) {
-  HF_CHECK(event.worker.size() <= UINT16_MAX && event.reason.size() <= UINT16_MAX);
+  HF_CHECK(event.worker.size() <= limits::worker_id_bytes_max);
+  HF_CHECK(event.reason.size() <= limits::task_reason_bytes_max);
   if (block_ == nullptr) set_first_id(1);
   if (block_->count >= limits::task_events_max) drop_oldest();
   bool held = event.token.value != 0 || !event.worker.empty(), same = false;
@@ -82,14 +89,17 @@ void EventLog::push(const RunEvent& event) {
     same = get<uint64_t>(last) == event.token.value && get_text(last) == event.worker;
   }
   const bool named = held && !same;
-  make_room(2 + sizeof(WallMs) + (named ? 10 + event.worker.size() : 0) +
+  const bool long_time = event.at < 0 || event.at >= WallMs{1} << (8 * short_time_bytes);
+  make_room(2 + (long_time ? 8 : short_time_bytes) + (named ? 10 + event.worker.size() : 0) +
             (event.reason.empty() ? 0 : 2 + event.reason.size()));
   char* const begin = reinterpret_cast<char*>(block_);
   char* to = begin + block_->used;
   put(to, static_cast<uint8_t>(static_cast<uint8_t>(event.what) | (named ? flag_held : 0) |
                                (same ? flag_same_holder : 0) | (event.reason.empty() ? 0 : flag_reason)));
-  put(to, static_cast<uint8_t>(static_cast<uint8_t>(event.before) << 4 | static_cast<uint8_t>(event.after)));
-  put(to, event.at);
+  put(to, static_cast<uint8_t>(static_cast<uint8_t>(event.before) << before_shift |
+                               static_cast<uint8_t>(event.after) | (long_time ? flag_long_time : 0)));
+  std::memcpy(to, &event.at, long_time ? 8 : short_time_bytes);  // its low bytes come first
+  to += long_time ? 8 : short_time_bytes;
   if (named) {
     block_->holder = static_cast<uint32_t>(to - begin);
     put(to, event.token.value);
@@ -106,9 +116,12 @@ bool EventLog::Reader::next(RunEvent& event) {
   const char* from = begin + at;
   const auto first = get<uint8_t>(from), states = get<uint8_t>(from);
   event.what = static_cast<Event>(first & what_mask);
-  event.before = static_cast<State>(states >> 4);
-  event.after = static_cast<State>(states & 15);
-  event.at = get<WallMs>(from);
+  event.before = static_cast<State>(states >> before_shift & state_mask);
+  event.after = static_cast<State>(states & state_mask);
+  const size_t time_bytes = (states & flag_long_time) != 0 ? 8 : short_time_bytes;
+  event.at = 0;
+  std::memcpy(&event.at, from, time_bytes);
+  from += time_bytes;
   if ((first & flag_held) != 0) {
     token.value = get<uint64_t>(from);
     worker = get_text(from);

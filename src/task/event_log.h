@@ -51,10 +51,10 @@ class EventLog {
 
  private:
   struct Block {
-    uint32_t used;     // bytes, this head included
+    uint32_t used : 22;  // bytes, this head included
+    uint32_t count : 10;
     uint32_t dropped;  // events that went before the first one here
     uint32_t holder;   // where the latest token and worker stand; 0: nowhere
-    uint32_t count;
   };
   struct Reader {
     const EventLog& log;

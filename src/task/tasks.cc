@@ -79,7 +79,7 @@ struct Tasks::Inside {
   std::vector<std::pair<DbIndex, std::string>> ready;
   uint64_t ready_round = 1;
   ChangeEncoder encoder;
-  std::array<Text, 64> workers;  // some of the latest names
+  std::array<Text, 1024> workers;  // some of the latest names
 
   bool asked =
       false;  // before the first take_ready nobody waits: a data set that loads leaves no list behind

@@ -85,10 +85,14 @@ TEST_CASE("packed events come back as they went in, and beyond the thousandth th
   const std::string workers[] = {"", "w1", "w2", std::string(256, 'w')};
   for (size_t i = 0; i < limits::task_events_max + 300; ++i) {
     const bool held = dice.below(3) > 0;
-    Plain p{static_cast<WallMs>(1'700'000'000'000 + i), held ? 1 + dice.below(3) : 0,
-            held ? workers[dice.below(4)] : "", std::string(dice.below(3) * dice.below(300), 'r'),
-            static_cast<Event>(dice.below(event_count)), static_cast<State>(dice.below(state_count)),
-            static_cast<State>(dice.below(state_count))};
+    Plain p{
+        dice.below(20) == 0 ? static_cast<WallMs>(dice.next()) : static_cast<WallMs>(1'700'000'000'000 + i),
+        held ? 1 + dice.below(3) : 0,
+        held ? workers[dice.below(4)] : "",
+        std::string(dice.below(3) * dice.below(300), 'r'),
+        static_cast<Event>(dice.below(event_count)),
+        static_cast<State>(dice.below(state_count)),
+        static_cast<State>(dice.below(state_count))};
     log.push({p.at, {p.token}, p.worker, p.reason, p.what, p.before, p.after});
     model.push_back(std::move(p));
     if (model.size() > limits::task_events_max) model.erase(model.begin());
@@ -96,7 +100,8 @@ TEST_CASE("packed events come back as they went in, and beyond the thousandth th
     const EventLog copy = log;
     size_t at = 0, wrong = 0;
     copy.for_each([&](const RunEvent& e) {
-      const Plain plain{e.at, e.token.value, std::string(e.worker), std::string(e.reason), e.what, e.before, e.after};
+      const Plain plain{e.at,     e.token.value, std::string(e.worker), std::string(e.reason), e.what,
+                        e.before, e.after};
       if (at >= model.size() || !(plain == model[at])) ++wrong;
       ++at;
     });

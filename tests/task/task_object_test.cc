@@ -119,7 +119,7 @@ TEST_CASE("a run beside its large bytes takes little memory") {
   CHECK(sizeof(TaskObject) <= 64);
   EventLog events;
   events.push({1, {}, "", "", Event::Submit, State::Pending, State::Pending});
-  events.push({2, {1ull << 44}, "w1", "", Event::Claim, State::Pending, State::Running});
+  events.push({2, {1ull << 44}, "worker-123", "", Event::Claim, State::Pending, State::Running});
   CHECK(events.memory_bytes() <= 48);
 }
 
