@@ -244,7 +244,7 @@ class Runner {
     helper_.begin([this, chain = std::move(e.chain)]() -> std::function<void()> {
       auto result = std::make_shared<Status>(folder_->before_attempt());
       if (*result) *result = folder_->restore(chain);
-      return [this, result] { plan_.on_restored(std::move(*result)); };
+      return [this, result] { plan_.on_restored(*result); };
     });
   }
   void perform(effect::Start& e) {

@@ -13,7 +13,7 @@ std::string at_offset(LogOffset offset) { return "offset " + std::to_string(offs
 
 }  // namespace
 
-Recovery::Recovery(Files& files, RecoveryOptions options) : files_(files), options_(options) {}
+Recovery::Recovery(Files& files, const RecoveryOptions& options) : files_(files), options_(options) {}
 
 uint64_t Recovery::bytes_done() const {
   return phase_ == Phase::Done ? bytes_total_ : bytes_before_ + (reader_ ? reader_->at() : 0);

@@ -100,7 +100,7 @@ class Recovery {
   enum class Phase : uint8_t { LoadSnapshot, Replay, Done };
 
   /// `files` must outlive the recovery.
-  Recovery(Files& files, RecoveryOptions options);
+  Recovery(Files& files, const RecoveryOptions& options);
 
   /// Reads MANIFEST and the names; call once, first.
   Phase open();
