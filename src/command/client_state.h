@@ -17,6 +17,7 @@ struct Transaction {
   struct Watched {
     DbIndex db;
     std::string key;
+    bool existed = false;          ///< was there when watched: emptying or swapping its database changes it
     bool existed_expired = false;  ///< was past its time when watched: its later removal is no change
   };
   std::vector<Watched> watched;

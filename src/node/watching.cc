@@ -19,12 +19,13 @@ void ServerNode::Impl::database_changed(DbIndex db) {
   dirty_.touched_all(turn_need_);
   waiters_.database_ready(db);
   if (watchers_.empty()) return;
-  const std::string prefix = std::to_string(db) + ":";
-  for (const auto& [name, ids] : watchers_) {
-    if (!name.starts_with(prefix)) continue;
-    for (const uint64_t id : ids)
-      if (Session* session = session_of(id)) session->client.transaction.dirty = true;
-  }
+  // A key that was not there before and is not there now has not changed. (One that came since has been flagged.)
+  sessions_.for_each([&](Session& session) {
+    command::Transaction& transaction = session.client.transaction;
+    for (const auto& watched : transaction.watched)
+      if (watched.db == db && (watched.existed || store_.find(db, store_.key(watched.key)) != nullptr))
+        transaction.dirty = true;
+  });
 }
 
 void ServerNode::Impl::object_inserted(DbIndex db, Bytes key, store::Object& object) {
@@ -62,7 +63,7 @@ void ServerNode::Impl::watch(command::Context& ctx, Bytes key) {
     if (watched.db == ctx.db() && watched.key == key) return;
   const store::Entry* entry = store_.find(ctx.db(), store_.key(key));
   const bool expired = entry != nullptr && entry->expired(ctx.now.wall_ms);
-  transaction.watched.push_back({ctx.db(), std::string(key), expired});
+  transaction.watched.push_back({ctx.db(), std::string(key), entry != nullptr && !expired, expired});
   watchers_[std::to_string(ctx.db()) + ":" + std::string(key)].push_back(ctx.client.id);
 }
 

@@ -213,7 +213,7 @@ std::string Harness::describe_client(const ClientState& one) {
 void Harness::watch(Context& ctx, Bytes key) {
   const store::Entry* entry = store.find(ctx.db(), store.key(key));
   ctx.client.transaction.watched.push_back(
-      {ctx.db(), std::string(key), entry != nullptr && entry->expired(now.wall_ms)});
+      {ctx.db(), std::string(key), entry != nullptr, entry != nullptr && entry->expired(now.wall_ms)});
 }
 
 // ---- store::Observer ------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 // A data folder whose log is the fuzzer's bytes: recovery and the check end with a verdict, never otherwise.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -8,10 +9,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 4) return 0;
-  // The first two bytes say how the rest is shared out between MANIFEST and up to two segments.
-  const hf::Bytes rest(reinterpret_cast<const char*>(data) + 2, size - 2);
-  const size_t manifest = data[0] * rest.size() / 256;
-  const size_t first = data[1] * (rest.size() - manifest) / 256;
+  // Two lengths (u16, little-endian) say how the rest is shared out between MANIFEST and up to two segments.
+  const hf::Bytes rest(reinterpret_cast<const char*>(data) + 4, size - 4);
+  const size_t manifest = std::min<size_t>(data[0] + 256u * data[1], rest.size());
+  const size_t first = std::min<size_t>(data[2] + 256u * data[3], rest.size() - manifest);
   hf::test::MemoryFiles files;
   if (manifest > 0) files.content("MANIFEST") = std::string(rest.substr(0, manifest));
   files.content(hf::log::segment_name({0})) = std::string(rest.substr(manifest, first));

@@ -10,7 +10,7 @@ for target in parser log snapshot entry config; do
   scratch=$programs/scratch-$target
   mkdir -p "$scratch"
   log=$programs/$target.log
-  if "$programs/$target-fuzz" -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+  if "$programs/$target-fuzz" -seed=1 -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
       -artifact_prefix="$scratch/" "$scratch" "$here/corpus/$target" >"$log" 2>&1; then
     echo "$target: $(grep -oE 'stat::number_of_executed_units: *[0-9]+' "$log" | grep -oE '[0-9]+') inputs, no crash"
     passed=$((passed + 1))

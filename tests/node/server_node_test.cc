@@ -277,3 +277,24 @@ TEST_CASE("a shutdown whose snapshot fails is given up, unless forced") {
   REQUIRE(driver.exit);
   CHECK(*driver.exit == 0);
 }
+
+TEST_CASE("emptying or swapping a database changes only the watched keys that are in it") {
+  MemoryFiles files;
+  NodeDriver driver(files);
+  const auto a = driver.connect(), b = driver.connect();
+  const auto exec_after = [&](const std::string& watched, const std::string& change) {
+    driver.ask(a, "WATCH " + watched);
+    driver.ask(b, change);
+    driver.ask(a, "MULTI");
+    driver.ask(a, "PING");
+    return driver.ask(a, "EXEC");
+  };
+  CHECK(driver.ask(b, "SET here 1") == "+OK\r\n");
+  CHECK(exec_after("absent", "FLUSHALL") == "*1\r\n+PONG\r\n");
+  CHECK(driver.ask(b, "SET here 1") == "+OK\r\n");
+  CHECK(exec_after("here", "FLUSHDB") == "*-1\r\n");
+  CHECK(exec_after("absent", "SWAPDB 0 1") == "*1\r\n+PONG\r\n");
+  CHECK(driver.ask(b, "SET here 1") == "+OK\r\n");
+  CHECK(exec_after("here", "SWAPDB 0 1") == "*-1\r\n");
+  CHECK(exec_after("here", "SWAPDB 0 1") == "*-1\r\n");
+}
