@@ -37,7 +37,7 @@ N get(const char*& from) {
 }
 void put_text(char*& to, Bytes text) {
   put(to, static_cast<uint16_t>(text.size()));
-  std::memcpy(to, text.data(), text.size());
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());  // an empty one may have no address
   to += text.size();
 }
 Bytes get_text(const char*& from) {

@@ -53,6 +53,11 @@ TEST_CASE("what is not TOML is refused with its line") {
   CHECK(error_of("\n\nport = 1979-05-27\n").starts_with("t.toml:3: 'port' must be"));
 }
 
+TEST_CASE("bytes that upset the library are refused like any other mistake") {
+  CHECK(error_of("[\t\r\tmm = 1\n").find("not TOML") != std::string::npos);
+  CHECK(error_of("na\xc3\xafve = 1\n").find("not TOML") != std::string::npos);
+}
+
 TEST_CASE("the shipped file is the table's, sound, and mentions every option") {
   const auto text = edge::read_text_file("conf/server.toml");
   REQUIRE(text.ok());

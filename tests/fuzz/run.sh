@@ -6,7 +6,7 @@ programs=$1
 seconds=${2:-60}
 here=$(cd "$(dirname "$0")" && pwd)
 passed=0 failed=0
-for target in parser log snapshot entry config; do
+for target in ${TARGETS:-parser log snapshot entry config}; do
   scratch=$programs/scratch-$target
   mkdir -p "$scratch"
   log=$programs/$target.log
