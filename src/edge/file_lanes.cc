@@ -48,6 +48,20 @@ bool append_all(int fd, Bytes bytes) {
   return fstat(fd, &info) == 0 && write_all(fd, bytes, info.st_size);
 }
 
+bool read_all(int fd, std::string& bytes, uint64_t length, off_t offset) {
+  bytes.resize(length);
+  size_t have = 0;
+  while (have < length) {
+    const ssize_t n = pread(fd, bytes.data() + have, length - have, offset + static_cast<off_t>(have));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    if (n == 0) break;
+    have += static_cast<size_t>(n);
+  }
+  bytes.resize(have);
+  return true;
+}
+
 const char* verb(FileStep::Kind kind) {
   switch (kind) {
     case FileStep::Kind::Write:
@@ -58,6 +72,7 @@ const char* verb(FileStep::Kind kind) {
     case FileStep::Kind::Rename: return "renaming";
     case FileStep::Kind::Remove: return "removing";
     case FileStep::Kind::MakeDir: return "making the folder";
+    case FileStep::Kind::Read: return "reading";
   }
   return "";
 }
@@ -103,6 +118,10 @@ bool perform_step(OpenFiles& files, Lane lane, FileStep& step) {
       files.forget(step.name);
       return unlinkat(files.folder_fd(), step.name.c_str(), 0) == 0 || errno == ENOENT;
     case Kind::MakeDir: return mkdirat(files.folder_fd(), step.name.c_str(), 0700) == 0 || errno == EEXIST;
+    case Kind::Read: {
+      const auto file = files.open(lane, step.name, false);
+      return file && read_all(file->fd, step.bytes, step.length, static_cast<off_t>(step.offset));
+    }
   }
   return errno = EINVAL, false;
 }
@@ -150,7 +169,7 @@ void OpenFiles::forget(const std::string& name) {
 
 FileLanes::FileLanes(const std::string& folder, std::function<void()> wake)
     : files_(folder), wake_(std::move(wake)) {
-  for (const Lane lane : {Lane::Log, Lane::Sync, Lane::Snapshot}) {
+  for (const Lane lane : {Lane::Log, Lane::Sync, Lane::Snapshot, Lane::Transfer}) {
     LaneState& state = lanes_[static_cast<size_t>(lane)];
     state.thread = std::thread([this, lane, &state] { run(lane, state); });
   }
@@ -189,7 +208,7 @@ void FileLanes::drain() {
 }
 
 void FileLanes::run(Lane lane, LaneState& state) {
-  static constexpr const char* names[] = {"lane-log", "lane-sync", "lane-snapshot"};
+  static constexpr const char* names[] = {"lane-log", "lane-sync", "lane-snapshot", "lane-transfer"};
   pthread_setname_np(pthread_self(), names[static_cast<size_t>(lane)]);
   if (lane == Lane::Snapshot) lower_priority();
   std::unique_lock lock(state.mutex);
@@ -219,7 +238,10 @@ FileJobDone FileLanes::perform(FileJob& job) {
   done.lane = job.lane;
   for (size_t i = 0; i < job.steps.size(); ++i) {
     FileStep& step = job.steps[i];
-    if (perform_step(files_, job.lane, step)) continue;
+    if (perform_step(files_, job.lane, step)) {
+      if (step.kind == FileStep::Kind::Read) done.bytes += step.bytes;
+      continue;
+    }
     done.ok = false;
     done.failed_step = i;
     done.failed_kind = step.kind;

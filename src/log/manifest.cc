@@ -93,6 +93,8 @@ bool read_line(Bytes line, Manifest& m) {
   if (w[0] == "durable") return read_offset(w, m.durable_upto);
   if (w[0] == "clean") return read_offset(w, m.clean_end.emplace());
   if (w[0] == "snapshot") return read_snapshot(w, m);
+  if (w[0] == "cut") return read_offset(w, m.cut.emplace());
+  if (w[0] == "adopt") return read_offset(w, m.adopt.emplace());
   return false;
 }
 
@@ -112,6 +114,8 @@ std::string encode_manifest(const Manifest& m) {
     out += "snapshot " + std::to_string(s.offset.value) + " " + std::to_string(s.epoch.value) + " " +
            std::to_string(s.wall_ms) + " " + std::to_string(s.bytes) + " " + std::to_string(s.keys) + " " +
            one_word(s.reason) + " " + one_word(s.tag) + "\n";
+  if (m.cut) out += "cut " + std::to_string(m.cut->value) + "\n";
+  if (m.adopt) out += "adopt " + std::to_string(m.adopt->value) + "\n";
   out += "sum " + hex16(sum64(out)) + "\n";
   return out;
 }

@@ -38,6 +38,8 @@ struct Manifest {
   LogOffset durable_upto;  ///< synced when this was written
   std::optional<LogOffset> clean_end;  ///< the log's end at a clean shutdown; set by that shutdown only
   std::vector<SnapshotNote> snapshots;
+  std::optional<LogOffset> cut;    ///< the log is being cut back to here
+  std::optional<LogOffset> adopt;  ///< this received snapshot is taking the place of all else
   bool operator==(const Manifest&) const = default;
 };
 

@@ -27,6 +27,7 @@ Status check_tag(Bytes tag) {
 
 Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
   if (phase_ != Phase::Serving) return Error{"no snapshot can be taken in this phase"};
+  if (following_ && !writer_) return Error{"this replica has no data set yet"};
   if (Status s = check_tag(plan.tag); !s) return s;
   if (Status s = tag_is_free(end(), plan.tag); !s) return s;
   last_try_ms_ = now.wall_ms;
@@ -248,6 +249,7 @@ Status Persistence::tag_snapshot(LogOffset offset, std::string tag) {
 Status Persistence::delete_snapshot(LogOffset offset) {
   if (find_note(offset) == nullptr) return Error{"no such snapshot"};
   if (verifier_ && verifying_ == offset) return Error{"it is being verified"};
+  if (parts_.snapshot_in_use && parts_.snapshot_in_use(offset)) return Error{"a replica is being sent it"};
   // A start needs one whose log goes on to the end: the newest, and the one before it should that be damaged.
   if (notes_.back().offset == offset) return Error{"the newest snapshot stays: a start would need it"};
   housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = snapshot::file_name(offset)});
@@ -294,8 +296,10 @@ void Persistence::forget_old_snapshots(bool trim_all) {
     policy.log_ms = options.log_keep_seconds * 1000;
   }
   const log::Keep keep =
-      log::decide_keep(notes_, policy, writer_ ? writer_->begin() : end(), end(), now_.wall_ms);
+      log::decide_keep(notes_, policy, writer_ ? writer_->begin() : end(), end(), now_.wall_ms,
+                       parts_.log_pins ? parts_.log_pins() : std::vector<LogOffset>());
   for (const LogOffset offset : keep.forget) {
+    if (parts_.snapshot_in_use && parts_.snapshot_in_use(offset)) continue;  // the next round takes it
     housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = snapshot::file_name(offset)});
     std::erase_if(notes_, [&](const log::SnapshotNote& note) { return note.offset == offset; });
     facts_.erase(offset.value);
