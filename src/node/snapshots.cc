@@ -160,8 +160,9 @@ void Persistence::end_snapshot(Now now) {
                       .bytes = snapshot_->file_bytes(),
                       .keys = snapshot_->keys(),
                       .reason = header.reason,
-                      .tag = tag});
-    facts_[header.offset.value] = {static_cast<int64_t>(seconds * 1000), FileState::Written, {}};
+                      .tag = tag,
+                      .milliseconds = static_cast<int64_t>(seconds * 1000)});
+    facts_[header.offset.value] = {FileState::Written, {}};
     char text[200];
     std::snprintf(text, sizeof text, "Snapshot %s: %llu keys, %s in %.2f s", snapshot_->name().c_str(),
                   static_cast<unsigned long long>(snapshot_->keys()), to_human(snapshot_->file_bytes()).c_str(),
@@ -214,6 +215,7 @@ void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
   }
   std::sort(notes_.begin(), notes_.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
   if (!notes_.empty()) last_cut_ = notes_.back().offset;
+  if (loaded_ && find_note(*loaded_) != nullptr) facts_[loaded_->value].state = FileState::Verified;
 }
 
 log::SnapshotNote* Persistence::find_note(LogOffset offset) {
