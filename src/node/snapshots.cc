@@ -339,7 +339,10 @@ void Persistence::snapshot_when_due(Now now) {
     allow(parts_.options.snapshot_interval);
   for (const config::SavePoint& point : parts_.options.save)
     if (since_s >= point.seconds && changed >= static_cast<uint64_t>(point.changes)) allow(point.seconds);
-  const auto log_bytes = static_cast<uint64_t>(parts_.options.snapshot_log_bytes);
+  const bool timed = parts_.options.snapshot_interval > 0 || !parts_.options.save.empty();
+  const uint64_t log_bytes = log::log_growth_max(static_cast<uint64_t>(parts_.options.snapshot_log_bytes),
+                                                 timed, static_cast<uint64_t>(parts_.options.log_keep_bytes),
+                                                 static_cast<uint64_t>(parts_.options.log_segment_bytes));
   const bool grown = log_bytes > 0 && writer_ && changed > 0 && end().value - last_cut_.value >= log_bytes;
   if (interval_s == 0 && !grown) return;
   if (spread) {
