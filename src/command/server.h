@@ -26,9 +26,9 @@ struct SnapshotInfo {
   uint64_t epoch = 0;
   WallMs wall_ms = 0;
   uint64_t bytes = 0, keys = 0;
-  int64_t milliseconds = -1;  ///< it took; -1: not known (any more)
+  int64_t milliseconds = -1;  ///< it took; -1: not known
   std::string reason, tag;
-  const char* state = "";  ///< written, unchecked (since the start), verified, damaged
+  const char* state = "";  ///< written, unchecked (since the start), verified (loaded by it, too), damaged
   std::string finding;     ///< of damaged
 };
 

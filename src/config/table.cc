@@ -290,10 +290,13 @@ void add_durability(std::vector<Row>& rows) {
            {"snapshot-interval", s, When::Anytime,
             "also take a snapshot every so many seconds, if anything changed; 0 leaves it to save"},
            0, int_max),
-       memory<&Options::snapshot_log_bytes>(
-           {"snapshot-log-bytes", s, When::Anytime,
-            "also take a snapshot when the log has grown by so much since the last one; 0 for never"},
-           0),
+       memory<&Options::snapshot_log_bytes>({"snapshot-log-bytes", s, When::Anytime,
+                                             "also take a snapshot when the log has grown by so much since "
+                                             "the last one; 0: never, but with save "
+                                             "and snapshot-interval off as well one is taken whenever the "
+                                             "log has grown by log-keep-bytes (four "
+                                             "segments at least), or nothing could ever be trimmed"},
+                                            0),
        fraction<&Options::snapshot_completion_target>(
            {"snapshot-completion-target", s, When::Anytime,
             "spread a timed snapshot over this part of its interval; 0 takes it as fast as can be"}),
@@ -303,15 +306,16 @@ void add_durability(std::vector<Row>& rows) {
            1 << 20),
        yes_no<&Options::snapshot_on_shutdown>(
            {"snapshot-on-shutdown", s, When::Anytime, "take a snapshot before an orderly end"}),
-       number<&Options::snapshot_keep>({"snapshot-keep", s, When::Anytime,
-                                        "newest snapshots that are kept, with the log behind them; tagged ones "
-                                        "stay besides"},
-                                       1, 1000),
-       memory<&Options::log_keep_bytes>(
-           {"log-keep-bytes", s, When::Anytime,
-            "so much of the log's end is kept, with the snapshot before it, for --restore-to and for replicas "
-            "that catch up"},
-           0, 1ll << 50),
+       number<&Options::snapshot_keep>(
+           {"snapshot-keep", s, When::Anytime,
+            "newest snapshots that are kept, with the log behind them; tagged ones "
+            "stay besides"},
+           1, 1000),
+       memory<&Options::log_keep_bytes>({"log-keep-bytes", s, When::Anytime,
+                                         "so much of the log's end is kept, with the snapshot before it, for "
+                                         "--restore-to and for replicas "
+                                         "that catch up"},
+                                        0, 1ll << 50),
        number<&Options::log_keep_seconds>(
            {"log-keep-seconds", s, When::Anytime,
             "so many seconds of the past can be restored, whatever log-keep-bytes says"},

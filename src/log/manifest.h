@@ -28,6 +28,7 @@ struct SnapshotNote {
   uint64_t bytes = 0, keys = 0;
   std::string reason;  ///< one word: save, bgsave, interval, shutdown, ...
   std::string tag;     ///< empty: none; no blanks or control characters
+  int64_t milliseconds = -1;  ///< it took; -1: not known
   bool operator==(const SnapshotNote&) const = default;
 };
 

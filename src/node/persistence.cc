@@ -84,6 +84,7 @@ bool Persistence::load_snapshot() {
                                 .history = header.history,
                                 .epoch = header.epoch});
     last_save_ms_ = header.wall_ms;
+    loaded_ = header.offset;
     reader_.reset();
   }
   return true;

@@ -130,7 +130,6 @@ class Persistence final : private log::ReplaySink {
   enum class FileState : uint8_t { Unchecked, Written, Verified, Damaged };
   /// What this process knows of a snapshot beside its note.
   struct SnapshotFacts {
-    int64_t milliseconds = -1;  ///< it took; -1: taken before this start
     FileState state = FileState::Unchecked;
     std::string finding = {};  ///< of Damaged
   };
@@ -255,6 +254,7 @@ class Persistence final : private log::ReplaySink {
   std::string snapshot_failure_;
   std::vector<log::SnapshotNote> notes_;
   std::map<uint64_t, SnapshotFacts> facts_;  ///< by offset
+  std::optional<LogOffset> loaded_;          ///< the snapshot that the start read whole, every sum checked
   uint64_t keys_at_cut_ = 0;
   size_t copy_peak_ = 0;
   LogOffset last_cut_;

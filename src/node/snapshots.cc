@@ -161,8 +161,9 @@ void Persistence::end_snapshot(Now now) {
                       .bytes = snapshot_->file_bytes(),
                       .keys = snapshot_->keys(),
                       .reason = header.reason,
-                      .tag = tag});
-    facts_[header.offset.value] = {static_cast<int64_t>(seconds * 1000), FileState::Written, {}};
+                      .tag = tag,
+                      .milliseconds = static_cast<int64_t>(seconds * 1000)});
+    facts_[header.offset.value] = {FileState::Written, {}};
     char text[200];
     std::snprintf(text, sizeof text, "Snapshot %s: %llu keys, %s in %.2f s", snapshot_->name().c_str(),
                   static_cast<unsigned long long>(snapshot_->keys()), to_human(snapshot_->file_bytes()).c_str(),
@@ -215,6 +216,7 @@ void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
   }
   std::sort(notes_.begin(), notes_.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
   if (!notes_.empty()) last_cut_ = notes_.back().offset;
+  if (loaded_ && find_note(*loaded_) != nullptr) facts_[loaded_->value].state = FileState::Verified;
 }
 
 log::SnapshotNote* Persistence::find_note(LogOffset offset) {
@@ -341,7 +343,10 @@ void Persistence::snapshot_when_due(Now now) {
     allow(parts_.options.snapshot_interval);
   for (const config::SavePoint& point : parts_.options.save)
     if (since_s >= point.seconds && changed >= static_cast<uint64_t>(point.changes)) allow(point.seconds);
-  const auto log_bytes = static_cast<uint64_t>(parts_.options.snapshot_log_bytes);
+  const bool timed = parts_.options.snapshot_interval > 0 || !parts_.options.save.empty();
+  const uint64_t log_bytes = log::log_growth_max(static_cast<uint64_t>(parts_.options.snapshot_log_bytes),
+                                                 timed, static_cast<uint64_t>(parts_.options.log_keep_bytes),
+                                                 static_cast<uint64_t>(parts_.options.log_segment_bytes));
   const bool grown = log_bytes > 0 && writer_ && changed > 0 && end().value - last_cut_.value >= log_bytes;
   if (interval_s == 0 && !grown) return;
   if (spread) {
