@@ -118,6 +118,12 @@ class Server {
   /// How many replicas hold the log up to `offset`: received, or synced.
   virtual size_t replicas_having(LogOffset offset, bool synced) const = 0;
   virtual bool synced_here(LogOffset offset) = 0;
+  /// FAILOVER: gives the role to the replica there (an empty host: to the one that has the most).
+  virtual Status fail_over(Bytes host, int port, int64_t timeout_ms) = 0;
+  virtual Status abort_failover() = 0;
+  virtual void replica_promoted(uint64_t client) = 0;
+  /// write-concern: members that must have a change; 0 in async mode.
+  virtual int copies_of_server() const = 0;
   static constexpr const char* wait_key = "__wait__";
 
   // Connections

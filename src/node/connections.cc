@@ -111,6 +111,14 @@ void ServerNode::Impl::collect_output(Effects& effects) {
       session.held = true;
       held_.push_back(session.id);
     }
+    if (!session.outbox.holding() || session.outbox.releasable(safe) > 0) session.held_since_us = 0;
+    else if (session.held_since_us == 0 && session.outbox.waits_for_others()) session.held_since_us = now_.mono_us;
+    if (session.held_since_us > 0 && now_.mono_us - session.held_since_us > options_.commit_timeout_ms * 1000) {
+      persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address +
+                                              " without a reply: what it waits for was not committed within "
+                                              "commit-timeout-ms, and may or may not be");
+      return drop(session, effects);
+    }
     enforce_output_limit(session, effects);
   };
   std::vector<ConnId> list;

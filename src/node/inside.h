@@ -14,6 +14,7 @@
 #include "node/replicas.h"
 #include "node/server_node.h"
 #include "node/session.h"
+#include "node/switchover.h"
 #include "node/upstream.h"
 #include "node/waiters.h"
 #include "store/digest.h"
@@ -83,10 +84,15 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool follows() const override { return persistence_.following(); }
   size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
   bool synced_here(LogOffset offset) override;
+  Status fail_over(Bytes host, int port, int64_t timeout_ms) override;
+  Status abort_failover() override;
+  void replica_promoted(uint64_t client) override;
+  int copies_of_server() const override { return quorum() ? static_cast<int>(options_.min_copies) : 0; }
   replication::Holding holding() const override { return persistence_.holding(); }
   bool ready() const override { return persistence_.can_mirror(); }
   Status take_group(const std::vector<log::MirrorFrame>& group) override;
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;
+  void take_over(const replication::HandOver& hand_over) override;
   void diverged(LogOffset at) override;
   void adopt(const snapshot::Header& header) override;
   Follower::Progress progress() const override;
@@ -137,6 +143,13 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void refuse_blocked_writers();
   Status apply(const log::MirrorFrame& last, Bytes content);
   void apply_committed();
+  void apply_everything();
+  bool quorum() const { return options_.write_concern == config::WriteConcern::Quorum; }
+  void measure_commit();
+  void close_uncommitted();
+  void step_switchover();
+  void end_pause(bool elsewhere);
+  bool postponed_by_pause(Session& session, std::span<const Bytes> args);
   void info_replication(std::string& out);
   void look_at_memory();
   void collect_output(Effects& effects);
@@ -180,6 +193,10 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
     std::string content;
   };
   std::deque<Unapplied> unapplied_;
+  Switchover switchover_;
+  LogOffset commit_;
+  MonoUs copies_asked_us_ = -1;    ///< when a reply last asked for more than this node's word
+  bool answer_promotion_ = false;  ///< the primary waits to hear that this node reigns
   bool role_settled_ = false;  ///< as of the last turn
 
   // the turn under way

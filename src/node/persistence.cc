@@ -223,18 +223,22 @@ void Persistence::seal(Now now, const command::Journal& journal) {
                    .epoch = epoch_,
                    .wall_ms = now.wall_ms,
                    .visible_bytes = journal.visible_bytes(),
-                   .commit = writer_->synced(),
+                   .commit = std::max(commit_, std::min(writer_->synced(), on_copies_[1])),
                    .content = journal.content()});
   if (parts_.on_frame) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
   tee_.clear();
 }
 
 Safe Persistence::safe() const {
-  if (!writer_) return {{UINT64_MAX}, {UINT64_MAX}};
+  if (!writer_) {
+    Safe all{{UINT64_MAX}, {UINT64_MAX}};
+    all.on_copies.fill({UINT64_MAX});
+    return all;
+  }
   // everysec promises a second, not more: a disk whose syncs hang holds the replies back.
   const bool overdue = parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
                        writer_->synced() < writer_->written() && now_.mono_us - last_sync_us_ > sync_overdue_us;
-  return {overdue ? writer_->synced() : writer_->written(), writer_->synced()};
+  return {overdue ? writer_->synced() : writer_->written(), writer_->synced(), on_copies_};
 }
 
 void Persistence::update_refusal() {

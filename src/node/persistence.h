@@ -8,6 +8,7 @@
 //       \-> Restoring -> Closed: back in time, into another folder (restore.cc)
 #pragma once
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -97,6 +98,11 @@ class Persistence final : private log::ReplaySink {
   LogOffset need_of_this_turn() const { return {end().value + 1}; }
   void seal(Now now, const command::Journal& journal);
   Safe safe() const;
+  /// What the members have synced, by their number (Safe::on_copies); commit goes into frames.
+  void set_copies(const std::array<LogOffset, copies_max + 1>& on_copies, LogOffset commit) {
+    on_copies_ = on_copies;
+    commit_ = commit;
+  }
   bool replies_wait_for_sync() const { return parts_.options.appendfsync == config::FsyncPolicy::Always; }
   bool tasks_wait_for_sync() const { return parts_.options.task_sync == config::TaskSync::Always; }
   /// A reply waits for the sync of this offset: see to it.
@@ -238,6 +244,8 @@ class Persistence final : private log::ReplaySink {
   MonoUs last_sync_us_ = 0, next_sync_us_ = 0;
   bool closing_sent_ = false;
   bool following_ = false, applied_all_ = true;
+  std::array<LogOffset, copies_max + 1> on_copies_{};
+  LogOffset commit_;
   std::string unusable_, tee_;
   Epoch epoch_max_;
   LogOffset reign_needs_;                  ///< synced up to here, the reign is open

@@ -32,7 +32,7 @@ Replicas::Replica* Replicas::find(ConnId conn) {
 LogOffset Replicas::sendable() const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  return quorum_ ? writer->end() : writer->written();
+  return quorum_ || sync_ ? writer->end() : writer->written();
 }
 
 // ---- coming and going
@@ -157,7 +157,7 @@ void Replicas::job_done(const FileJobDone& done) {
       sends->read += done.bytes.size();
       return;
     }
-    const Status taken = replica.tail.take(done.bytes, sendable(), [&](const log::FrameHeader&, Bytes frame) {
+    const Status taken = replica.tail.take(done.bytes, [&](const log::FrameHeader&, Bytes frame) {
       session->outbox.buffer().append(frame);
     });
     if (!taken) fail(*session, taken.error().message);
@@ -223,6 +223,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   if (heartbeat_due_ && between_frames && room) {
     session.outbox.buffer().append(
         replication::encode(replication::Heartbeat{.quorum = quorum_,
+                                                                              .sync = sync_,
                                                    .epoch = parts_.persistence.epoch(),
                                                    .end = parts_.persistence.end(),
                                                    .commit = commit_,
@@ -303,11 +304,42 @@ size_t Replicas::healthy(Now now, int64_t lag_ms) const {
 LogOffset Replicas::synced_on(size_t copies) const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  std::vector<LogOffset> all{writer->synced()};
-  for (const Replica& replica : replicas_) all.push_back(replica.synced);
-  if (all.size() < copies) return {};
-  std::sort(all.begin(), all.end(), std::greater<>());
-  return all[copies - 1];
+  if (copies <= 1) return writer->synced();
+  std::vector<LogOffset> others;
+  for (const Replica& replica : replicas_) others.push_back(replica.synced);
+  if (others.size() < copies - 1) return {};
+  std::sort(others.begin(), others.end(), std::greater<>());
+  return std::min(writer->synced(), others[copies - 2]);
+}
+
+std::optional<ConnId> Replicas::candidate(const std::string& host, int port) const {
+  const Replica* best = nullptr;
+  for (const Replica& replica : replicas_) {
+    if (!replica.introduction.native || !std::holds_alternative<Streams>(replica.state)) continue;
+    const auto place = place_of(replica.conn);
+    if (!place || (!host.empty() && (place->host != host || place->port != port))) continue;
+    if (best == nullptr || replica.received > best->received) best = &replica;
+  }
+  if (best == nullptr) return {};
+  return best->conn;
+}
+
+std::optional<Replicas::Place> Replicas::place_of(ConnId conn) const {
+  const Session* session = parts_.sessions.find(conn);
+  for (const Replica& replica : replicas_) {
+    if (replica.conn != conn || session == nullptr) continue;
+    const std::string& peer = session->client.peer_address;
+    return Place{!replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':')),
+                 replica.introduction.port, replica.synced};
+  }
+  return {};
+}
+
+void Replicas::hand_over(ConnId conn) {
+  Session* session = parts_.sessions.find(conn);
+  if (session == nullptr || find(conn) == nullptr) return;
+  session->outbox.buffer().append(
+      replication::encode(replication::HandOver{parts_.persistence.epoch(), parts_.persistence.end()}));
 }
 
 std::vector<LogOffset> Replicas::log_pins() const {
@@ -328,9 +360,10 @@ bool Replicas::sending_snapshot(LogOffset offset) const {
   });
 }
 
-void Replicas::set_commit(bool quorum, LogOffset commit) {
-  if (quorum != quorum_ || (quorum && commit != commit_)) heartbeat_due_ = true;
+void Replicas::set_commit(bool quorum, bool sync, LogOffset commit) {
+  if (quorum != quorum_ || sync != sync_ || (quorum && commit != commit_)) heartbeat_due_ = true;
   quorum_ = quorum;
+  sync_ = sync;
   commit_ = commit;
 }
 

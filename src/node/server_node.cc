@@ -108,9 +108,10 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   // Not while closing: nothing may follow the record of the clean end.
   if (persistence_.phase() == Persistence::Phase::Serving) {
     if (persistence_.take_snapshot_finished()) everyone_ready(save_key);
-    if (!executor_.gate.follows) run_timers();
+    const bool own_clock = !executor_.gate.follows && !switchover_.pausing();
+    if (own_clock) run_timers();
     serve_waiters();
-    if (!executor_.gate.follows) expire_some();
+    if (own_clock) expire_some();
   }
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
@@ -121,6 +122,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   if (store_.free_some(freed_entries_a_turn)) more = true;
   if (tasks_.free_some(freed_entries_a_turn)) more = true;
   if (shutdown_asked_) step_shutdown(effects);
+  step_switchover();
+  measure_commit();
   follow_upstream(effects);
   persistence_.pump(now_, effects);
   feed_replicas(effects);
@@ -130,7 +133,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   collect_output(effects);
   more |= !runnable_.empty();
   effects.again = effects.again || more;
-  effects.wake_at = std::min({effects.wake_at, next_wake(more), upstream_.next_wake(), replicas_.next_wake()});
+  effects.wake_at = std::min({effects.wake_at, next_wake(more), upstream_.next_wake(), replicas_.next_wake(),
+                              switchover_.next_wake()});
 }
 
 /// A slice of each walk; a smaller one while clients want something.
@@ -252,6 +256,7 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
 }
 
 void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, Bytes raw) {
+  if (switchover_.pausing() && postponed_by_pause(session, args)) return;
   command::ClientState& client = session.client;
   resp::Writer reply(session.outbox.buffer(), client.protocol);
   const size_t reply_at = session.outbox.size();
@@ -283,11 +288,11 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
   if (outcome.wrote) session.client.last_write = turn_need_;
   if (!persistence_.logging() || executor_.gate.follows) return;
   Need need{{}, persistence_.replies_wait_for_sync()};
+  need.copies = static_cast<uint8_t>(std::max(session.client.copies, copies_of_server()));
+  if (need.copies > 0) copies_asked_us_ = now_.mono_us;
   if (outcome.wrote) {
     need.offset = turn_need_;
-  } else if (dirty_.last() > (need.synced || outcome.waits_for_sync
-                                  ? persistence_.safe().synced
-                                  : persistence_.safe().written)) {
+  } else if (!Need{dirty_.last(), need.synced || outcome.waits_for_sync, need.copies}.met(persistence_.safe())) {
     if (outcome.spec->flags & command::WholeKeyspace) {
       need.offset = dirty_.last();
     } else {
@@ -307,7 +312,7 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
     resp::Writer(session.outbox.buffer(), session.client.protocol).error(persistence_.refuse_reads_in_doubt());
     return;
   }
-  if (need.synced) persistence_.want_sync(need.offset);
+  if (need.synced || need.copies > 0) persistence_.want_sync(need.offset);
   session.outbox.hold(need);
 }
 
@@ -320,9 +325,18 @@ void ServerNode::Impl::rerun(Session& session, Executor::Again again) {
   const DbIndex db_now = client.db;
   client.db = waiter->db;
   const size_t reply_at = session.outbox.size();
-  const Executor::Outcome outcome = executor_.run(client, args, Bytes(), reply, now_, again);
+  const Executor::Outcome outcome =
+      executor_.run(client, args, Bytes(), reply, now_, session.postponed ? Executor::Again::First : again);
   client.db = db_now;
+  if (outcome.blocked && session.postponed) {  // only now it waits for what it asked for
+    session.postponed = false;
+    std::vector<std::string> kept(args.begin(), args.end());  // they live in the waiter that goes
+    waiters_.remove(session.id);
+    waiters_.add(session.id, client.db, outcome.block.keys, std::move(kept), outcome.block.deadline);
+    return;
+  }
   if (outcome.blocked) return;  // it keeps its place
+  session.postponed = false;
   gate_reply(session, outcome, args, reply_at);
   waiters_.remove(session.id);
   session.blocked = client.blocked = false;

@@ -50,6 +50,13 @@ void Upstream::leave() {
   if (!conn_) state_ = Resting{};
 }
 
+void Upstream::let_go() {
+  address_.reset();
+  conn_.reset();
+  close_ = false;
+  state_ = Resting{};
+}
+
 // ---- the connection
 // ------------------------------------------------------------------------------------------------
 
@@ -262,6 +269,13 @@ bool Upstream::stream(Now now, Buffer& in) {
       in.consume(replication::heartbeat_bytes);
       follower_.take_heartbeat(heartbeat_);
       ack_due_ = true;
+    } else if (all.starts_with(replication::hand_over_magic)) {
+      if (all.size() < replication::hand_over_bytes) return false;
+      const auto hand_over = replication::decode_hand_over(all.substr(0, replication::hand_over_bytes));
+      if (!hand_over) return broken("the word that hands over the role arrived damaged"), false;
+      in.consume(replication::hand_over_bytes);
+      follower_.take_over(*hand_over);
+      return false;
     } else if (all.starts_with(log::frame_magic)) {
       if (!take_frame(in)) return false;
     } else {

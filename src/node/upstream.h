@@ -44,6 +44,8 @@ class Follower {
   virtual bool ready() const = 0;
   /// Logs and applies a whole group.
   virtual Status take_group(const std::vector<log::MirrorFrame>& group) = 0;
+  /// The primary gives its role to this node, which holds everything up to `end`.
+  virtual void take_over(const replication::HandOver& hand_over) = 0;
   virtual void take_heartbeat(const replication::Heartbeat& heartbeat) = 0;
   /// What was logged behind `at` is not the primary's: save it, cut it off, come back to Serving.
   virtual void diverged(LogOffset at) = 0;
@@ -66,6 +68,8 @@ class Upstream {
   /// Follows from now on (the link to whoever came before is given up).
   void follow(UpstreamAddress address);
   void leave();
+  /// The same, but the connection is the caller's to end.
+  void let_go();
   bool following() const { return address_.has_value(); }
   const UpstreamAddress& address() const { return *address_; }
 

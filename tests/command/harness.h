@@ -91,6 +91,10 @@ class Harness : public command::Server, public store::Observer {
   bool follows() const override { return false; }
   size_t replicas_having(LogOffset, bool) const override { return 0; }
   bool synced_here(LogOffset) override { return true; }
+  Status fail_over(Bytes, int, int64_t) override { return Error{"not in this test"}; }
+  Status abort_failover() override { return ok(); }
+  void replica_promoted(uint64_t) override {}
+  int copies_of_server() const override { return 0; }
 
   // store::Observer
   void key_changed(DbIndex db, const store::Key& key) override;
