@@ -38,6 +38,9 @@ struct Manifest {
   LogOffset durable_upto;  ///< synced when this was written
   std::optional<LogOffset> clean_end;  ///< the log's end at a clean shutdown; set by that shutdown only
   std::vector<SnapshotNote> snapshots;
+  /// Frames behind `durable_upto` are being copied here from another disk: what they tell of syncs was true
+  /// there.
+  bool copying = false;
   bool operator==(const Manifest&) const = default;
 };
 

@@ -103,6 +103,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   if (persistence_.phase() == Persistence::Phase::Serving) {
     if (persistence_.take_snapshot_finished())
       for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, save_key);
+    if (persistence_.take_notes_written())
+      for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, noted_key);
     run_timers();
     serve_waiters();
     expire_some();
