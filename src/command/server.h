@@ -81,6 +81,9 @@ class Server {
   /// An empty tag takes it off.
   virtual Status tag_snapshot(uint64_t id, Bytes tag) = 0;
   virtual Status delete_snapshot(uint64_t id) = 0;
+  /// A tag given or taken is not on disk yet; `noted_key` is ready when it is.
+  virtual bool noting_snapshots() const = 0;
+  static constexpr const char* noted_key = "__noted__";
   /// Begins to read a snapshot's file through; its state tells, once `verifying` is over.
   virtual Status begin_verify(uint64_t id) = 0;
   virtual bool verifying() const = 0;

@@ -100,6 +100,7 @@ bool read_line(Bytes line, Manifest& m) {
   if (w[0] == "snapshot") return read_snapshot(w, m);
   if (w[0] == "cut") return read_offset(w, m.cut.emplace());
   if (w[0] == "adopt") return read_offset(w, m.adopt.emplace());
+  if (w[0] == "copying") return w.size() == 1 && (m.copying = true);
   return false;
 }
 
@@ -115,6 +116,7 @@ std::string encode_manifest(const Manifest& m) {
     out += "reign " + std::to_string(r.epoch.value) + " " + r.id + " " + std::to_string(r.first.value) + "\n";
   out += "durable " + std::to_string(m.durable_upto.value) + "\n";
   if (m.clean_end) out += "clean " + std::to_string(m.clean_end->value) + "\n";
+  if (m.copying) out += "copying\n";
   for (const SnapshotNote& s : m.snapshots)
     out += "snapshot " + std::to_string(s.offset.value) + " " + std::to_string(s.epoch.value) + " " +
            std::to_string(s.wall_ms) + " " + std::to_string(s.bytes) + " " + std::to_string(s.keys) + " " +

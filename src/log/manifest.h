@@ -41,6 +41,9 @@ struct Manifest {
   std::vector<SnapshotNote> snapshots;
   std::optional<LogOffset> cut;    ///< the log is being cut back to here
   std::optional<LogOffset> adopt;  ///< this received snapshot is taking the place of all else
+  /// Frames behind `durable_upto` are being copied here from another disk: what they tell of syncs was true
+  /// there.
+  bool copying = false;
   bool operator==(const Manifest&) const = default;
 };
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/limits.h"
+#include "log/incomplete.h"
 #include "log/manifest.h"
 #include "log/reader.h"
 #include "log/segment.h"
@@ -49,6 +50,7 @@ class Planner {
 
  private:
   Status read_manifest() {
+    if (const std::string why = why_incomplete(files_); !why.empty()) return Error{why};
     const auto size = files_.size(manifest_name);
     if (!size) return Error{"MANIFEST: " + size.error().message + "; without it the log can't be repaired"};
     if (*size > limits::manifest_bytes_max) return Error{"MANIFEST is larger than any MANIFEST can be"};
@@ -104,7 +106,8 @@ class Planner {
   /// Does anything tell that more than `good` was on disk?
   bool behind_the_end(SegmentReader& reader, const Damage& good) {
     LogOffset durable = std::max(manifest_.durable_upto, manifest_.clean_end.value_or(LogOffset{0}));
-    if (const auto ahead = reader.look_ahead(good.byte)) durable = std::max(durable, ahead->durable_upto);
+    const auto ahead = reader.look_ahead(good.byte);
+    if (ahead && !manifest_.copying) durable = std::max(durable, ahead->durable_upto);
     return durable > good.offset;
   }
 
@@ -168,6 +171,7 @@ class Planner {
     mended.segments.resize(damage.segment + 1);
     mended.durable_upto = damage.offset;
     mended.clean_end.reset();
+    mended.copying = false;
     std::erase_if(mended.snapshots, [&](const SnapshotNote& note) { return note.offset > damage.offset; });
     add_manifest_steps(mended, steps);
     out_.end = damage.offset;

@@ -1,5 +1,4 @@
 // holdfast-check DIR: verifies a data folder without changing it. Exit 0 sound, 1 damaged, 2 unusable.
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -13,15 +12,13 @@
 #include "log/list.h"
 #include "log/repair.h"
 #include "log/restore.h"
-#include "log/segment.h"
-#include "snapshot/reader.h"
+#include "node/verify.h"
 
 namespace {
 
 using hf::log::FileReport;
 using hf::log::FolderReport;
 using hf::log::Soundness;
-using hf::log::VerifiedSnapshot;
 
 constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
@@ -45,47 +42,6 @@ constexpr const char* help_text =
     "Exit status: 0 sound (a torn tail, which the server cuts by itself at the next start, is sound),\n"
     "             1 damaged, 2 unusable (no data folder, unreadable, written by a newer version, or bad "
     "usage).\n";
-
-/// Blocks are verified by their sums; what is inside them is the store's business at loading.
-class Discard final : public hf::snapshot::EntrySink {
- public:
-  hf::Status entry(hf::DbIndex, hf::Bytes) override { return hf::ok(); }
-};
-
-VerifiedSnapshot verify_snapshot(hf::Files& files, const std::string& name) {
-  VerifiedSnapshot result;
-  FileReport& report = result.report;
-  report.name = name;
-  report.kind = "snapshot";
-  report.first = report.end = *hf::log::parse_snapshot_name(name);
-  hf::snapshot::Reader reader(files, name);
-  Discard sink;
-  reader.open();
-  while (reader.phase() == hf::snapshot::Reader::Phase::Loading) reader.step(64 << 20, sink);
-  report.bytes = reader.bytes_total();
-  report.items = reader.keys();
-  if (reader.phase() == hf::snapshot::Reader::Phase::Damaged) {
-    report.soundness = reader.newer() ? Soundness::Unusable : Soundness::Damaged;
-    report.finding = reader.reason();
-    return result;
-  }
-  const hf::snapshot::Header& header = reader.header();
-  if (header.offset != report.end) {
-    report.soundness = Soundness::Damaged;
-    report.finding =
-        "byte 16: the header says offset " + std::to_string(header.offset.value) + ", the name another";
-    return result;
-  }
-  report.finding = header.reason + (header.tag.empty() ? "" : ", tag " + header.tag);
-  result.point = hf::log::SnapshotPoint{.offset = header.offset,
-                                        .previous_sum = header.previous_sum,
-                                        .visible_offset = header.visible_offset,
-                                        .wall_ms = header.wall_ms,
-                                        .cluster_id = header.cluster_id,
-                                        .history = header.history,
-                                        .epoch = header.epoch};
-  return result;
-}
 
 std::string json_text(const std::string& text) {
   std::string out = "\"";
@@ -146,14 +102,6 @@ int complain(const std::string& what) {
   return 2;
 }
 
-std::vector<VerifiedSnapshot> verify_snapshots(hf::Files& files) {
-  std::vector<VerifiedSnapshot> snapshots;
-  if (const auto names = files.list())
-    for (const std::string& name : *names)
-      if (hf::log::parse_snapshot_name(name)) snapshots.push_back(verify_snapshot(files, name));
-  return snapshots;
-}
-
 int list(const std::string& folder, const hf::log::ListRange& range) {
   hf::edge::PosixFiles files(folder);
   const hf::Status listed =
@@ -170,9 +118,7 @@ int repair(const std::string& path) {
   const auto folder = hf::edge::DataFolder::open(path);  // no server may be at it meanwhile
   if (!folder) return complain(folder.error().message);
   hf::edge::PosixFiles files(folder->path());
-  hf::LogOffset base;
-  for (const VerifiedSnapshot& snapshot : verify_snapshots(files))
-    if (snapshot.point) base = std::max(base, snapshot.point->offset);
+  const hf::LogOffset base = hf::node::newest_whole(hf::node::verify_snapshots(files));
   auto plan = hf::log::plan_repair(files, base, std::time(nullptr) * 1000);
   if (!plan) return complain(plan.error().message);
   for (const std::string& line : plan->announcement) std::printf("%s\n", line.c_str());
@@ -227,7 +173,7 @@ int main(int argc, char** argv) {
   if (repairing) return repair(folder);
 
   hf::edge::PosixFiles files(folder);
-  const FolderReport report = hf::log::check_folder(files, verify_snapshots(files));
+  const FolderReport report = hf::log::check_folder(files, hf::node::verify_snapshots(files));
   if (range.json) print_json(folder, report);
   else print_table(folder, report);
   return static_cast<int>(report.soundness);

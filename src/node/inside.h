@@ -54,6 +54,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   std::vector<command::SnapshotInfo> snapshots() const override;
   Status tag_snapshot(uint64_t id, Bytes tag) override;
   Status delete_snapshot(uint64_t id) override;
+  bool noting_snapshots() const override { return persistence_.noting_snapshots(); }
   Status begin_verify(uint64_t id) override;
   bool verifying() const override { return persistence_.verifying(); }
   Status begin_digest() override;

@@ -145,6 +145,10 @@ class Persistence final : private log::ReplaySink {
   /// "" takes the tag off. Error: no such snapshot, or a tag that can't be.
   Status tag_snapshot(LogOffset offset, std::string tag);
   Status delete_snapshot(LogOffset offset);
+  /// A tag given or taken is not in MANIFEST on disk yet.
+  bool noting_snapshots() const { return writer_ && !writer_->snapshots_written(); }
+  /// True once after it is.
+  bool take_notes_written() { return !noting_snapshots() && std::exchange(notes_awaited_, false); }
   /// Begins to read the file through, a block a turn. Error: none such, or one is being read.
   Status begin_verify(LogOffset offset);
   bool verifying() const { return verifier_ != nullptr; }
@@ -270,6 +274,7 @@ class Persistence final : private log::ReplaySink {
   std::unique_ptr<snapshot::Reader> verifier_;
   LogOffset verifying_;
   bool verify_finished_ = false;
+  bool notes_awaited_ = false;  ///< by who gave or took a tag
   uint64_t next_snapshot_job_ = 1, snapshots_taken_ = 0;
   MonoUs snapshot_begun_us_ = 0;
   WallMs last_save_ms_ = 0, last_try_ms_ = 0;

@@ -108,6 +108,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   // Not while closing: nothing may follow the record of the clean end.
   if (persistence_.phase() == Persistence::Phase::Serving) {
     if (persistence_.take_snapshot_finished()) everyone_ready(save_key);
+    if (persistence_.take_notes_written()) everyone_ready(noted_key);
     const bool own_clock = !executor_.gate.follows && !switchover_.pausing();
     if (own_clock) run_timers();
     serve_waiters();

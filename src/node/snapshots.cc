@@ -245,6 +245,7 @@ Status Persistence::tag_snapshot(LogOffset offset, std::string tag) {
   if (Status s = tag_is_free(offset, tag); !s) return s;
   note->tag = std::move(tag);
   writer_->set_snapshots(notes_);
+  notes_awaited_ = true;
   return ok();
 }
 

@@ -62,6 +62,7 @@ class Harness : public command::Server, public store::Observer {
   std::vector<command::SnapshotInfo> snapshots() const override { return known_snapshots; }
   Status tag_snapshot(uint64_t id, Bytes tag) override;
   Status delete_snapshot(uint64_t id) override;
+  bool noting_snapshots() const override { return false; }
   Status begin_verify(uint64_t) override { return ok(); }
   bool verifying() const override { return false; }
   Status begin_digest() override { return ok(); }

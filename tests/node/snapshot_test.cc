@@ -222,3 +222,27 @@ TEST_CASE("an orderly end takes a snapshot when the option says so") {
   CHECK(driver.exit == 0);
   CHECK(count_snapshots(disk) == 1);
 }
+
+TEST_CASE("a tag is acknowledged once MANIFEST on disk holds it, and not before") {
+  MemoryFiles disk;
+  config::Options options;
+  options.save.clear();
+  NodeDriver driver(disk, options);
+  const auto conn = driver.connect();
+  driver.ask(conn, "SET a 1");
+  driver.ask(conn, "BGSAVE TAG one");
+  for (const std::string line : {"SNAPSHOT TAG one two", "SNAPSHOT UNTAG two"}) {
+    INFO(line);
+    driver.send(conn, line + "\r\n");
+    driver.turn();
+    driver.turn();
+    CHECK(driver.take(conn).empty());
+    REQUIRE_FALSE(driver.jobs.empty());
+    driver.run_jobs();
+    driver.turn();
+    CHECK(driver.take(conn) == "+OK\r\n");
+    const auto manifest = log::decode_manifest(disk.content(log::manifest_name));
+    REQUIRE(manifest);
+    CHECK(manifest->snapshots.back().tag == (line.find("UNTAG") == std::string::npos ? "two" : ""));
+  }
+}
