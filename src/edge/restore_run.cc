@@ -49,7 +49,7 @@ int restore_into(const config::Options& options, const log::RestorePoint& point,
   PosixFiles files(options.dir);
   FileLanes lanes(folder->path(), [] {});
   node::Setup setup{.options = options, .seed = random_seed(), .files = &files};
-  setup.walk_entries_a_turn = 4096;
+  setup.walk_entries_a_slice = 4096;
   setup.restore = point;
   node::ServerNode node(std::move(setup));
   Bar bar;
