@@ -71,6 +71,7 @@ LIBS_log := log resp base
 LIBS_snapshot := snapshot store resp base
 LIBS_config := config resp base
 LIBS_command := command task store resp base
+LIBS_replication := replication resp base
 LIBS_node := node command task log snapshot replication sentinel config store resp base
 LIBS_cli := cli config resp base
 LIBS_edge := edge $(LIBS_node)

@@ -1,4 +1,4 @@
-// The disk as the node sees it. Reading is a call and happens while starting up; writing is a job: a list of steps
+// The disk as the node sees it. Reading is a call while starting up; later, as writing always, it is a job: a list of steps
 // handed to a lane, done in order, answered by an event. The edge runs jobs on threads, the simulator in virtual time.
 #pragma once
 #include <cstdint>
@@ -35,6 +35,7 @@ struct FileStep {
     Rename,    ///< `name` becomes `to`, replacing it
     Remove,    ///< missing is fine
     MakeDir,   ///< present is fine
+    Read,      ///< up to `length` bytes from `offset` of `name`, shorter only at its end: FileJobDone::bytes
   };
   Kind kind;
   std::string name;
@@ -42,6 +43,7 @@ struct FileStep {
   std::string bytes;
   std::string to;
   std::function<std::string()> produce;
+  uint64_t length = 0;
 };
 
 /// Which thread does a job. Jobs of one lane run in order; lanes do not wait for one another.
@@ -49,7 +51,10 @@ enum class Lane : uint8_t {
   Log,       ///< appends to the log (with their syncs under `always`), MANIFEST
   Sync,      ///< the syncs of `everysec`: a slow one must not hold the Log lane
   Snapshot,  ///< compressing and writing snapshots, at low priority
+  Transfer,  ///< what replicas are sent, and what comes from a primary in full
 };
+
+constexpr size_t lane_count = 4;
 
 /// `id` is the sender's; it comes back in the answer. Ids of one lane rise.
 struct FileJob {
@@ -67,6 +72,7 @@ struct FileJobDone {
   FileStep::Kind failed_kind = FileStep::Kind::Write;
   int code = 0;
   std::string message;
+  std::string bytes;  ///< of its Read steps, one behind the other
 };
 
 }  // namespace hf

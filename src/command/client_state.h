@@ -35,6 +35,9 @@ struct ClientState {
   std::string name, lib_name, lib_version;
   std::string peer_address, local_address;  ///< "127.0.0.1:50312", "/run/x.sock:0"
   bool unix_socket = false;
+  bool replica = false;    ///< has sent PSYNC
+  bool primary = false;    ///< the link to the node's own primary
+  LogOffset last_write;    ///< a replica that has the log up to here has all its writes
   MonoUs connected_at = 0, last_active_at = 0;
   uint64_t commands = 0;
   std::string last_command;  ///< "get", "client|list"

@@ -8,6 +8,7 @@ namespace hf::command {
 const store::Entry* Context::find_in(DbIndex in, const store::Key& key) {
   const store::Entry* entry = store.find(in, key);
   if (entry == nullptr || replaying() || !entry->expired(now.wall_ms)) return entry;
+  if (follows) return nullptr;  // gone for readers; the primary's DEL will take it
   ++counters.expired_keys;
   store.remove(in, key);
   journal.append(in, {"DEL", key.bytes});

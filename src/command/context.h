@@ -50,6 +50,7 @@ struct Context {
   Now now;
   Mode mode;
   resp::Writer& reply;
+  bool follows = false;    ///< of a replica: nothing is removed by its own clock
   bool in_exec = false;    ///< inside MULTI/EXEC: never block
   bool retried = false;    ///< run again because a key it blocked on may be ready
   bool timed_out = false;  ///< run again because its time is up: write the reply for that

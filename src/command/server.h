@@ -26,10 +26,26 @@ struct SnapshotInfo {
   uint64_t epoch = 0;
   WallMs wall_ms = 0;
   uint64_t bytes = 0, keys = 0;
-  int64_t milliseconds = -1;  ///< it took; -1: not known (any more)
+  int64_t milliseconds = -1;  ///< it took; -1: not known
   std::string reason, tag;
-  const char* state = "";  ///< written, unchecked (since the start), verified, damaged
+  const char* state = "";  ///< written, unchecked (since the start), verified (loaded by it, too), damaged
   std::string finding;     ///< of damaged
+};
+
+/// A replica as ROLE and INFO show it.
+struct ReplicaInfo {
+  std::string host, state;
+  int port = 0;
+  uint64_t offset = 0;
+};
+
+/// ROLE's answer.
+struct RoleInfo {
+  bool primary = true;
+  uint64_t offset = 0;               ///< Redis-visible
+  std::vector<ReplicaInfo> replicas;
+  std::string host, link;            ///< of the primary followed
+  int port = 0;
 };
 
 enum class SaveMode : uint8_t { Default, Save, NoSave };
@@ -84,6 +100,25 @@ class Server {
   virtual bool shutting_down() const = 0;
   static constexpr const char* shutdown_key = "__shutdown__";  ///< ready when a shutdown was given up
   virtual Status shutdown(SaveMode save, bool now, bool force, bool abort) = 0;
+
+  // Replication
+  virtual RoleInfo role() = 0;
+  /// Follows host:port from now on. The error is a whole one without "ERR ".
+  virtual Status follow(Bytes host, int port) = 0;
+  /// Ends following. `role_settled` turns true when this node may be written to; `role_key` is ready then.
+  virtual Status follow_nobody() = 0;
+  virtual bool role_settled() const = 0;
+  static constexpr const char* role_key = "__role__";
+  /// REPLCONF name value, from a connection that is or means to become a replica.
+  virtual Status replica_says(uint64_t client, Bytes name, Bytes value) = 0;
+  virtual void replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) = 0;
+  /// The connection becomes a replica; everything it is sent from now on is the node's doing, the answer too.
+  virtual void begin_sync(uint64_t client) = 0;
+  virtual bool follows() const = 0;
+  /// How many replicas hold the log up to `offset`: received, or synced.
+  virtual size_t replicas_having(LogOffset offset, bool synced) const = 0;
+  virtual bool synced_here(LogOffset offset) = 0;
+  static constexpr const char* wait_key = "__wait__";
 
   // Connections
   virtual void for_each_client(const std::function<void(const ClientState&)>& each) = 0;

@@ -15,6 +15,7 @@ enum class LogLevel : uint8_t { Debug, Verbose, Notice, Warning };
 enum class LogFormat : uint8_t { Text, Json };
 enum class DebugCommand : uint8_t { No, Local, Yes };
 enum class Backoff : uint8_t { Exponential, Fixed, None };
+enum class WriteConcern : uint8_t { Async, Quorum };
 enum class MaxmemoryPolicy : uint8_t { Noeviction };
 
 /// A snapshot is due when `seconds` have passed since the last one and `changes` were made.
@@ -81,6 +82,25 @@ struct Options {
   int64_t log_keep_bytes = 256ll << 20;
   int64_t log_keep_seconds = 0;
   int64_t log_preallocate_bytes = 1ll << 20;
+
+  // Replication
+  std::string replicaof;  ///< "host port"; empty: a primary
+  std::string masterauth, masteruser;
+  bool replica_read_only = true;
+  bool replica_serve_stale_data = true;
+  std::string replica_announce_ip;
+  int64_t replica_announce_port = 0;
+  int64_t replica_priority = 100;
+  int64_t replica_keep_bytes = 1ll << 30;
+  int64_t replication_max_bytes_per_second = 0;
+  int64_t repl_timeout = 60;
+  int64_t repl_ping_replica_period = 10;
+  int64_t heartbeat_interval_ms = 250;
+  int64_t min_replicas_to_write = 0;
+  int64_t min_replicas_max_lag = 10;
+  WriteConcern write_concern = WriteConcern::Async;
+  int64_t min_copies = 2;
+  int64_t commit_timeout_ms = 5000;
 
   // Tasks
   int64_t task_lease_ms_default = 15'000;

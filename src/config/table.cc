@@ -23,6 +23,7 @@ constexpr Bytes level_names[] = {"debug", "verbose", "notice", "warning"};
 constexpr Bytes format_names[] = {"text", "json"};
 constexpr Bytes debug_names[] = {"no", "local", "yes"};
 constexpr Bytes backoff_names[] = {"exponential", "fixed", "none"};
+constexpr Bytes concern_names[] = {"async", "quorum"};
 constexpr Bytes eviction_names[] = {"noeviction"};
 
 /// The part of a row that every shape has.
@@ -289,10 +290,13 @@ void add_durability(std::vector<Row>& rows) {
            {"snapshot-interval", s, When::Anytime,
             "also take a snapshot every so many seconds, if anything changed; 0 leaves it to save"},
            0, int_max),
-       memory<&Options::snapshot_log_bytes>(
-           {"snapshot-log-bytes", s, When::Anytime,
-            "also take a snapshot when the log has grown by so much since the last one; 0 for never"},
-           0),
+       memory<&Options::snapshot_log_bytes>({"snapshot-log-bytes", s, When::Anytime,
+                                             "also take a snapshot when the log has grown by so much since "
+                                             "the last one; 0: never, but with save "
+                                             "and snapshot-interval off as well one is taken whenever the "
+                                             "log has grown by log-keep-bytes (four "
+                                             "segments at least), or nothing could ever be trimmed"},
+                                            0),
        fraction<&Options::snapshot_completion_target>(
            {"snapshot-completion-target", s, When::Anytime,
             "spread a timed snapshot over this part of its interval; 0 takes it as fast as can be"}),
@@ -302,15 +306,16 @@ void add_durability(std::vector<Row>& rows) {
            1 << 20),
        yes_no<&Options::snapshot_on_shutdown>(
            {"snapshot-on-shutdown", s, When::Anytime, "take a snapshot before an orderly end"}),
-       number<&Options::snapshot_keep>({"snapshot-keep", s, When::Anytime,
-                                        "newest snapshots that are kept, with the log behind them; tagged ones "
-                                        "stay besides"},
-                                       1, 1000),
-       memory<&Options::log_keep_bytes>(
-           {"log-keep-bytes", s, When::Anytime,
-            "so much of the log's end is kept, with the snapshot before it, for --restore-to and for replicas "
-            "that catch up"},
-           0, 1ll << 50),
+       number<&Options::snapshot_keep>(
+           {"snapshot-keep", s, When::Anytime,
+            "newest snapshots that are kept, with the log behind them; tagged ones "
+            "stay besides"},
+           1, 1000),
+       memory<&Options::log_keep_bytes>({"log-keep-bytes", s, When::Anytime,
+                                         "so much of the log's end is kept, with the snapshot before it, for "
+                                         "--restore-to and for replicas "
+                                         "that catch up"},
+                                        0, 1ll << 50),
        number<&Options::log_keep_seconds>(
            {"log-keep-seconds", s, When::Anytime,
             "so many seconds of the past can be restored, whatever log-keep-bytes says"},
@@ -352,6 +357,75 @@ void add_tasks(std::vector<Row>& rows) {
        memory<&Options::checkpoint_max_bytes>(
            {"checkpoint-max-bytes", s, When::Anytime, "size of a checkpoint's payload in the store"}, 1024,
            512ll << 20)});
+}
+
+void add_replication(std::vector<Row>& rows) {
+  const auto s = Section::Replication;
+  rows.insert(
+      rows.end(),
+      {text<&Options::replicaof>({"replicaof", s, When::Start,
+                                  "follow the primary at this \"host port\"; empty for a primary; at run time: "
+                                  "REPLICAOF", "slaveof"}),
+       text<&Options::masterauth>({"masterauth", s, When::Anytime, "password that the primary asks for"},
+                                  Shape::Secret),
+       text<&Options::masteruser>({"masteruser", s, When::Anytime, "user to be at the primary; empty for default"}),
+       yes_no<&Options::replica_read_only>(
+           {"replica-read-only", s, When::Anytime,
+            "a replica refuses its clients' writes; it does so in any case, since two histories would part",
+            "slave-read-only"}),
+       yes_no<&Options::replica_serve_stale_data>(
+           {"replica-serve-stale-data", s, When::Anytime,
+            "a replica that has lost its primary goes on answering reads", "slave-serve-stale-data"}),
+       text<&Options::replica_announce_ip>({"replica-announce-ip", s, When::Anytime,
+                                            "address that the primary shows for this replica; empty for the "
+                                            "connection's", "slave-announce-ip"}),
+       number<&Options::replica_announce_port>({"replica-announce-port", s, When::Anytime,
+                                                "port that the primary shows for this replica; 0 for port",
+                                                "slave-announce-port"},
+                                               0, 65535),
+       number<&Options::replica_priority>({"replica-priority", s, When::Anytime,
+                                           "of replicas that hold the same, the lowest is promoted first; 0 is never",
+                                           "slave-priority"},
+                                          0, int_max),
+       memory<&Options::replica_keep_bytes>(
+           {"replica-keep-bytes", s, When::Anytime,
+            "so much of the log is kept for a connected replica that is behind; past it, it starts again from a "
+            "snapshot"},
+           0),
+       memory<&Options::replication_max_bytes_per_second>(
+           {"replication-max-bytes-per-second", s, When::Anytime, "sent to all replicas together; 0 for no limit"},
+           0),
+       number<&Options::repl_timeout>({"repl-timeout", s, When::Anytime,
+                                       "seconds of silence after which a replication link is given up"},
+                                      1, int_max),
+       number<&Options::repl_ping_replica_period>(
+           {"repl-ping-replica-period", s, When::Anytime, "seconds between pings to replicas that are no Holdfast",
+            "repl-ping-slave-period"},
+           1, int_max),
+       millis<&Options::heartbeat_interval_ms>(
+           {"heartbeat-interval-ms", s, When::Anytime, "between heartbeats to replicas"}, 10, 60'000),
+       number<&Options::min_replicas_to_write>(
+           {"min-replicas-to-write", s, When::Anytime,
+            "refuse writes with fewer replicas than this that acknowledge in time; 0 for none",
+            "min-slaves-to-write"},
+           0, int_max),
+       number<&Options::min_replicas_max_lag>(
+           {"min-replicas-max-lag", s, When::Anytime,
+            "seconds within which a replica must have acknowledged to count for min-replicas-to-write",
+            "min-slaves-max-lag"},
+           0, int_max),
+       choice<&Options::write_concern>(
+           {"write-concern", s, When::Anytime,
+            "when a reply leaves: async = by appendfsync here; quorum = its change is synced on min-copies members"},
+           concern_names),
+       number<&Options::min_copies>({"min-copies", s, When::Anytime,
+                                     "members, this one among them, that have a change on disk before a reply "
+                                     "leaves (write-concern quorum)"},
+                                    1, 7),
+       millis<&Options::commit_timeout_ms>(
+           {"commit-timeout-ms", s, When::Anytime,
+            "a connection whose write is not committed by then is closed without a reply: its outcome is unknown"},
+           10, year_ms)});
 }
 
 void add_logging(std::vector<Row>& rows) {
@@ -396,6 +470,7 @@ Bytes title(Section section) {
     case Section::Security: return "Security";
     case Section::Keyspace: return "Keyspace";
     case Section::Durability: return "Durability";
+    case Section::Replication: return "Replication";
     case Section::Tasks: return "Tasks";
     case Section::Logging: return "Logging";
   }
@@ -409,6 +484,7 @@ std::span<const Row> table() {
     add_security(all);
     add_keyspace(all);
     add_durability(all);
+    add_replication(all);
     add_tasks(all);
     add_logging(all);
     return all;

@@ -11,7 +11,7 @@
 
 namespace hf::config {
 
-enum class Section : uint8_t { Network, Security, Keyspace, Durability, Tasks, Logging };
+enum class Section : uint8_t { Network, Security, Keyspace, Durability, Replication, Tasks, Logging };
 Bytes title(Section section);
 
 /// When a value may be given.

@@ -47,6 +47,20 @@ bool append_all(int fd, Bytes bytes) {
   return fstat(fd, &info) == 0 && write_all(fd, bytes, info.st_size);
 }
 
+bool read_all(int fd, std::string& bytes, uint64_t length, off_t offset) {
+  bytes.resize(length);
+  size_t have = 0;
+  while (have < length) {
+    const ssize_t n = pread(fd, bytes.data() + have, length - have, offset + static_cast<off_t>(have));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    if (n == 0) break;
+    have += static_cast<size_t>(n);
+  }
+  bytes.resize(have);
+  return true;
+}
+
 const char* verb(FileStep::Kind kind) {
   switch (kind) {
     case FileStep::Kind::Write:
@@ -57,6 +71,7 @@ const char* verb(FileStep::Kind kind) {
     case FileStep::Kind::Rename: return "renaming";
     case FileStep::Kind::Remove: return "removing";
     case FileStep::Kind::MakeDir: return "making the folder";
+    case FileStep::Kind::Read: return "reading";
   }
   return "";
 }
@@ -102,6 +117,10 @@ bool perform_step(OpenFiles& files, Lane lane, FileStep& step) {
       files.forget(step.name);
       return unlinkat(files.folder_fd(), step.name.c_str(), 0) == 0 || errno == ENOENT;
     case Kind::MakeDir: return mkdirat(files.folder_fd(), step.name.c_str(), 0700) == 0 || errno == EEXIST;
+    case Kind::Read: {
+      const auto file = files.open(lane, step.name, false);
+      return file && read_all(file->fd, step.bytes, step.length, static_cast<off_t>(step.offset));
+    }
   }
   return errno = EINVAL, false;
 }
@@ -141,7 +160,7 @@ void OpenFiles::forget(const std::string& name) {
 
 FileLanes::FileLanes(const std::string& folder, std::function<void()> wake)
     : files_(folder), wake_(std::move(wake)) {
-  for (const Lane lane : {Lane::Log, Lane::Sync, Lane::Snapshot}) {
+  for (const Lane lane : {Lane::Log, Lane::Sync, Lane::Snapshot, Lane::Transfer}) {
     LaneState& state = lanes_[static_cast<size_t>(lane)];
     state.thread = std::thread([this, lane, &state] { run(lane, state, false); });
   }
@@ -188,7 +207,7 @@ void FileLanes::drain() {
 /// over. On a processor that never rests that is next to nothing, and what writers meanwhile have copied
 /// aside would grow past its bound: then the lane's second thread takes the jobs, until there is room again.
 void FileLanes::run(Lane lane, LaneState& state, bool share) {
-  static constexpr const char* names[] = {"lane-log", "lane-sync", "lane-snapshot"};
+  static constexpr const char* names[] = {"lane-log", "lane-sync", "lane-snapshot", "lane-transfer"};
   pthread_setname_np(pthread_self(), names[static_cast<size_t>(lane)]);
   const bool snapshots = lane == Lane::Snapshot;
   if (snapshots) share ? take_a_small_share() : take_only_leftovers();
@@ -223,7 +242,10 @@ FileJobDone FileLanes::perform(FileJob& job) {
   done.lane = job.lane;
   for (size_t i = 0; i < job.steps.size(); ++i) {
     FileStep& step = job.steps[i];
-    if (perform_step(files_, job.lane, step)) continue;
+    if (perform_step(files_, job.lane, step)) {
+      if (step.kind == FileStep::Kind::Read) done.bytes += step.bytes;
+      continue;
+    }
     done.ok = false;
     done.failed_step = i;
     done.failed_kind = step.kind;

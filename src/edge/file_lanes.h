@@ -84,7 +84,7 @@ class FileLanes {
 
   OpenFiles files_;
   std::function<void()> wake_;
-  std::array<LaneState, 3> lanes_;
+  std::array<LaneState, lane_count> lanes_;
   std::mutex done_mutex_;
   std::vector<FileJobDone> done_;
 };

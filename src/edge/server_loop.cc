@@ -50,10 +50,14 @@ struct ServerLoop::Connection {
     uv_pipe_t pipe;
   };
   uv_write_t write;
+  uv_getaddrinfo_t resolve;
+  uv_connect_t connect;
+  std::string target;  ///< of a connection that we make
   ServerLoop* loop = nullptr;
   node::ConnId id;
   Buffer out;  ///< taken from the node and not yet in the kernel
   bool writing = false, closing = false, half_open = false;
+  bool resolving = false;  ///< libuv still holds `resolve`
 
   static Connection& of(void* handle) {
     return *static_cast<Connection*>(static_cast<uv_handle_t*>(handle)->data);
@@ -144,9 +148,70 @@ void ServerLoop::accept(uv_stream_t* listener, bool unix_socket) {
     if (keepalive > 0) uv_tcp_keepalive(&c->tcp, 1, keepalive);
   }
   c->id = node_.connected(peer);
-  if (connections_.size() <= c->id.slot) connections_.resize(c->id.slot + 1);
-  connections_[c->id.slot] = c;
+  keep(*c);
   start_reading(*c);
+}
+
+void ServerLoop::keep(Connection& c) {
+  if (connections_.size() <= c.id.slot) connections_.resize(c.id.slot + 1);
+  connections_[c.id.slot] = &c;
+}
+
+// ---- connections of our own making
+// --------------------------------------------------------------------------------
+
+void ServerLoop::dial(const node::Dial& target) {
+  auto* c = new Connection;
+  c->loop = this;
+  c->id = target.conn;
+  c->target = target.host + ":" + std::to_string(target.port);
+  uv_tcp_init(&loop_, &c->tcp);
+  c->handle.data = c;
+  keep(*c);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  c->resolve.data = c;
+  c->resolving = true;
+  const int code = uv_getaddrinfo(
+      &loop_, &c->resolve,
+      [](uv_getaddrinfo_t* request, int status, addrinfo* found) {
+        Connection& self = *static_cast<Connection*>(request->data);
+        self.resolving = false;
+        self.loop->resolved(self, status, found);
+        uv_freeaddrinfo(found);
+      },
+      target.host.c_str(), std::to_string(target.port).c_str(), &hints);
+  if (code != 0) {
+    c->resolving = false;
+    dial_failed(*c, code);
+  }
+}
+
+void ServerLoop::resolved(Connection& c, int status, addrinfo* found) {
+  if (c.closing) {  // given up meanwhile: closing waited for this
+    uv_close(&c.handle, [](uv_handle_t* h) { delete &Connection::of(h); });
+    return;
+  }
+  if (status != 0) return dial_failed(c, status);
+  const int code = uv_tcp_connect(&c.connect, &c.tcp, found->ai_addr, [](uv_connect_t* request, int result) {
+    Connection& self = Connection::of(request->handle);
+    self.loop->connected(self, result);
+  });
+  if (code != 0) dial_failed(c, code);
+}
+
+void ServerLoop::connected(Connection& c, int status) {
+  if (c.closing) return;
+  if (status != 0) return dial_failed(c, status);
+  uv_tcp_nodelay(&c.tcp, 1);
+  uv_tcp_keepalive(&c.tcp, 1, 60);
+  node_.dialed(c.id, true, "");
+  start_reading(c);
+}
+
+void ServerLoop::dial_failed(Connection& c, int status) {
+  node_.dialed(c.id, false, c.target + ": " + uv_strerror(status));
+  close(c);
 }
 
 void ServerLoop::start_reading(Connection& c) {
@@ -221,6 +286,7 @@ void ServerLoop::carry_out() {
   log_.set_level(node_.options().loglevel);
   for (const node::LogLine& line : effects_.lines) log_.write(line.level, line.text);
   for (FileJob& job : effects_.jobs) lanes_.submit(std::move(job));
+  for (const node::Dial& target : effects_.dial) dial(target);
   for (const node::ConnId id : effects_.send)
     if (Connection* c = find(id)) flush(*c);
   for (const node::ConnId id : effects_.close)
@@ -361,6 +427,10 @@ void ServerLoop::close(Connection& c) {
   if (c.closing) return;
   c.closing = true;
   connections_[c.id.slot] = nullptr;
+  if (c.resolving) {  // its memory is libuv's until the answer is here
+    uv_cancel(reinterpret_cast<uv_req_t*>(&c.resolve));
+    return;
+  }
   uv_close(&c.handle, [](uv_handle_t* h) { delete &Connection::of(h); });
 }
 

@@ -48,6 +48,12 @@ class ServerLoop {
   void lost(Connection& c);   ///< tells the node
   void close(Connection& c);  ///< the node knows
   void start_reading(Connection& c);
+  // connections of our own making
+  void dial(const node::Dial& target);
+  void resolved(Connection& c, int status, addrinfo* found);
+  void connected(Connection& c, int status);
+  void dial_failed(Connection& c, int status);
+  void keep(Connection& c);
   Connection* find(node::ConnId id);
   void finish();
   bool writes_pending() const;

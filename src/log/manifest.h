@@ -28,6 +28,7 @@ struct SnapshotNote {
   uint64_t bytes = 0, keys = 0;
   std::string reason;  ///< one word: save, bgsave, interval, shutdown, ...
   std::string tag;     ///< empty: none; no blanks or control characters
+  int64_t milliseconds = -1;  ///< it took; -1: not known
   bool operator==(const SnapshotNote&) const = default;
 };
 
@@ -38,6 +39,8 @@ struct Manifest {
   LogOffset durable_upto;  ///< synced when this was written
   std::optional<LogOffset> clean_end;  ///< the log's end at a clean shutdown; set by that shutdown only
   std::vector<SnapshotNote> snapshots;
+  std::optional<LogOffset> cut;    ///< the log is being cut back to here
+  std::optional<LogOffset> adopt;  ///< this received snapshot is taking the place of all else
   bool operator==(const Manifest&) const = default;
 };
 

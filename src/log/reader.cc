@@ -107,7 +107,7 @@ Result<SegmentReader::Ahead> SegmentReader::look_ahead(uint64_t from) {
       if (!whole) return whole.error();
       if (decode_frame(*whole, header_.salt, decoded) == Verdict::Valid) {
         ++ahead.frames;
-        ahead.durable_upto = std::max(ahead.durable_upto, header.durable_upto);
+        if (!header_.mirrored) ahead.durable_upto = std::max(ahead.durable_upto, header.durable_upto);
         ahead.epoch_max = std::max(ahead.epoch_max, header.epoch);
         at += header.frame_bytes();
         continue;

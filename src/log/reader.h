@@ -44,6 +44,7 @@ class SegmentReader {
   /// Only zeros from at() to the end of the file?
   Result<bool> zeros_to_the_end();
 
+  /// (Not of a mirrored segment, where it speaks of another disk.)
   /// The largest durable_upto of any valid frame with this segment's salt that begins at byte `from` or
   /// later, whether or not a chain leads there; also the count of such frames and their largest epoch.
   struct Ahead {

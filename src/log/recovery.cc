@@ -25,6 +25,7 @@ Recovery::Phase Recovery::refuse(std::string why) {
 }
 
 void Recovery::raise_floor(LogOffset durable, const std::string& source) {
+  durable = std::min(durable, cut_at());
   if (durable <= floor_) return;
   floor_ = durable;
   floor_source_ = source;
@@ -50,6 +51,7 @@ Recovery::Phase Recovery::open() {
 
   have_manifest_ = std::find(names->begin(), names->end(), manifest_name) != names->end();
   if (have_manifest_ && read_manifest() == Phase::Done) return phase_;
+  settle_following(*names);
   if (const Status status = collect_segments(*names); !status) return refuse(status.error().message);
   if (!unlisted_.empty() && candidates_.empty()) return refuse_unlisted();
   if (!have_manifest_ && candidates_.empty()) {
@@ -85,6 +87,7 @@ Recovery::Phase Recovery::read_manifest() {
 /// and listing it, or between unlisting and removing. Anything else is refused, since the log would be judged
 /// by half of it.
 Status Recovery::collect_segments(const std::vector<std::string>& names) {
+  if (manifest_.adopt) return ok();
   for (const SegmentRef& ref : manifest_.segments) {
     File file{ref, segment_name(ref.first)};
     file.missing = !files_.exists(file.name);
@@ -100,6 +103,7 @@ Status Recovery::collect_segments(const std::vector<std::string>& names) {
     if (!first) continue;
     const auto listed = [&](const File& file) { return file.ref.first == *first; };
     if (std::any_of(segments_.begin(), segments_.end(), listed)) continue;
+    if (manifest_.cut && *first >= *manifest_.cut) continue;
     if (!segments_.empty() && *first < segments_.front().ref.first) {
       // MANIFEST is replaced first and the files go later: a crash came between. (An older MANIFEST would
       // list more of the past, not less.)
@@ -306,6 +310,7 @@ Recovery::Phase Recovery::step(size_t budget_bytes, ReplaySink& sink) {
       if (const Status status = take_frame(frame, sink); !status)
         return refuse("log segment " + reader_->name() + ", byte " + std::to_string(frame.at) + " (" +
                       at_offset(frame.header.offset) + "): " + status.error().message);
+      if (cut_reached_) return cut_back(frame.at);
       if (stopped_) return finish({});
       continue;
     }
@@ -327,7 +332,7 @@ Status Recovery::take_frame(const SegmentReader::Frame& frame, ReplaySink& sink)
   const FrameHeader& header = frame.header;
   ++frames_;
   epoch_max_ = std::max(epoch_max_, header.epoch);
-  raise_floor(header.durable_upto, "a frame in " + reader_->name());
+  if (!reader_->header().mirrored) raise_floor(header.durable_upto, "a frame in " + reader_->name());
   Bytes content = frame.content;
   LogOffset begin = header.offset;
   if (header.more || in_group_) {
@@ -350,7 +355,8 @@ Status Recovery::take_group(const SegmentReader::Frame& frame, LogOffset begin, 
                             ReplaySink& sink) {
   const FrameHeader& header = frame.header;
   stopped_ = header.end() > options_.stop.offset || header.wall_ms > options_.stop.wall_ms;
-  if (stopped_) return ok();
+  cut_reached_ = header.end() > cut_at();
+  if (stopped_ || cut_reached_) return ok();
   const bool wanted = !snapshot_ || begin >= snapshot_->offset;
   if (wanted) {
     if (header.type == FrameType::Epoch) {

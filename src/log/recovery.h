@@ -153,6 +153,11 @@ class Recovery {
   Phase read_manifest();
   Status collect_segments(const std::vector<std::string>& names);
   Status set_aside(const std::string& name);
+  LogOffset cut_at() const { return manifest_.cut.value_or(LogOffset{UINT64_MAX}); }
+  void settle_following(const std::vector<std::string>& names);
+  void adopt_received(const std::vector<std::string>& names);
+  void drop_behind_cut(const std::vector<std::string>& names);
+  Phase cut_back(uint64_t byte);
   void keep_in_rescue(const std::string& name);
   bool log_superseded() const;
   void set_log_aside();
@@ -193,6 +198,7 @@ class Recovery {
   GoodEnd good_;
   bool in_group_ = false;
   bool stopped_ = false;
+  bool cut_reached_ = false;
   Buffer group_;  ///< contents of an unfinished group
   LogOffset group_begin_;
   /// Places in the segment under way, about `mark_bytes` apart, from which its tail can be written again.

@@ -156,6 +156,8 @@ ResumePoint Recovery::resume_point() {
   if (!have_manifest_) point.manifest.cluster_id = snapshot_->cluster_id;
   point.manifest.history = good_.history;
   point.manifest.durable_upto = floor_;
+  point.manifest.cut.reset();
+  point.manifest.adopt.reset();
   point.end = good_.offset;
   point.visible_end = good_.visible;
   point.last_sum = good_.sum;
@@ -163,7 +165,8 @@ ResumePoint Recovery::resume_point() {
   point.epoch_max = epoch_max_;
   point.wall_ms = good_.wall_ms;
   point.stopped = stopped_;
-  point.manifest_stale = !have_manifest_ || segments_.empty() || manifest_.history != good_.history;
+  point.mirrored = reader_ && reader_->header().mirrored;
+  point.manifest_stale = !have_manifest_ || manifest_.cut || manifest_.adopt || segments_.empty() || manifest_.history != good_.history;
   return point;
 }
 

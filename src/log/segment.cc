@@ -12,6 +12,7 @@ namespace {
 
 constexpr Bytes magic = "HFLogSeg";
 constexpr size_t name_digits = 20;
+constexpr uint32_t flag_mirrored = 1;
 
 std::string numbered_name(Bytes prefix, LogOffset offset, Bytes suffix) {
   const std::string digits = std::to_string(offset.value);
@@ -42,7 +43,7 @@ std::string encode_segment_header(const SegmentHeader& header) {
   put_le<uint64_t>(out, header.previous_sum);
   put_le<int64_t>(out, header.wall_ms);
   out += id_to_bytes(header.cluster_id);
-  put_le<uint32_t>(out, 0);
+  put_le<uint32_t>(out, header.mirrored ? flag_mirrored : 0);
   put_le<uint64_t>(out, sum64(out));
   HF_CHECK(out.size() == segment_header_bytes);
   return out;
@@ -71,12 +72,17 @@ Result<SegmentHeader> decode_segment_header(Bytes in) {
   header.previous_sum = get_le<uint64_t>(in, 48);
   header.wall_ms = get_le<int64_t>(in, 56);
   header.cluster_id = id_from_bytes(in.substr(64, 20));
+  header.mirrored = (get_le<uint32_t>(in, 84) & flag_mirrored) != 0;
   return header;
 }
 
 std::string segment_name(LogOffset first) { return numbered_name("log-", first, ".aof"); }
 std::optional<LogOffset> parse_segment_name(Bytes name) { return parse_numbered_name(name, "log-", ".aof"); }
 std::string snapshot_name(LogOffset offset) { return numbered_name("snapshot-", offset, ".rdb"); }
+std::string received_name(LogOffset offset) { return numbered_name("full-", offset, ".rdb"); }
+std::optional<LogOffset> parse_received_name(Bytes name) {
+  return parse_numbered_name(name, "full-", ".rdb");
+}
 std::optional<LogOffset> parse_snapshot_name(Bytes name) {
   return parse_numbered_name(name, "snapshot-", ".rdb");
 }

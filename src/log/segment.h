@@ -22,6 +22,7 @@ struct SegmentHeader {
   uint64_t previous_sum = 0;    ///< sum of the last frame before it
   WallMs wall_ms = 0;           ///< when it was opened
   std::string cluster_id;       ///< is_id
+  bool mirrored = false;  ///< its frames came from a primary: what they call durable was so there, not here
   bool operator==(const SegmentHeader&) const = default;
 };
 
@@ -38,5 +39,8 @@ std::optional<LogOffset> parse_segment_name(Bytes name);
 /// "snapshot-00000000000000000042.rdb" and back: recovery has to recognise them.
 std::string snapshot_name(LogOffset offset);
 std::optional<LogOffset> parse_snapshot_name(Bytes name);
+/// "full-00000000000000000042.rdb" and back: a snapshot on its way from a primary.
+std::string received_name(LogOffset offset);
+std::optional<LogOffset> parse_received_name(Bytes name);
 
 }  // namespace hf::log

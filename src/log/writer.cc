@@ -41,7 +41,8 @@ Writer::Writer(WriterOptions options, ResumePoint from)
       visible_end_(from.visible_end),
       last_sum_(from.last_sum),
       wall_ms_(from.wall_ms),
-      sealing_bytes_(from.segment_bytes) {
+      sealing_bytes_(from.segment_bytes),
+      sealing_mirrored_(from.mirrored) {
   HF_CHECK(is_id(manifest_.cluster_id));
   manifest_.clean_end.reset();
   if (from.segment_bytes > 0) {
@@ -59,8 +60,7 @@ LogOffset Writer::append(const FrameInput& input) {
   HF_CHECK(input.visible_bytes <= input.content.size());
   wall_ms_ = std::max(wall_ms_, input.wall_ms);
   // Only here, between groups: a group never spans segments.
-  const bool full = sealing_bytes_ >= options_.segment_bytes || roll_due_;
-  if (sealing_bytes_ == 0 || (full && sealing_bytes_ > segment_header_bytes)) open_segment(input);
+  if (segment_is_full() || sealing_mirrored_) open_segment(input.epoch, {});
   roll_due_ = false;
 
   const uint64_t visible_end = visible_end_ + input.visible_bytes;
@@ -82,8 +82,51 @@ LogOffset Writer::begin_reign(const Reign& reign, WallMs wall_ms) {
   return append({.type = FrameType::Epoch, .epoch = reign.epoch, .wall_ms = wall_ms, .content = content});
 }
 
-void Writer::open_segment(const FrameInput& input) {
-  sealing_ = {end_, salts_.next()};
+Status Writer::mirror(const std::vector<MirrorFrame>& group) {
+  HF_CHECK(!group.empty());
+  LogOffset end = end_;
+  uint64_t sum = last_sum_;
+  for (const MirrorFrame& frame : group) {
+    const FrameHeader& header = frame.header;
+    if (header.offset != end || header.previous_sum != sum || header.salt != group[0].header.salt)
+      return Error{"the frame at offset " + std::to_string(header.offset.value) +
+                   " does not continue this log, which ends at offset " + std::to_string(end.value)};
+    end = header.end(), sum = frame.sum;
+  }
+  for (const MirrorFrame& frame : group) {
+    if (frame.header.type != FrameType::Epoch) continue;
+    Result<Reign> reign = parse_epoch_command(frame.content);
+    if (!reign) return reign.error();
+    if (reign->first != frame.header.offset || !manifest_.history.add(*reign))
+      return Error{"the reign of epoch " + std::to_string(reign->epoch.value) + " does not follow the one before"};
+    manifest_dirty_ = true;
+  }
+  const uint64_t salt = group[0].header.salt;
+  wall_ms_ = std::max(wall_ms_, group.back().header.wall_ms);
+  if (segment_is_full() || sealing_.salt != salt) open_segment(group[0].header.epoch, salt);
+  roll_due_ = false;
+  Batch& batch = gathering();
+  for (const MirrorFrame& frame : group) {
+    batch.frames += frame.bytes;
+    if (tee_ != nullptr) *tee_ += frame.bytes;
+    sealing_bytes_ += frame.bytes.size();
+    unwritten_ += frame.bytes.size();
+    bytes_sealed_ += frame.bytes.size();
+  }
+  last_sum_ = sum;
+  visible_end_ = group.back().header.visible_end;
+  end_ = batch.end = end;
+  return ok();
+}
+
+bool Writer::segment_is_full() const {
+  const bool full = sealing_bytes_ >= options_.segment_bytes || roll_due_;
+  return sealing_bytes_ == 0 || (full && sealing_bytes_ > segment_header_bytes);
+}
+
+void Writer::open_segment(Epoch epoch, std::optional<uint64_t> mirrored_salt) {
+  sealing_ = {end_, mirrored_salt ? *mirrored_salt : salts_.next()};
+  sealing_mirrored_ = mirrored_salt.has_value();
   Batch batch;
   batch.segment = sealing_;
   batch.opens = true;
@@ -91,11 +134,12 @@ void Writer::open_segment(const FrameInput& input) {
   batch.end = end_;
   batch.header = encode_segment_header({.salt = sealing_.salt,
                                         .first = end_,
-                                        .epoch = input.epoch,
+                                        .epoch = epoch,
                                         .visible_offset = visible_end_,
                                         .previous_sum = last_sum_,
                                         .wall_ms = wall_ms_,
-                                        .cluster_id = manifest_.cluster_id});
+                                        .cluster_id = manifest_.cluster_id,
+                                        .mirrored = sealing_mirrored_});
   batches_.push_back(std::move(batch));
   sealing_bytes_ = segment_header_bytes;
 }
@@ -139,7 +183,9 @@ void Writer::seal(const FrameInput& input, Bytes content, bool more, uint64_t vi
                            .commit = input.commit,
                            .durable_upto = synced_,
                            .previous_sum = last_sum_};
+  const size_t before = batch.frames.size();
   last_sum_ = encode_frame(header, stored, batch.frames);
+  if (tee_ != nullptr) tee_->append(batch.frames, before);
   end_ = header.end();
   batch.end = end_;
   sealing_bytes_ += header.frame_bytes();

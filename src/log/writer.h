@@ -45,6 +45,7 @@ struct ResumePoint {
   Epoch epoch_max;  ///< highest epoch seen anywhere: the next reign takes a higher one
   WallMs wall_ms = 0;    ///< the last frame's time: the clock of records does not run backwards
   bool stopped = false;  ///< a RecoveryOptions::stop was reached before the log's end
+  bool mirrored = false;  ///< the last segment is: a reign of one's own begins a new one
   bool manifest_stale =
       false;  ///< the file MANIFEST does not say what `manifest` says: written before the first frame
 };
@@ -56,6 +57,14 @@ struct WriterOptions {
   bool compress = true;
   uint64_t ahead_bytes = 0;  ///< zeros are written so far ahead of the frames; 0: none
   uint64_t salt_seed = 0;    ///< salts are drawn from it: random in production, chosen in the simulator
+};
+
+/// A frame as it came from a primary; `bytes` hold all of it and must outlive the call.
+struct MirrorFrame {
+  FrameHeader header;
+  uint64_t sum = 0;
+  Bytes bytes;
+  Bytes content;  ///< of an Epoch frame: its commands
 };
 
 /// One turn's content. Contents over limits::frame_content_bytes_max are cut into frames with `more` by the
@@ -99,6 +108,13 @@ class Writer {
   /// Appends the record that opens `reign` and adds it to the history (MANIFEST is rewritten with the next
   /// batch). Sync it before serving. CHECK: reign.first == end(), and it follows the last reign.
   LogOffset begin_reign(const Reign& reign, WallMs wall_ms);
+  /// Appends frames as a primary sealed them, byte for byte: a whole group. A reign that one of them opens joins the
+  /// history. Error: they do not continue this log.
+  Status mirror(const std::vector<MirrorFrame>& group);
+  /// What the next mirrored frame has to continue.
+  uint64_t last_sum() const { return last_sum_; }
+  /// Every frame sealed from now on is appended to `out` as well (null: no more); it must outlive the writer.
+  void set_tee(std::string* out) { tee_ = out; }
 
   // ---- jobs -------------------------------------------------------------------------------------
   /// The next job for Lane::Log, if one is due and none is in flight: a batch (with its segment, MANIFEST and
@@ -173,7 +189,8 @@ class Writer {
   };
   enum class InFlight : uint8_t { Nothing, Batch, Sync, Manifest, Cut, Shutdown };
 
-  void open_segment(const FrameInput& input);
+  void open_segment(Epoch epoch, std::optional<uint64_t> mirrored_salt);
+  bool segment_is_full() const;
   Batch& gathering();
   void seal(const FrameInput& input, Bytes content, bool more, uint64_t visible_end);
   void trim();
@@ -205,6 +222,8 @@ class Writer {
 
   SegmentRef sealing_;                 ///< segment that the last frame was sealed for
   uint64_t sealing_bytes_ = 0;         ///< its length with everything sealed; 0: none yet
+  bool sealing_mirrored_ = false;
+  std::string* tee_ = nullptr;
   std::optional<SegmentRef> current_;  ///< segment that written_ lies in
   uint64_t current_bytes_ = 0;         ///< its length up to written_
   uint64_t allocated_ = 0;             ///< its length with the zeros behind

@@ -26,6 +26,12 @@ struct LogLine {
   std::string text;
 };
 
+struct Dial {
+  ConnId conn;
+  std::string host;  ///< a name or an address
+  int port = 0;
+};
+
 struct Effects {
   /// These have output that may leave: take_output, write, sent.
   std::vector<ConnId> send;
@@ -34,6 +40,8 @@ struct Effects {
   /// Hand these to their lanes, in this order; each is answered by job_done.
   std::vector<FileJob> jobs;
   std::vector<LogLine> lines;
+  /// Connect to these; each is answered by dialed(), and by disconnected() at its end.
+  std::vector<Dial> dial;
   /// The process ends with this code once everything above is carried out.
   std::optional<int> exit;
   /// There is work left: come back for another turn without waiting for an event.
@@ -45,6 +53,7 @@ struct Effects {
     send.clear();
     close.clear();
     jobs.clear();
+    dial.clear();
     lines.clear();
     exit.reset();
     again = false;

@@ -50,6 +50,15 @@ void Executor::refused(ClientState& client, const Spec* spec) {
   ++statistics.errors;
 }
 
+/// Why the node takes no writes now; null when it does, or when this is none.
+const char* Executor::refusal(const Spec& spec) const {
+  if (!(spec.flags & command::Write)) return nullptr;
+  if (gate.follows) return "READONLY You can't write against a read only replica.";
+  if (!gate.refuse_writes.empty()) return gate.refuse_writes.c_str();
+  if (gate.too_few_replicas) return "NOREPLICAS Not enough good replicas to write.";
+  return nullptr;
+}
+
 bool Executor::admit(const Spec* spec, ClientState& client, std::span<const Bytes> args, resp::Writer& reply) {
   const auto refuse = [&](Bytes text) {
     refused(client, spec);
@@ -58,7 +67,9 @@ bool Executor::admit(const Spec* spec, ClientState& client, std::span<const Byte
   };
   if (!client.authenticated && !(spec->flags & command::NoAuth)) return refuse("NOAUTH Authentication required.");
   if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return refuse(gate.refuse_all);
-  if (!gate.refuse_writes.empty() && (spec->flags & command::Write)) return refuse(gate.refuse_writes);
+  if (gate.stale && !(spec->flags & command::Stale))
+    return refuse("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
+  if (const char* error = refusal(*spec)) return refuse(error);
   if (gate.memory_full && (spec->flags & command::DenyOom))
     return refuse("OOM command not allowed when used memory > 'maxmemory'.");
   if (client.transaction.open && (spec->flags & command::NoMulti) && !ends_or_changes_transaction(*spec))
@@ -89,7 +100,8 @@ Context Executor::own_context(ClientState& client, resp::Writer& reply, Now now,
                  .counters = parts_.counters,
                  .now = now,
                  .mode = mode,
-                 .reply = reply};
+                 .reply = reply,
+                 .follows = gate.follows};
 }
 
 Executor::Outcome Executor::run(ClientState& client, std::span<const Bytes> args, Bytes raw, resp::Writer& reply,
@@ -166,7 +178,7 @@ void Executor::run_queued(Context& exec, std::span<const Bytes> args) {
   }
   // The gate may have closed since it was queued; EXEC itself passes it.
   if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return exec.reply.error(gate.refuse_all);
-  if (!gate.refuse_writes.empty() && (spec->flags & command::Write)) return exec.reply.error(gate.refuse_writes);
+  if (const char* error = refusal(*spec)) return exec.reply.error(error);
   Context ctx = own_context(exec.client, exec.reply, exec.now, exec.mode);
   ctx.args = args;
   ctx.spec = spec;

@@ -22,6 +22,9 @@ namespace hf::node {
 struct Gate {
   std::string refuse_writes;   ///< "MISCONF ..."
   std::string refuse_all;      ///< "LOADING ..."
+  bool follows = false;        ///< a replica: its clients only read
+  bool stale = false;          ///< a replica without its primary that must not answer from what it has
+  bool too_few_replicas = false;
   bool memory_full = false;    ///< used memory is above maxmemory: what may need more gets -OOM
 };
 
@@ -82,6 +85,7 @@ class Executor {
  private:
   bool admit(const command::Spec* spec, command::ClientState& client, std::span<const Bytes> args,
              resp::Writer& reply);
+  const char* refusal(const command::Spec& spec) const;
   void call(command::Context& ctx);
   void refused(command::ClientState& client, const command::Spec* spec);
 

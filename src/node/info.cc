@@ -5,38 +5,12 @@
 
 #include "base/number.h"
 #include "command/table.h"
+#include "node/info_section.h"
 #include "node/inside.h"
 
 namespace hf::node {
 
 namespace {
-
-class Section {
- public:
-  Section(std::string& out, const char* title) : out_(out) {
-    if (!out_.empty()) out_ += "\r\n";
-    out_ += "# ";
-    out_ += title;
-    out_ += "\r\n";
-  }
-  Section& text(const std::string& name, const std::string& value) {
-    out_ += name + ":" + value + "\r\n";
-    return *this;
-  }
-  Section& number(const std::string& name, int64_t value) { return text(name, to_text(value)); }
-  Section& number(const std::string& name, uint64_t value) { return text(name, std::to_string(value)); }
-  __attribute__((format(printf, 3, 4))) Section& format(const char* name, const char* shape, ...) {
-    char buf[160];
-    va_list list;
-    va_start(list, shape);
-    std::vsnprintf(buf, sizeof buf, shape, list);
-    va_end(list);
-    return text(name, buf);
-  }
-
- private:
-  std::string& out_;
-};
 
 bool wanted(const std::vector<std::string>& sections, const char* name, bool by_default) {
   if (sections.empty()) return by_default;
@@ -145,19 +119,15 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("total_net_input_bytes", statistics.input_bytes);
     s.number("total_net_output_bytes", statistics.output_bytes);
     s.number("rejected_connections", statistics.rejected_connections);
-    s.number("sync_full", int64_t{0}).number("sync_partial_ok", int64_t{0}).number("sync_partial_err", int64_t{0});
+    s.number("sync_full", replicas_.full_syncs()).number("sync_partial_ok", replicas_.partial_syncs());
+    s.number("sync_partial_err", replicas_.partial_refused());
     s.number("expired_keys", counters_.expired_keys).number("evicted_keys", int64_t{0});
     s.number("keyspace_hits", counters_.keyspace_hits).number("keyspace_misses", counters_.keyspace_misses);
     s.number("total_forks", int64_t{0}).number("latest_fork_usec", int64_t{0});
     s.number("total_error_replies", statistics.errors);
   }
   if (wanted(sections, "replication", true)) {
-    Section s(out, "Replication");
-    const std::string none(40, '0');
-    s.text("role", "master").number("connected_slaves", int64_t{0}).text("master_failover_state", "no-failover");
-    s.text("master_replid", persistence_.reign_id().empty() ? none : persistence_.reign_id());
-    s.text("master_replid2", none).number("master_repl_offset", persistence_.visible_end());
-    s.number("second_repl_offset", int64_t{-1}).number("repl_backlog_active", int64_t{0});
+    info_replication(out);
   }
   if (wanted(sections, "cpu", true)) {
     Section s(out, "CPU");

@@ -1,6 +1,7 @@
 // What a server node is made of. Shared by the files of this room that implement it: server_node.cc (the turn),
 // admin.cc (what commands may ask), info.cc (INFO); nobody else includes this.
 #pragma once
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,8 +11,10 @@
 #include "node/executor.h"
 #include "node/outbox.h"
 #include "node/persistence.h"
+#include "node/replicas.h"
 #include "node/server_node.h"
 #include "node/session.h"
+#include "node/upstream.h"
 #include "node/waiters.h"
 #include "store/digest.h"
 #include "store/store.h"
@@ -19,7 +22,7 @@
 
 namespace hf::node {
 
-class ServerNode::Impl final : public command::Server, public store::Observer {
+class ServerNode::Impl final : public command::Server, public store::Observer, private Follower {
  public:
   explicit Impl(Setup setup);
 
@@ -29,7 +32,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void received(ConnId conn, size_t bytes);
   bool owes_reply(ConnId conn);
   void disconnected(ConnId conn);
-  void job_done(const FileJobDone& done) { persistence_.job_done(done); }
+  void job_done(const FileJobDone& done);
+  void dialed(ConnId conn, bool ok, const std::string& why);
   void turn(Now now, Effects& effects);
   Buffer take_output(ConnId conn);
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
@@ -68,6 +72,26 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void key_ready(DbIndex db, Bytes key) override { waiters_.key_ready(db, key); }
   bool unblock_client(uint64_t id, bool with_error) override;
 
+  // ---- command::Server and Follower (replication.cc) -------------------------------------------------------------
+  command::RoleInfo role() override;
+  Status follow(Bytes host, int port) override;
+  Status follow_nobody() override;
+  bool role_settled() const override { return persistence_.following() || persistence_.reign_open(); }
+  Status replica_says(uint64_t client, Bytes name, Bytes value) override;
+  void replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) override;
+  void begin_sync(uint64_t client) override;
+  bool follows() const override { return persistence_.following(); }
+  size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
+  bool synced_here(LogOffset offset) override;
+  replication::Holding holding() const override { return persistence_.holding(); }
+  bool ready() const override { return persistence_.can_mirror(); }
+  Status take_group(const std::vector<log::MirrorFrame>& group) override;
+  void take_heartbeat(const replication::Heartbeat& heartbeat) override;
+  void diverged(LogOffset at) override;
+  void adopt(const snapshot::Header& header) override;
+  Follower::Progress progress() const override;
+  void say(LogLevel level, std::string text) override { persistence_.say(level, std::move(text)); }
+
   // ---- store::Observer -------------------------------------------------------------------------------------------
   void key_changed(DbIndex db, const store::Key& key) override;
   void database_changed(DbIndex db) override;
@@ -79,7 +103,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   const config::Options& options() const { return options_; }
   bool wants_turn() const { return !runnable_.empty(); }
   bool serving() const { return persistence_.serving(); }
-  Progress loading_progress() const {
+  ServerNode::Progress loading_progress() const {
     const Persistence::Progress p = persistence_.progress();
     return {p.done, p.total};
   }
@@ -106,6 +130,14 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void run_timers();
   void expire_some();
   bool walk_some(bool busy);
+  void settle_role();
+  void follow_upstream(Effects& effects);
+  void feed_replicas(Effects& effects);
+  void begin_following(const std::string& host, int port);
+  void refuse_blocked_writers();
+  Status apply(const log::MirrorFrame& last, Bytes content);
+  void apply_committed();
+  void info_replication(std::string& out);
   void look_at_memory();
   void collect_output(Effects& effects);
   void enforce_output_limit(Session& session, Effects& effects);
@@ -117,6 +149,10 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   void refuse_connection(Session& session, Bytes why);
   void drop(Session& session, Effects& effects);
   void flag_watchers(DbIndex db, Bytes key);
+  /// Wakes who waits for a pseudo key, in whichever database.
+  void everyone_ready(Bytes key) {
+    for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, key);
+  }
   Session* session_of(uint64_t client_id);
   MonoUs next_wake(bool more) const;
 
@@ -135,6 +171,16 @@ class ServerNode::Impl final : public command::Server, public store::Observer {
   Sessions sessions_;
   Waiters waiters_;
   DirtyKeys dirty_;
+  Replicas replicas_;
+  Upstream upstream_;
+  /// Groups that are logged and may not be shown yet: not committed.
+  struct Unapplied {
+    LogOffset begin, end;
+    WallMs wall_ms;
+    std::string content;
+  };
+  std::deque<Unapplied> unapplied_;
+  bool role_settled_ = false;  ///< as of the last turn
 
   // the turn under way
   Now now_;

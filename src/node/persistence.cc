@@ -83,6 +83,7 @@ bool Persistence::load_snapshot() {
                                 .history = header.history,
                                 .epoch = header.epoch});
     last_save_ms_ = header.wall_ms;
+    loaded_ = header.offset;
     reader_.reset();
   }
   return true;
@@ -116,9 +117,17 @@ Persistence::Progress Persistence::progress() const {
 
 void Persistence::recovered() {
   log::Outcome& outcome = recovery_->outcome();
-  if (auto* refused = std::get_if<log::Refused>(&outcome)) return die(refused->why);
+  if (auto* refused = std::get_if<log::Refused>(&outcome)) {
+    if (!following_) return die(refused->why);
+    unusable_ = refused->why;
+    say(LogLevel::Warning, unusable_ + ". There is a primary: everything is fetched again from it");
+    parts_.store.flush_all();
+    phase_ = Phase::Serving;
+    return;
+  }
   if (std::holds_alternative<log::Fresh>(outcome)) {
-    open_reign(log::fresh_start(random_hex40(parts_.prng)));
+    if (!following_) return open_log(log::fresh_start(random_hex40(parts_.prng)));
+    phase_ = Phase::Serving;
     return;
   }
   auto& back = std::get<log::Recovered>(outcome);
@@ -130,7 +139,7 @@ void Persistence::recovered() {
   say(LogLevel::Notice, text);
   std::move(back.settle.begin(), back.settle.end(), std::back_inserter(back.repair));
   if (back.repair.empty()) {
-    open_reign(std::move(back.resume));
+    open_log(std::move(back.resume));
     return;
   }
   resume_ = std::move(back.resume);
@@ -138,14 +147,15 @@ void Persistence::recovered() {
   phase_ = Phase::Repairing;
 }
 
-void Persistence::open_reign(log::ResumePoint from) {
+void Persistence::open_log(log::ResumePoint from) {
   cluster_id_ = from.manifest.cluster_id;
   find_snapshots(from.manifest.snapshots);
   wall_ms_ = std::max(wall_ms_, from.wall_ms);
-  epoch_ = Epoch{from.epoch_max.value + 1};
-  reign_id_ = random_hex40(parts_.prng);
+  epoch_max_ = from.epoch_max;
   if (!parts_.options.appendonly) {
     unlogged_end_ = from.end;
+    epoch_ = Epoch{epoch_max_.value + 1};
+    reign_id_ = random_hex40(parts_.prng);
     phase_ = Phase::Serving;
     say(LogLevel::Warning, "appendonly is no: what comes after the last snapshot is lost in a crash");
     return;
@@ -154,16 +164,35 @@ void Persistence::open_reign(log::ResumePoint from) {
   options.segment_bytes = static_cast<uint64_t>(parts_.options.log_segment_bytes);
   options.ahead_bytes = static_cast<uint64_t>(parts_.options.log_preallocate_bytes);
   options.salt_seed = parts_.prng.next();
-  const LogOffset first = from.end;
   writer_ = std::make_unique<log::Writer>(options, std::move(from));
+  writer_->set_tee(&tee_);
+  if (following_) {
+    phase_ = Phase::Serving;
+    if (!writer_->history().empty()) {
+      epoch_ = writer_->history().last().epoch;
+      reign_id_ = writer_->history().last().id;
+    }
+    recovery_.reset();
+    return;
+  }
   if (planted(Bug::ReignResumed) && !writer_->history().empty()) {
     epoch_ = writer_->history().last().epoch;
+    reign_id_ = writer_->history().last().id;
     phase_ = Phase::Serving;
     return;
   }
-  writer_->begin_reign(Reign{epoch_, reign_id_, first}, std::max(wall_ms_, now_.wall_ms));
-  want_sync(writer_->end());
+  open_reign(std::max(wall_ms_, now_.wall_ms));
   phase_ = Phase::Opening;
+}
+
+void Persistence::open_reign(WallMs wall_ms) {
+  epoch_max_ = epoch_ = Epoch{epoch_max_.value + 1};
+  reign_id_ = random_hex40(parts_.prng);
+  const LogOffset begin = writer_->end();
+  writer_->begin_reign(Reign{epoch_, reign_id_, begin}, wall_ms);
+  reign_needs_ = writer_->end();
+  want_sync(reign_needs_);
+  if (parts_.on_frame) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
 }
 
 void Persistence::die(std::string why) {
@@ -188,12 +217,15 @@ void Persistence::seal(Now now, const command::Journal& journal) {
     return;
   }
   if (phase_ == Phase::Dead || phase_ == Phase::Closed) return;
+  const LogOffset begin = writer_->end();
   writer_->append({.type = log::FrameType::Data,
                    .epoch = epoch_,
                    .wall_ms = now.wall_ms,
                    .visible_bytes = journal.visible_bytes(),
                    .commit = writer_->synced(),
                    .content = journal.content()});
+  if (parts_.on_frame) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
+  tee_.clear();
 }
 
 Safe Persistence::safe() const {
@@ -234,9 +266,14 @@ void Persistence::log_job_done(const FileJobDone& done) {
       return;
     }
     if (!done.ok) return die("Can't cut the torn tail off the log: " + done.message + ". Free the disk or mend the folder's permissions, then start again.");
-    open_reign(std::move(*resume_));
+    open_log(std::move(*resume_));
     resume_.reset();
     return;
+  }
+  if (reset_in_flight_ && done.lane == Lane::Log) {
+    reset_in_flight_ = false;
+    if (!done.ok) return die("Can't change over to the primary's state: " + done.message);
+    return load_again();
   }
   if (!writer_) return;
   const LogOffset synced = writer_->synced();
@@ -285,7 +322,8 @@ void Persistence::pump(Now now, Effects& effects) {
     }
     update_refusal();
   }
-  if (asked_) cut_snapshot(now);
+  if (phase_ == Phase::Resetting) step_reset(effects);
+  if (asked_ && applied_all_) cut_snapshot(now);
   if (snapshot_ && !snapshot_->job_in_flight()) {
     if (snapshot_->state() == snapshot::State::Failed && !abort_sent_) {
       abort_sent_ = true;

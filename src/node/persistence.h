@@ -4,9 +4,11 @@
 //
 //   Loading -> Repairing -> Opening -> Serving -> Closing -> Closed
 //      \__________\____________\___________\________\______-> Dead (says why; exit code 1)
+//       |   Following: a replica opens no reign of its own; Resetting: it takes another state in (following.cc)
 //       \-> Restoring -> Closed: back in time, into another folder (restore.cc)
 #pragma once
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +27,7 @@
 #include "node/effects.h"
 #include "node/executor.h"
 #include "node/outbox.h"
+#include "replication/verdict.h"
 #include "snapshot/reader.h"
 #include "snapshot/writer.h"
 #include "store/store.h"
@@ -43,10 +46,15 @@ class Persistence final : private log::ReplaySink {
     Prng& prng;
     /// Go back to this point, write it out (into another folder, by way of the driver) and end.
     std::optional<log::RestorePoint> restore = {};
+    /// What replicas still need: from where on the log, and whether a snapshot is being sent.
+    std::function<std::vector<LogOffset>()> log_pins = {};
+    std::function<bool(LogOffset)> snapshot_in_use = {};
+    /// A frame was sealed or stored: what replicas are sent.
+    std::function<void(LogOffset begin, LogOffset end, std::string bytes)> on_frame = {};
   };
   explicit Persistence(const Parts& parts);
 
-  enum class Phase : uint8_t { Loading, Repairing, Opening, Serving, Closing, Restoring, Closed, Dead };
+  enum class Phase : uint8_t { Loading, Repairing, Opening, Serving, Resetting, Closing, Restoring, Closed, Dead };
   Phase phase() const { return phase_; }
   bool serving() const { return phase_ == Phase::Serving || phase_ == Phase::Closing; }
   bool dead() const { return phase_ == Phase::Dead; }
@@ -58,6 +66,27 @@ class Persistence final : private log::ReplaySink {
   Epoch epoch() const { return epoch_; }
   const std::string& reign_id() const { return reign_id_; }
   const std::string& cluster_id() const { return cluster_id_; }
+
+  // ---- following a primary (following.cc) --------------------------------------------------------------------------
+  /// Before start: open no reign. Later: give up one's own.
+  void follow();
+  bool following() const { return following_; }
+  replication::Holding holding() const;
+  /// Stores frames of the primary, a whole group.
+  Status mirror(const std::vector<log::MirrorFrame>& group);
+  /// There is a log to store frames in, and the disk keeps up.
+  bool can_mirror() const;
+  /// Saves and cuts off what was logged behind `at`, then loads again.
+  void cut_back(LogOffset at);
+  /// Lets `full-<offset>.rdb` take the place of everything, and loads it.
+  void adopt(const snapshot::Header& header);
+  /// Ends following: a reign of one's own, reign_open() once it is synced. Error: there is nothing to reign over.
+  Status begin_own_reign(Now now);
+  bool reign_open() const;
+  /// False: frames are logged that the data set does not show yet (they are not committed): no cut can be taken.
+  void set_applied_all(bool all) { applied_all_ = all; }
+  /// What loading meant to say when it was refused and a primary was there to ask; empty otherwise.
+  const std::string& unusable() const { return unusable_; }
 
   // ---- the turn ----------------------------------------------------------------------------------------------------
   /// The time for this turn's records: the wall clock, but never before what the log already holds.
@@ -104,7 +133,6 @@ class Persistence final : private log::ReplaySink {
   enum class FileState : uint8_t { Unchecked, Written, Verified, Damaged };
   /// What this process knows of a snapshot beside its note.
   struct SnapshotFacts {
-    int64_t milliseconds = -1;  ///< it took; -1: taken before this start
     FileState state = FileState::Unchecked;
     std::string finding = {};  ///< of Damaged
   };
@@ -166,7 +194,11 @@ class Persistence final : private log::ReplaySink {
   void start_restore(log::RecoveryOptions options);
   void restored();
   void end_restore();
-  void open_reign(log::ResumePoint from);
+  void open_log(log::ResumePoint from);
+  void open_reign(WallMs wall_ms);
+  void reset(log::Manifest manifest);
+  void step_reset(Effects& effects);
+  void load_again();
   void die(std::string why);
   void log_job_done(const FileJobDone& done);
   void cut_snapshot(Now now);
@@ -209,6 +241,12 @@ class Persistence final : private log::ReplaySink {
   LogOffset sync_wanted_, unlogged_end_;
   MonoUs last_sync_us_ = 0, next_sync_us_ = 0;
   bool closing_sent_ = false;
+  bool following_ = false, applied_all_ = true;
+  std::string unusable_, tee_;
+  Epoch epoch_max_;
+  LogOffset reign_needs_;                  ///< synced up to here, the reign is open
+  std::optional<log::Manifest> reset_to_;  ///< in Resetting: announces what is to become of the folder
+  bool reset_in_flight_ = false;
   std::optional<FileJob> closing_job_;
 
   // snapshots
@@ -220,6 +258,7 @@ class Persistence final : private log::ReplaySink {
   std::string snapshot_failure_;
   std::vector<log::SnapshotNote> notes_;
   std::map<uint64_t, SnapshotFacts> facts_;  ///< by offset
+  std::optional<LogOffset> loaded_;          ///< the snapshot that the start read whole, every sum checked
   uint64_t keys_at_cut_ = 0;
   size_t copy_peak_ = 0;
   LogOffset last_cut_;

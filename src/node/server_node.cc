@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "base/planted.h"
 #include "command/table.h"
 #include "command/task.h"
@@ -41,13 +42,23 @@ ServerNode::Impl::Impl(Setup setup)
       store_(store_options(options_, prng_.next())),
       tasks_(static_cast<uint32_t>(options_.databases)),
       executor_({store_, tasks_, *this, journal_, prng_, counters_}),
-      persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore)}),
+      persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore),
+                    [this] { return replicas_.log_pins(); },
+                    [this](LogOffset offset) { return replicas_.sending_snapshot(offset); },
+                    [this](LogOffset begin, LogOffset end, std::string bytes) {
+                      replicas_.sealed(begin, end, std::move(bytes));
+                    }}),
+      replicas_({options_, persistence_, sessions_}),
+      upstream_(*this, *setup.files, prng_),
       ahead_(ahead_max) {
   store_.set_observer(this);
   store_.set_loader(store::Type::Task, task::load_task);
   timer_client_.internal = timer_client_.authenticated = true;
   executor_.gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
   apply_options();
+  if (options_.replicaof.empty()) return;
+  const size_t blank = options_.replicaof.find(' ');
+  begin_following(options_.replicaof.substr(0, blank), static_cast<int>(parse_int(Bytes(options_.replicaof).substr(blank + 1)).value_or(0)));
 }
 
 void ServerNode::Impl::apply_options() {
@@ -82,12 +93,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
 
   more |= persistence_.recover_some(now_);
   turn_need_ = persistence_.need_of_this_turn();
-  if (persistence_.serving() && !began_serving_) {
-    began_serving_ = true;
-    executor_.gate.refuse_all.clear();
-    tasks_.set_epoch(persistence_.epoch());
-    tasks_.rearm(now_);
-  }
+  settle_role();
   executor_.gate.refuse_writes = persistence_.refuse_writes();
 
   look_at_memory();
@@ -101,11 +107,10 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   }
   // Not while closing: nothing may follow the record of the clean end.
   if (persistence_.phase() == Persistence::Phase::Serving) {
-    if (persistence_.take_snapshot_finished())
-      for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, save_key);
-    run_timers();
+    if (persistence_.take_snapshot_finished()) everyone_ready(save_key);
+    if (!executor_.gate.follows) run_timers();
     serve_waiters();
-    expire_some();
+    if (!executor_.gate.follows) expire_some();
   }
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
@@ -116,14 +121,16 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   if (store_.free_some(freed_entries_a_turn)) more = true;
   if (tasks_.free_some(freed_entries_a_turn)) more = true;
   if (shutdown_asked_) step_shutdown(effects);
+  follow_upstream(effects);
   persistence_.pump(now_, effects);
+  feed_replicas(effects);
   for (const ConnId id : kill_)
     if (Session* session = sessions_.find(id)) drop(*session, effects);
   kill_.clear();
   collect_output(effects);
   more |= !runnable_.empty();
   effects.again = effects.again || more;
-  effects.wake_at = std::min(effects.wake_at, next_wake(more));
+  effects.wake_at = std::min({effects.wake_at, next_wake(more), upstream_.next_wake(), replicas_.next_wake()});
 }
 
 /// A slice of each walk; of one that comes with every turn a smaller one while clients want something.
@@ -133,12 +140,10 @@ bool ServerNode::Impl::walk_some(bool busy) {
   if (digest_walk_ != 0) {
     const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
     if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
-    if (digest_walk_ == 0)
-      for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, digest_key);
+    if (digest_walk_ == 0) everyone_ready(digest_key);
     more = true;
   }
-  if (persistence_.take_verify_finished())
-    for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, verify_key);
+  if (persistence_.take_verify_finished()) everyone_ready(verify_key);
   return more;
 }
 
@@ -180,6 +185,15 @@ bool ServerNode::Impl::parse_ahead(Session& session) {
 
 void ServerNode::Impl::run_session(Session& session, bool& more) {
   using Outcome = resp::RequestParser::Outcome;
+  if (session.upstream) {
+    const uint64_t before = session.outbox.stream_end();
+    if (upstream_.consume(now_, session.input, session.outbox.buffer())) {
+      make_runnable(session);
+      more = true;
+    }
+    if (session.outbox.stream_end() != before) touch(session);
+    return;
+  }
   session.client.last_active_at = now_.mono_us;
   size_t executed = 0;
   const uint64_t output_before = session.outbox.stream_end();
@@ -266,7 +280,8 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
   note_grants(session);
   if (outcome.spec == nullptr) return;
   session.client.last_command = outcome.spec->name;
-  if (!persistence_.logging()) return;
+  if (outcome.wrote) session.client.last_write = turn_need_;
+  if (!persistence_.logging() || executor_.gate.follows) return;
   Need need{{}, persistence_.replies_wait_for_sync()};
   if (outcome.wrote) {
     need.offset = turn_need_;
@@ -406,7 +421,7 @@ void ServerNode::Impl::once_a_second(Effects&) {
   persistence_.once_a_second(now_);
   const MonoUs idle_us = options_.timeout * second_us;
   sessions_.for_each([&](Session& session) {
-    if (idle_us > 0 && !session.blocked && now_.mono_us - session.client.last_active_at > idle_us)
+    if (idle_us > 0 && !session.blocked && !session.upstream && !session.client.replica && now_.mono_us - session.client.last_active_at > idle_us)
       kill_.push_back(session.id);
     if (session.over_soft_since_us != 0) touch(session);
   });
@@ -418,7 +433,7 @@ MonoUs ServerNode::Impl::next_wake(bool more) const {
   // Waiters and timers rest while closing, and timers while the log refuses writes: no waking for them then.
   if (persistence_.phase() != Persistence::Phase::Serving) return wake;
   wake = std::min(wake, waiters_.next_deadline());
-  if (!persistence_.refuse_writes().empty()) return wake;
+  if (!persistence_.refuse_writes().empty() || executor_.gate.follows) return wake;
   bool any_expiry = false;
   for (DbIndex db = 0; db < store_.databases() && !any_expiry; ++db) any_expiry = store_.size_with_expiry(db) > 0;
   if (any_expiry) wake = std::min(wake, next_expire_);
@@ -457,7 +472,7 @@ void ServerNode::Impl::step_shutdown(Effects& effects) {
 
 void ServerNode::Impl::give_up_shutdown() {
   shutdown_asked_ = shutdown_forced_ = shutdown_snapshot_begun_ = false;
-  for (DbIndex db = 0; db < store_.databases(); ++db) waiters_.key_ready(db, shutdown_key);
+  everyone_ready(shutdown_key);
 }
 
 // ---- the outside ---------------------------------------------------------------------------------------------------
@@ -469,6 +484,7 @@ char* ServerNode::read_space(ConnId conn, size_t& room) { return impl_->read_spa
 void ServerNode::received(ConnId conn, size_t bytes) { impl_->received(conn, bytes); }
 bool ServerNode::owes_reply(ConnId conn) { return impl_->owes_reply(conn); }
 void ServerNode::disconnected(ConnId conn) { impl_->disconnected(conn); }
+void ServerNode::dialed(ConnId conn, bool ok, const std::string& why) { impl_->dialed(conn, ok, why); }
 void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }
 void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }

@@ -50,6 +50,8 @@ class ServerNode {
   /// (`printf ... | nc`) is kept until then. A blocked one is owed nothing: who left does not wait.
   bool owes_reply(ConnId conn);
   void disconnected(ConnId conn);
+  /// Of Effects::dial: the connection stands (`local`: its own address), or `why` not.
+  void dialed(ConnId conn, bool ok, const std::string& why);
   void job_done(const FileJobDone& done);
   /// SIGTERM, SIGINT: finish what is acknowledged, sync, exit 0.
   void request_shutdown();

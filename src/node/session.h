@@ -2,16 +2,26 @@
 // about itself.
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/buffer.h"
 #include "command/client_state.h"
 #include "node/effects.h"
 #include "node/outbox.h"
+#include "replication/verdict.h"
 #include "resp/parser.h"
 #include "task/tasks.h"
 
 namespace hf::node {
+
+/// What a connection has said in REPLCONF, before its PSYNC and after.
+struct ReplicaIntroduction {
+  int port = 0;
+  std::string host;  ///< announced; empty: the connection's
+  bool native = false;
+  std::optional<replication::Holding> holding;
+};
 
 struct Session {
   ConnId id;
@@ -25,8 +35,11 @@ struct Session {
   bool held = false;        ///< stands in the list of sessions whose output waits for the log
   bool closing = false;     ///< no more commands; closes when everything is sent
   bool stalled = false;     ///< has too much unsent output: input is kept, not executed
+  bool upstream = false;    ///< the link to the node's own primary: its input is no requests
   bool blocked = false;     ///< waits for a key: input is not executed
   uint64_t over_soft_since_us = 0;  ///< output above the soft limit since, 0 when below
+
+  std::unique_ptr<ReplicaIntroduction> introduction;  ///< once it has sent REPLCONF
 
   /// Leases in replies that have not all left: given back if the connection goes first.
   std::vector<task::Grant> grants;

@@ -35,6 +35,7 @@ Status check_tag(Bytes tag) {
 
 Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
   if (phase_ != Phase::Serving) return Error{"no snapshot can be taken in this phase"};
+  if (following_ && !writer_) return Error{"this replica has no data set yet"};
   if (Status s = check_tag(plan.tag); !s) return s;
   if (Status s = tag_is_free(end(), plan.tag); !s) return s;
   last_try_ms_ = now.wall_ms;
@@ -181,8 +182,9 @@ void Persistence::end_snapshot(Now now) {
                       .bytes = snapshot_->file_bytes(),
                       .keys = snapshot_->keys(),
                       .reason = header.reason,
-                      .tag = tag});
-    facts_[header.offset.value] = {static_cast<int64_t>(seconds * 1000), FileState::Written, {}};
+                      .tag = tag,
+                      .milliseconds = static_cast<int64_t>(seconds * 1000)});
+    facts_[header.offset.value] = {FileState::Written, {}};
     char text[200];
     std::snprintf(text, sizeof text, "Snapshot %s: %llu keys, %s in %.2f s", snapshot_->name().c_str(),
                   static_cast<unsigned long long>(snapshot_->keys()), to_human(snapshot_->file_bytes()).c_str(),
@@ -235,6 +237,7 @@ void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
   }
   std::sort(notes_.begin(), notes_.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
   if (!notes_.empty()) last_cut_ = notes_.back().offset;
+  if (loaded_ && find_note(*loaded_) != nullptr) facts_[loaded_->value].state = FileState::Verified;
 }
 
 log::SnapshotNote* Persistence::find_note(LogOffset offset) {
@@ -269,6 +272,7 @@ Status Persistence::tag_snapshot(LogOffset offset, std::string tag) {
 Status Persistence::delete_snapshot(LogOffset offset) {
   if (find_note(offset) == nullptr) return Error{"no such snapshot"};
   if (verifier_ && verifying_ == offset) return Error{"it is being verified"};
+  if (parts_.snapshot_in_use && parts_.snapshot_in_use(offset)) return Error{"a replica is being sent it"};
   // A start needs one whose log goes on to the end: the newest, and the one before it should that be damaged.
   if (notes_.back().offset == offset) return Error{"the newest snapshot stays: a start would need it"};
   housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = snapshot::file_name(offset)});
@@ -315,8 +319,10 @@ void Persistence::forget_old_snapshots(bool trim_all) {
     policy.log_ms = options.log_keep_seconds * 1000;
   }
   const log::Keep keep =
-      log::decide_keep(notes_, policy, writer_ ? writer_->begin() : end(), end(), now_.wall_ms);
+      log::decide_keep(notes_, policy, writer_ ? writer_->begin() : end(), end(), now_.wall_ms,
+                       parts_.log_pins ? parts_.log_pins() : std::vector<LogOffset>());
   for (const LogOffset offset : keep.forget) {
+    if (parts_.snapshot_in_use && parts_.snapshot_in_use(offset)) continue;  // the next round takes it
     housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = snapshot::file_name(offset)});
     std::erase_if(notes_, [&](const log::SnapshotNote& note) { return note.offset == offset; });
     facts_.erase(offset.value);
@@ -358,7 +364,10 @@ void Persistence::snapshot_when_due(Now now) {
     allow(parts_.options.snapshot_interval);
   for (const config::SavePoint& point : parts_.options.save)
     if (since_s >= point.seconds && changed >= static_cast<uint64_t>(point.changes)) allow(point.seconds);
-  const auto log_bytes = static_cast<uint64_t>(parts_.options.snapshot_log_bytes);
+  const bool timed = parts_.options.snapshot_interval > 0 || !parts_.options.save.empty();
+  const uint64_t log_bytes = log::log_growth_max(static_cast<uint64_t>(parts_.options.snapshot_log_bytes),
+                                                 timed, static_cast<uint64_t>(parts_.options.log_keep_bytes),
+                                                 static_cast<uint64_t>(parts_.options.log_segment_bytes));
   const bool grown = log_bytes > 0 && writer_ && changed > 0 && end().value - last_cut_.value >= log_bytes;
   if (interval_s == 0 && !grown) return;
   if (spread) {

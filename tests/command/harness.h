@@ -81,6 +81,16 @@ class Harness : public command::Server, public store::Observer {
   void run_queued(command::Context& ctx, std::span<const Bytes> args) override;
   void key_ready(DbIndex, Bytes) override {}
   bool unblock_client(uint64_t, bool) override { return false; }
+  command::RoleInfo role() override { return {}; }
+  Status follow(Bytes, int) override { return Error{"not in this test"}; }
+  Status follow_nobody() override { return ok(); }
+  bool role_settled() const override { return true; }
+  Status replica_says(uint64_t, Bytes, Bytes) override { return ok(); }
+  void replica_acknowledges(uint64_t, std::span<const Bytes>) override {}
+  void begin_sync(uint64_t) override {}
+  bool follows() const override { return false; }
+  size_t replicas_having(LogOffset, bool) const override { return 0; }
+  bool synced_here(LogOffset) override { return true; }
 
   // store::Observer
   void key_changed(DbIndex db, const store::Key& key) override;

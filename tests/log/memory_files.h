@@ -63,6 +63,7 @@ class MemoryFiles final : public Files {
                                            : "no such file";
         return done;
       }
+      if (step.kind == FileStep::Kind::Read) done.bytes += *read(step.name, step.offset, step.length);
     }
     return done;
   }
@@ -182,6 +183,7 @@ class MemoryFiles final : public Files {
         change_names([name = step.name](Names& names) { names.erase(name); });
         return true;
       case FileStep::Kind::MakeDir: return true;
+      case FileStep::Kind::Read: return names_.count(step.name) != 0;
     }
     return false;
   }

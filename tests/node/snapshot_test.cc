@@ -76,6 +76,35 @@ TEST_CASE("a tagged snapshot stays when newer ones push others out, over a resta
   CHECK(driver.ask(conn, "SNAPSHOT LIST").starts_with("*1\r\n"));
 }
 
+TEST_CASE("after a restart SNAPSHOT LIST tells how long a snapshot took, and that the one loaded is sound") {
+  MemoryFiles disk;
+  config::Options options = options_for_debug();
+  {
+    NodeDriver driver(disk, options);
+    const auto conn = driver.connect();
+    for (const char* tag : {"one", "two"}) {
+      driver.ask(conn, "INCR a");
+      driver.send(conn, std::string("BGSAVE TAG ") + tag + "\r\n");
+      driver.turn();
+      driver.pass_ms(1234);
+      driver.settle();
+      CHECK(driver.take(conn) == "+Background saving started\r\n");
+    }
+    driver.ask(conn, "PING");
+  }
+  NodeDriver driver(disk, options, 2);
+  const std::string list = driver.ask(driver.connect(), "SNAPSHOT LIST");
+  const auto shows = [&](const std::string& tag, const std::string& state) {
+    const size_t at = list.find("\r\n" + tag + "\r\n");
+    const size_t took = list.rfind("milliseconds\r\n:12", at);
+    return took != std::string::npos && at - took < 60 &&
+           list.substr(at, 60).find(state) != std::string::npos;
+  };
+  CAPTURE(list);
+  CHECK(shows("one", "unchecked"));
+  CHECK(shows("two", "verified"));
+}
+
 TEST_CASE("SNAPSHOT VERIFY names a damaged file and its byte") {
   MemoryFiles disk;
   NodeDriver driver(disk, options_for_debug());

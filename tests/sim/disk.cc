@@ -106,6 +106,7 @@ void SimDisk::end_step(Lane lane) {
     done.code = code;
     done.message = step.name + ": " + (code == ENOSPC ? "No space left on device" : "Input/output error");
   }
+  if (state.step + 1 == job.steps.size() || code != 0) done.bytes = std::exchange(state.read, {});
   state.busy = false;  // done: should the process end in one of the calls below, it is not done again
   const bool finished = code != 0 || state.step + 1 == job.steps.size();
   if (renamed && on_renamed) on_renamed(renamed_to);
@@ -207,6 +208,13 @@ int SimDisk::perform(FileStep& step, LaneState& lane) {
       return 0;
     }
     case Kind::MakeDir: return code;
+    case Kind::Read: {
+      if (code != 0) return code;
+      Result<std::string> bytes = read(step.name, step.offset, step.length);
+      if (!bytes) return EIO;
+      lane.read += *bytes;
+      return 0;
+    }
   }
   return EINVAL;
 }

@@ -104,6 +104,7 @@ class SimDisk final : public Files {
     bool busy = false;
     int64_t stall_us = 0;
     SyncImage sync;
+    std::string read;  ///< by the job under way
   };
   struct Plan {
     FileStep::Kind kind;
@@ -133,7 +134,7 @@ class SimDisk final : public Files {
   Prng prng_;
   std::map<std::string, FileRef> names_, durable_names_;
   std::deque<NameChange> name_changes_;
-  std::array<LaneState, 3> lanes_;
+  std::array<LaneState, lane_count> lanes_;
   std::vector<Plan> plans_;
   bool full_ = false;
   int64_t slowness_ = 1;

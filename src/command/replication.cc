@@ -1,0 +1,141 @@
+// Replication as clients and replicas see it: who follows whom, and how far.
+#include "base/number.h"
+#include "command/common.h"
+#include "command/table.h"
+
+namespace hf::command {
+namespace {
+
+/// The answer comes when the new role holds: a write sent behind REPLICAOF NO ONE is taken.
+void replicaof(Context& ctx) {
+  if (!ctx.retried) {
+    Status status = ok();
+    if (equal_nocase(ctx.args[1], "no") && equal_nocase(ctx.args[2], "one")) {
+      status = ctx.server.follow_nobody();
+    } else {
+      const auto port = parse_int(ctx.args[2]);
+      if (!port || *port < 1 || *port > 65535) return ctx.error("ERR Invalid master port");
+      if (ctx.args[1].empty() || ctx.args[1].find(' ') != Bytes::npos)
+        return ctx.error("ERR Invalid master host");
+      const RoleInfo role = ctx.server.role();
+      if (!role.primary && role.host == ctx.args[1] && role.port == *port)
+        return ctx.reply.simple("OK Already connected to specified master");
+      status = ctx.server.follow(ctx.args[1], static_cast<int>(*port));
+    }
+    if (!status) return ctx.error("ERR " + status.error().message);
+  }
+  if (!ctx.server.role_settled()) return ctx.block_on({Server::role_key}, 0);
+  ctx.reply.ok();
+}
+
+void role(Context& ctx) {
+  const RoleInfo info = ctx.server.role();
+  if (!info.primary) {
+    ctx.reply.array(5);
+    ctx.reply.bulk("slave");
+    ctx.reply.bulk(info.host);
+    ctx.reply.integer(info.port);
+    ctx.reply.bulk(info.link);
+    ctx.reply.integer(static_cast<int64_t>(info.offset));
+    return;
+  }
+  ctx.reply.array(3);
+  ctx.reply.bulk("master");
+  ctx.reply.integer(static_cast<int64_t>(info.offset));
+  size_t online = 0;
+  for (const ReplicaInfo& replica : info.replicas) online += replica.state == "online" ? 1 : 0;
+  ctx.reply.array(online);
+  for (const ReplicaInfo& replica : info.replicas) {
+    if (replica.state != "online") continue;
+    ctx.reply.array(3);
+    ctx.reply.bulk(replica.host);
+    ctx.reply.bulk(std::to_string(replica.port));
+    ctx.reply.bulk(std::to_string(replica.offset));
+  }
+}
+
+/// Pairs of name and value. An acknowledgement gets no answer: it comes between frames.
+void replconf(Context& ctx) {
+  if (ctx.args.size() == 6 && equal_nocase(ctx.args[1], "hfack"))
+    return ctx.server.replica_acknowledges(ctx.client.id, ctx.args.subspan(2));
+  if (ctx.args.size() % 2 == 0) return ctx.syntax_error();
+  bool native = false;
+  for (size_t i = 1; i < ctx.args.size(); i += 2) {
+    const Status said = ctx.server.replica_says(ctx.client.id, ctx.args[i], ctx.args[i + 1]);
+    if (!said) return ctx.error(said.error().message);
+    native |= equal_nocase(ctx.args[i], "capa") && equal_nocase(ctx.args[i + 1], "holdfast1");
+  }
+  if (native) ctx.reply.simple("OK holdfast1");
+  else ctx.reply.ok();
+}
+
+void psync(Context& ctx) { ctx.server.begin_sync(ctx.client.id); }
+
+/// Redis's: the connection's own writes up to now.
+void wait(Context& ctx) {
+  int64_t wanted, timeout;
+  if (!ctx.integer_arg(1, wanted) || !ctx.integer_arg(2, timeout)) return;
+  if (timeout < 0) return ctx.error("ERR timeout is negative");
+  if (ctx.server.follows())
+    return ctx.error(
+        "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica "
+        "is "
+        "configured to be writable (which is not the default) writes to replicas are just local and are not "
+        "propagated.");
+  const auto have = static_cast<int64_t>(ctx.server.replicas_having(ctx.client.last_write, false));
+  if (have >= wanted || ctx.in_exec || ctx.timed_out) return ctx.reply.integer(have);
+  ctx.block_on({Server::wait_key}, timeout);
+}
+
+void waitaof(Context& ctx) {
+  int64_t local, wanted, timeout;
+  if (!ctx.integer_arg(1, local) || !ctx.integer_arg(2, wanted) || !ctx.integer_arg(3, timeout)) return;
+  if (local < 0 || local > 1) return ctx.error("ERR value is out of range, must be between 0 and 1");
+  if (wanted < 0) return ctx.error("ERR value is out of range, must be positive");
+  if (timeout < 0) return ctx.error("ERR timeout is negative");
+  if (ctx.server.follows())
+    return ctx.error(
+        "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are "
+        "just local and are not propagated.");
+  if (local > 0 && ctx.server.option("appendonly") == "no")
+    return ctx.error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+  const int64_t here = ctx.server.synced_here(ctx.client.last_write) ? 1 : 0;
+  const auto have = static_cast<int64_t>(ctx.server.replicas_having(ctx.client.last_write, true));
+  if ((here >= local && have >= wanted) || ctx.in_exec || ctx.timed_out) {
+    ctx.reply.array(2);
+    ctx.reply.integer(here);
+    ctx.reply.integer(have);
+    return;
+  }
+  ctx.block_on({Server::wait_key}, timeout);
+}
+
+constexpr KeyRange no_keys{};
+constexpr uint32_t link = Admin | NoScript | Stale | NoAsyncLoading | NoMulti;
+
+// clang-format off
+const Spec rows[] = {
+    {"replicaof", 3, Admin | NoAsyncLoading | NoScript | Stale | NoMulti, no_keys, 0, "server", "5.0.0", "O(1)",
+     "Follows a primary, or nobody: NO ONE.", "host port", replicaof},
+    {"slaveof", 3, Admin | NoAsyncLoading | NoScript | Stale | NoMulti, no_keys, 0, "server", "1.0.0", "O(1)",
+     "REPLICAOF by its old name.", "host port", replicaof},
+    {"role", 1, NoScript | Loading | Stale | Fast, no_keys, CatAdmin | CatDangerous, "server", "2.8.12", "O(1)",
+     "Returns the node's role, with its replicas or its primary.", "", role},
+    {"replconf", -1, Admin | NoScript | Loading | Stale | AllowBusy, no_keys, 0, "server", "3.0.0", "O(1)",
+     "What a replica says of itself to its primary.", "[name value ...]", replconf},
+    {"psync", -3, link, no_keys, 0, "server", "2.8.0", "O(1)",
+     "Turns the connection into a replica's.", "replicationid offset", psync},
+    {"wait", 3, Blocking, no_keys, CatConnection, "generic", "3.0.0", "O(1)",
+     "Waits until so many replicas have this connection's writes.", "numreplicas timeout", wait, {},
+     "request_policy:all_shards response_policy:agg_min"},
+    {"waitaof", 4, Blocking, no_keys, CatConnection, "generic", "7.2.0", "O(1)",
+     "Waits until this node and so many replicas have this connection's writes on disk.",
+     "numlocal numreplicas timeout", waitaof, {}, "request_policy:all_shards response_policy:agg_min"},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Spec> replication_commands() { return rows; }
+
+}  // namespace hf::command

@@ -1,0 +1,120 @@
+// Persistence as a replica: frames are stored as they come, and the state is exchanged for another one by
+// saying so in MANIFEST first and loading again: a reset is a restart without the process.
+#include <algorithm>
+
+#include "node/persistence.h"
+
+namespace hf::node {
+
+namespace {
+
+constexpr size_t behind_bytes_max = 64ull * 1024 * 1024;
+
+}  // namespace
+
+void Persistence::follow() { following_ = true; }
+
+replication::Holding Persistence::holding() const {
+  if (!writer_ || cluster_id_.empty()) return {};
+  return {cluster_id_, writer_->history(), writer_->begin(), writer_->end()};
+}
+
+bool Persistence::can_mirror() const {
+  if (phase_ != Phase::Serving || !following_) return false;
+  return !writer_ ||
+         (writer_->health() == log::Health::Good && writer_->unwritten_bytes() < behind_bytes_max);
+}
+
+Status Persistence::mirror(const std::vector<log::MirrorFrame>& group) {
+  if (!writer_) return Error{"frames came, but no snapshot to begin with"};
+  const LogOffset begin = writer_->end();
+  if (Status stored = writer_->mirror(group); !stored) return stored;
+  const Reign& reign = writer_->history().last();
+  epoch_ = reign.epoch;
+  reign_id_ = reign.id;
+  epoch_max_ = std::max(epoch_max_, epoch_);
+  wall_ms_ = std::max(wall_ms_, group.back().header.wall_ms);
+  if (parts_.on_frame) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
+  tee_.clear();
+  return ok();
+}
+
+// ---- another state
+// -------------------------------------------------------------------------------------------------
+
+void Persistence::cut_back(LogOffset at) {
+  if (!writer_) return;
+  log::Manifest manifest = writer_->manifest();
+  manifest.cut = at;
+  manifest.durable_upto = std::min(manifest.durable_upto, at);
+  reset(std::move(manifest));
+}
+
+void Persistence::adopt(const snapshot::Header& header) {
+  log::Manifest manifest;
+  manifest.cluster_id = header.cluster_id;
+  manifest.history = header.history;
+  manifest.adopt = header.offset;
+  reset(std::move(manifest));
+}
+
+/// What is under way comes to its end first: jobs of the old log, a snapshot of the old state.
+void Persistence::reset(log::Manifest manifest) {
+  if (phase_ != Phase::Serving) return;
+  manifest.clean_end.reset();
+  reset_to_ = std::move(manifest);
+  asked_ = false;
+  next_.reset();
+  verifier_.reset();
+  if (snapshot_) snapshot_->fail("the data set is being replaced by the primary's");
+  if (walking_) fail_walk();
+  phase_ = Phase::Resetting;
+}
+
+void Persistence::step_reset(Effects& effects) {
+  if (!reset_to_ || snapshot_ || housekeeping_id_ != 0 || (writer_ && !writer_->idle())) return;
+  writer_.reset();
+  housekeeping_.clear();
+  effects.jobs.push_back({.id = 0, .lane = Lane::Log});
+  log::add_manifest_steps(*reset_to_, effects.jobs.back().steps);
+  reset_to_.reset();
+  reset_in_flight_ = true;
+}
+
+void Persistence::load_again() {
+  parts_.store.flush_all();
+  notes_.clear();
+  facts_.clear();
+  unusable_.clear();
+  last_cut_ = sync_wanted_ = {};
+  cluster_id_.clear();
+  notes_said_ = 0;
+  started_us_ = now_.mono_us;
+  next_report_us_ = now_.mono_us + 1'000'000;
+  recovery_ = std::make_unique<log::Recovery>(parts_.files, log::RecoveryOptions{.wall_ms = now_.wall_ms});
+  phase_ = Phase::Loading;
+  recovery_->open();
+}
+
+// ---- promotion
+// -----------------------------------------------------------------------------------------------------
+
+Status Persistence::begin_own_reign(Now now) {
+  if (!unusable_.empty()) return Error{"this node's folder can't be used: " + unusable_};
+  if (phase_ != Phase::Serving)
+    return Error{"this node is changing over to its primary's state; ask again later"};
+  following_ = false;
+  if (!writer_) {
+    open_log(log::fresh_start(random_hex40(parts_.prng)));
+    return ok();
+  }
+  open_reign(std::max(wall_ms_, now.wall_ms));
+  return ok();
+}
+
+bool Persistence::reign_open() const {
+  if (following_ || !serving()) return false;
+  return !writer_ || writer_->synced() >= reign_needs_;
+}
+
+}  // namespace hf::node

@@ -1,0 +1,359 @@
+// A replica's outbox is kept small: what does not fit stays on disk until there is room again.
+#include "node/replicas.h"
+
+#include <algorithm>
+
+#include "base/number.h"
+#include "resp/writer.h"
+#include "snapshot/format.h"
+
+namespace hf::node {
+
+namespace {
+
+constexpr size_t window_bytes = 1024 * 1024;  // unsent bytes of one replica
+constexpr size_t recent_bytes_max = 4 * 1024 * 1024;
+constexpr uint64_t snapshot_read_bytes = 256 * 1024;
+constexpr uint64_t small_log_bytes = 1024 * 1024;  // never worth a new snapshot
+constexpr MonoUs second_us = 1'000'000;
+
+}  // namespace
+
+replication::Holding Replicas::holding() const { return parts_.persistence.holding(); }
+
+Replicas::Replica* Replicas::find(ConnId conn) {
+  for (Replica& replica : replicas_)
+    if (replica.conn == conn) return &replica;
+  return nullptr;
+}
+
+/// In quorum mode a frame leaves while it is being written here, so that both disks work at the same time;
+/// otherwise behind the write, so that a kill -9 of this node never leaves a replica ahead of it.
+LogOffset Replicas::sendable() const {
+  const log::Writer* writer = parts_.persistence.writer();
+  if (writer == nullptr) return {};
+  return quorum_ ? writer->end() : writer->written();
+}
+
+// ---- coming and going
+// ----------------------------------------------------------------------------------------------
+
+bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, Now now) {
+  resp::Writer reply(session.outbox.buffer(), 2);
+  const log::Writer* writer = parts_.persistence.writer();
+  if (writer == nullptr || !parts_.persistence.serving()) {
+    reply.error(
+        parts_.options.appendonly
+            ? "NOMASTERLINK Can't SYNC while this node has no data set of its own yet; ask again later"
+            : "ERR replication needs the log: start the primary with appendonly yes");
+    return false;
+  }
+  const replication::Holding nothing;
+  const replication::Verdict verdict =
+      replication::judge(holding(), introduction.holding ? *introduction.holding : nothing);
+  remove(session.id);
+  Replica replica{.conn = session.id, .introduction = introduction};
+  replica.acknowledged_us = replica.caught_up_us = now.mono_us;
+  const std::string who = (introduction.host.empty() ? session.client.peer_address : introduction.host) +
+                          " (port " + std::to_string(introduction.port) + ")";
+  parts_.persistence.say(LogLevel::Notice, "Replica " + who + ": " + replication::describe(verdict));
+  const std::string& reign = holding().history.last().id;
+  if (const auto* diverged = std::get_if<replication::Diverged>(&verdict)) {
+    ++partial_refused_;
+    reply.simple("DIVERGED " + std::to_string(diverged->at.value));
+    return true;  // it cuts its log and comes again
+  }
+  if (const auto* go_on = std::get_if<replication::Continue>(&verdict)) {
+    ++partial_syncs_;
+    reply.simple("CONTINUE " + reign);
+    replica.state = Streams{};
+    replica.tail = log::Tail(go_on->from);
+    replica.received = replica.applied = go_on->from;
+  } else {
+    ++full_syncs_;
+    if (introduction.holding) ++partial_refused_;
+    reply.simple("FULLRESYNC " + reign + " " + std::to_string(writer->visible_end()));
+    replica.state = AwaitsSnapshot{};
+  }
+  session.client.replica = true;
+  replicas_.push_back(std::move(replica));
+  heartbeat_due_ = true;
+  return true;
+}
+
+void Replicas::remove(ConnId conn) {
+  std::erase_if(replicas_, [&](const Replica& replica) { return replica.conn == conn; });
+  if (replicas_.empty()) recent_.clear(), recent_bytes_ = 0;
+}
+
+void Replicas::drop_all(std::vector<ConnId>& kill) {
+  for (const Replica& replica : replicas_) kill.push_back(replica.conn);
+  replicas_.clear();
+  recent_.clear();
+  recent_bytes_ = 0;
+}
+
+// ---- frames in memory
+// ------------------------------------------------------------------------------------------------
+
+void Replicas::sealed(LogOffset begin, LogOffset end, std::string bytes) {
+  if (replicas_.empty()) return;
+  recent_bytes_ += bytes.size();
+  recent_.push_back({begin, end, std::move(bytes)});
+  trim_recent();
+}
+
+/// What is not written yet can't be read from disk: it stays, whatever its size.
+void Replicas::trim_recent() {
+  const log::Writer* writer = parts_.persistence.writer();
+  const LogOffset written = writer == nullptr ? LogOffset{} : writer->written();
+  while (recent_bytes_ > recent_bytes_max && recent_.size() > 1 && recent_.front().end <= written) {
+    recent_bytes_ -= recent_.front().bytes.size();
+    recent_.pop_front();
+  }
+}
+
+/// True: the place is in memory, and what may be sent and fits was.
+bool Replicas::from_memory(Replica& replica, Session& session) {
+  const auto at = std::lower_bound(recent_.begin(), recent_.end(), replica.tail.next(),
+                                   [](const Chunk& chunk, LogOffset next) { return chunk.begin < next; });
+  if (at == recent_.end() || at->begin != replica.tail.next()) return false;
+  const LogOffset upto = sendable();
+  for (auto chunk = at; chunk != recent_.end() && chunk->end <= upto; ++chunk) {
+    if (session.output_bytes() > window_bytes) break;
+    session.outbox.buffer().append(chunk->bytes);
+    budget_bytes_ -= static_cast<double>(chunk->bytes.size());
+    replica.tail.skip_to(chunk->end);
+  }
+  return true;
+}
+
+// ---- feeding
+// -----------------------------------------------------------------------------------------------------------
+
+void Replicas::fail(Session& session, const std::string& why) {
+  parts_.persistence.say(LogLevel::Warning,
+                         "Closing the replica " + session.client.peer_address + ": " + why);
+  failed_.push_back(session.id);
+}
+
+void Replicas::read(Replica& replica, FileStep step, Effects& effects) {
+  replica.job = next_job_++ | job_bit;
+  effects.jobs.push_back({.id = replica.job, .lane = Lane::Transfer});
+  effects.jobs.back().steps.push_back(std::move(step));
+}
+
+void Replicas::job_done(const FileJobDone& done) {
+  for (Replica& replica : replicas_) {
+    if (replica.job != done.id) continue;
+    replica.job = 0;
+    Session* session = parts_.sessions.find(replica.conn);
+    if (session == nullptr) return;
+    if (!done.ok) return fail(*session, "what it needs can't be read: " + done.message);
+    budget_bytes_ -= static_cast<double>(done.bytes.size());
+    if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
+      if (done.bytes.empty()) return fail(*session, "the snapshot being sent has become shorter");
+      session->outbox.buffer().append(done.bytes);
+      sends->read += done.bytes.size();
+      return;
+    }
+    const Status taken = replica.tail.take(done.bytes, sendable(), [&](const log::FrameHeader&, Bytes frame) {
+      session->outbox.buffer().append(frame);
+    });
+    if (!taken) fail(*session, taken.error().message);
+    return;
+  }
+}
+
+/// The newest snapshot and the log behind it, unless that log is longer than the snapshot: then a new one
+/// first.
+void Replicas::start_snapshot(Replica& replica, Session& session, Now now) {
+  auto& awaits = std::get<AwaitsSnapshot>(replica.state);
+  Persistence& persistence = parts_.persistence;
+  const auto& notes = persistence.snapshots();
+  const LogOffset begin = persistence.writer()->begin();
+  if (!notes.empty() && notes.back().offset >= begin && !persistence.snapshot_running()) {
+    const log::SnapshotNote& note = notes.back();
+    const uint64_t behind = persistence.end() - note.offset;
+    if (awaits.asked || behind <= std::max(note.bytes, small_log_bytes)) {
+      session.outbox.buffer().append(
+          replication::encode(replication::SnapshotAhead{note.offset, note.bytes}));
+      replica.state = SendsSnapshot{note.offset, note.bytes, 0};
+      replica.tail = log::Tail(note.offset);
+      return;
+    }
+  }
+  if (persistence.snapshot_running()) {
+    // One that began before this replica came serves it just as well.
+    awaits.asked = true;
+    return;
+  }
+  const Status begun = persistence.begin_snapshot(now, {.reason = "replica"});
+  if (!begun) return fail(session, "no snapshot can be taken for it: " + begun.error().message);
+  awaits.asked = true;
+}
+
+void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effects,
+                    std::vector<ConnId>& touched) {
+  const uint64_t before = session.outbox.stream_end();
+  if (std::holds_alternative<AwaitsSnapshot>(replica.state)) start_snapshot(replica, session, now);
+  const bool paced = parts_.options.replication_max_bytes_per_second > 0 && budget_bytes_ <= 0;
+  const bool room = session.output_bytes() < window_bytes && !paced;
+  if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
+    if (sends->read == sends->bytes) {
+      replica.state = Streams{};
+      replica.received = replica.applied = sends->offset;
+    } else if (room && replica.job == 0) {
+      read(replica,
+           {.kind = FileStep::Kind::Read,
+            .name = snapshot::file_name(sends->offset),
+            .offset = sends->read,
+            .length = std::min(snapshot_read_bytes, sends->bytes - sends->read)},
+           effects);
+    }
+  }
+  if (std::holds_alternative<Streams>(replica.state) && room && replica.job == 0 &&
+      !from_memory(replica, session)) {
+    const auto step = replica.tail.next_read(parts_.persistence.writer()->manifest().segments,
+                                             parts_.persistence.writer()->written());
+    if (!step) fail(session, step.error().message + "; it starts again from a snapshot");
+    else if (*step) read(replica, std::move(**step), effects);
+  }
+  const bool between_frames = !std::holds_alternative<SendsSnapshot>(replica.state);
+  if (heartbeat_due_ && between_frames && room) {
+    session.outbox.buffer().append(
+        replication::encode(replication::Heartbeat{.quorum = quorum_,
+                                                   .epoch = parts_.persistence.epoch(),
+                                                   .end = parts_.persistence.end(),
+                                                   .commit = commit_,
+                                                   .wall_ms = now.wall_ms,
+                                                   .sequence = heartbeats_}));
+  }
+  note_lag(replica, now);
+  if (session.outbox.stream_end() != before || session.outbox.size() > 0) touched.push_back(session.id);
+}
+
+void Replicas::note_lag(Replica& replica, Now now) {
+  if (replica.received >= parts_.persistence.end()) replica.caught_up_us = now.mono_us;
+}
+
+void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
+  if (replicas_.empty()) return;
+  if (now.mono_us >= next_heartbeat_us_) {
+    heartbeat_due_ = true;
+    next_heartbeat_us_ = now.mono_us + parts_.options.heartbeat_interval_ms * 1000;
+  }
+  if (heartbeat_due_) ++heartbeats_;
+  const double rate = static_cast<double>(parts_.options.replication_max_bytes_per_second);
+  budget_bytes_ =
+      std::min(rate / 10, budget_bytes_ + rate * static_cast<double>(now.mono_us - budget_us_) / 1e6);
+  budget_us_ = now.mono_us;
+  if (rate > 0 && budget_bytes_ <= 0)
+    effects.wake_at = std::min(effects.wake_at, now.mono_us + second_us / 100);
+  trim_recent();
+  const MonoUs silent_us = parts_.options.repl_timeout * second_us;
+  for (Replica& replica : replicas_) {
+    Session* session = parts_.sessions.find(replica.conn);
+    if (session == nullptr || session->closing) continue;
+    const bool streams = std::holds_alternative<Streams>(replica.state);
+    if (streams && now.mono_us - replica.acknowledged_us > silent_us) {
+      fail(*session, "it has acknowledged nothing for repl-timeout");
+      continue;
+    }
+    feed(replica, *session, now, effects, touched);
+  }
+  heartbeat_due_ = false;
+  for (const ConnId id : failed_) {
+    if (parts_.sessions.find(id) == nullptr) continue;
+    remove(id);
+    effects.close.push_back(id);
+  }
+}
+
+void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffset synced, LogOffset applied,
+                           Now now) {
+  Replica* replica = find(conn);
+  // What it counts of another reign says nothing about this one's bytes.
+  if (replica == nullptr || epoch > parts_.persistence.epoch()) return;
+  replica->acknowledged_us = now.mono_us;
+  if (received < replica->received || received > parts_.persistence.end()) return;
+  replica->received = received;
+  replica->synced = std::max(replica->synced, std::min(synced, received));
+  replica->applied = std::max(replica->applied, std::min(applied, received));
+  progressed_ = true;
+  note_lag(*replica, now);
+}
+
+// ---- what they have
+// ------------------------------------------------------------------------------------------------------
+
+size_t Replicas::having(LogOffset offset, bool synced) const {
+  return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
+    return (synced ? replica.synced : replica.received) >= offset;
+  }));
+}
+
+size_t Replicas::healthy(Now now, int64_t lag_ms) const {
+  return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
+    return std::holds_alternative<Streams>(replica.state) &&
+           now.mono_us - replica.acknowledged_us <= lag_ms * 1000;
+  }));
+}
+
+LogOffset Replicas::synced_on(size_t copies) const {
+  const log::Writer* writer = parts_.persistence.writer();
+  if (writer == nullptr) return {};
+  std::vector<LogOffset> all{writer->synced()};
+  for (const Replica& replica : replicas_) all.push_back(replica.synced);
+  if (all.size() < copies) return {};
+  std::sort(all.begin(), all.end(), std::greater<>());
+  return all[copies - 1];
+}
+
+std::vector<LogOffset> Replicas::log_pins() const {
+  std::vector<LogOffset> pins;
+  const LogOffset end = parts_.persistence.end();
+  for (const Replica& replica : replicas_) {
+    if (std::holds_alternative<AwaitsSnapshot>(replica.state)) continue;
+    const LogOffset next = replica.tail.next();
+    if (end - next <= static_cast<uint64_t>(parts_.options.replica_keep_bytes)) pins.push_back(next);
+  }
+  return pins;
+}
+
+bool Replicas::sending_snapshot(LogOffset offset) const {
+  return std::any_of(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
+    const auto* sends = std::get_if<SendsSnapshot>(&replica.state);
+    return sends != nullptr && sends->offset == offset;
+  });
+}
+
+void Replicas::set_commit(bool quorum, LogOffset commit) {
+  if (quorum != quorum_ || (quorum && commit != commit_)) heartbeat_due_ = true;
+  quorum_ = quorum;
+  commit_ = commit;
+}
+
+std::vector<Replicas::Description> Replicas::describe(Now now) const {
+  std::vector<Description> list;
+  for (const Replica& replica : replicas_) {
+    const Session* session = parts_.sessions.find(replica.conn);
+    if (session == nullptr) continue;
+    const std::string& peer = session->client.peer_address;
+    Description d;
+    d.host = !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':'));
+    d.port = replica.introduction.port;
+    d.native = replica.introduction.native;
+    d.state = std::holds_alternative<AwaitsSnapshot>(replica.state)  ? "wait_bgsave"
+              : std::holds_alternative<SendsSnapshot>(replica.state) ? "send_bulk"
+                                                                     : "online";
+    d.received = replica.received, d.synced = replica.synced, d.applied = replica.applied;
+    d.lag_bytes = parts_.persistence.end() - replica.received;
+    d.lag_ms = d.lag_bytes == 0 ? 0 : (now.mono_us - replica.caught_up_us) / 1000;
+    d.ack_age_ms = (now.mono_us - replica.acknowledged_us) / 1000;
+    list.push_back(std::move(d));
+  }
+  return list;
+}
+
+}  // namespace hf::node

@@ -1,0 +1,133 @@
+// The replicas of this node, from the primary's end: each is a place in the log, fed from memory while it
+// keeps up and from disk while it does not, at its own pace. Nothing is built for one replica, nothing is
+// buffered without bound.
+#pragma once
+#include <deque>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/files.h"
+#include "base/types.h"
+#include "config/options.h"
+#include "log/tail.h"
+#include "node/effects.h"
+#include "node/persistence.h"
+#include "node/session.h"
+#include "replication/verdict.h"
+#include "replication/wire.h"
+
+namespace hf::node {
+
+class Replicas {
+ public:
+  struct Parts {
+    const config::Options& options;
+    Persistence& persistence;
+    Sessions& sessions;
+  };
+  explicit Replicas(Parts parts) : parts_(parts) {}
+
+  /// PSYNC arrived and the introduction is known: answers on `session` and feeds it from now on. False:
+  /// refused, with an error as the answer.
+  bool begin(Session& session, const ReplicaIntroduction& introduction, Now now);
+  void remove(ConnId conn);
+  /// The role or the history changed: all have to ask again.
+  void drop_all(std::vector<ConnId>& kill);
+
+  /// A frame was sealed: kept in memory for those who keep up.
+  void sealed(LogOffset begin, LogOffset end, std::string bytes);
+  bool any() const { return !replicas_.empty(); }
+
+  /// Once a turn, behind the sealing: fills outboxes, plans reads. `touched` gets the sessions with new
+  /// output.
+  void pump(Now now, Effects& effects, std::vector<ConnId>& touched);
+  void job_done(const FileJobDone& done);
+  MonoUs next_wake() const { return replicas_.empty() ? INT64_MAX : next_heartbeat_us_; }
+  /// True once after some replica's acknowledgement moved.
+  bool take_progress() { return std::exchange(progressed_, false); }
+  void acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffset synced, LogOffset applied,
+                   Now now);
+
+  /// How many have it, in memory (WAIT) or on disk (WAITAOF).
+  size_t having(LogOffset offset, bool synced) const;
+  /// Connected and acknowledging within `lag_ms`: for min-replicas-to-write.
+  size_t healthy(Now now, int64_t lag_ms) const;
+  /// The offset that `copies` members have synced, this node included.
+  LogOffset synced_on(size_t copies) const;
+  /// From where the log is needed by them, and the snapshots being sent.
+  std::vector<LogOffset> log_pins() const;
+  bool sending_snapshot(LogOffset offset) const;
+  /// What heartbeats say.
+  void set_commit(bool quorum, LogOffset commit);
+
+  struct Description {
+    std::string host, state;
+    int port = 0;
+    bool native = true;
+    LogOffset received, synced, applied;
+    uint64_t lag_bytes = 0;
+    int64_t lag_ms = 0, ack_age_ms = 0;
+  };
+  std::vector<Description> describe(Now now) const;
+  uint64_t full_syncs() const { return full_syncs_; }
+  uint64_t partial_syncs() const { return partial_syncs_; }
+  uint64_t partial_refused() const { return partial_refused_; }
+  size_t recent_bytes() const { return recent_bytes_; }
+  LogOffset recent_begin() const { return recent_.empty() ? LogOffset{} : recent_.front().begin; }
+
+  static constexpr uint64_t job_bit = 1ull << 61;
+
+ private:
+  struct AwaitsSnapshot {
+    bool asked;  ///< for one of its own: any newer one will do
+  };
+  struct SendsSnapshot {
+    LogOffset offset;
+    uint64_t bytes, read;
+  };
+  struct Streams {};
+  struct Replica {
+    ConnId conn;
+    ReplicaIntroduction introduction;
+    std::variant<AwaitsSnapshot, SendsSnapshot, Streams> state;
+    log::Tail tail{LogOffset{}};
+    uint64_t job = 0;  ///< the read under way; 0: none
+    LogOffset received, synced, applied;
+    MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
+  };
+  struct Chunk {
+    LogOffset begin, end;
+    std::string bytes;
+  };
+
+  Replica* find(ConnId conn);
+  void feed(Replica& replica, Session& session, Now now, Effects& effects, std::vector<ConnId>& touched);
+  void start_snapshot(Replica& replica, Session& session, Now now);
+  bool from_memory(Replica& replica, Session& session);
+  void read(Replica& replica, FileStep step, Effects& effects);
+  void fail(Session& session, const std::string& why);
+  void note_lag(Replica& replica, Now now);
+  LogOffset sendable() const;
+  replication::Holding holding() const;
+  void trim_recent();
+
+  Parts parts_;
+  std::list<Replica> replicas_;
+  std::deque<Chunk> recent_;
+  size_t recent_bytes_ = 0;
+  std::vector<std::pair<uint64_t, FileJobDone>> reads_;
+  uint64_t next_job_ = 1, heartbeats_ = 0;
+  MonoUs next_heartbeat_us_ = 0;
+  bool heartbeat_due_ = false, progressed_ = false, quorum_ = false;
+  LogOffset commit_;
+  std::vector<ConnId> failed_;
+  uint64_t full_syncs_ = 0, partial_syncs_ = 0, partial_refused_ = 0;
+  double budget_bytes_ = 0;  ///< replication-max-bytes-per-second: what may be sent at once
+  MonoUs budget_us_ = 0;
+};
+
+}  // namespace hf::node

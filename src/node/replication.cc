@@ -1,0 +1,363 @@
+// The node as a primary and as a replica: where the link up and the links down meet the turn.
+#include <algorithm>
+
+#include "base/compress.h"
+#include "base/number.h"
+#include "command/table.h"
+#include "node/info_section.h"
+#include "node/inside.h"
+
+namespace hf::node {
+
+// ---- roles
+// -----------------------------------------------------------------------------------------------------------
+
+/// What clients may do follows from the role and from whether there is anything to serve.
+void ServerNode::Impl::settle_role() {
+  Gate& gate = executor_.gate;
+  const bool serving = persistence_.serving();
+  if (serving && !began_serving_) gate.refuse_all.clear();
+  if (!serving && began_serving_) gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
+  began_serving_ = serving;
+  const bool following = persistence_.following();
+  const bool reigns = serving && persistence_.reign_open();
+  gate.follows = !reigns;
+  gate.stale = following && !options_.replica_serve_stale_data && !upstream_.up();
+  gate.too_few_replicas = reigns && options_.min_replicas_to_write > 0 &&
+                          replicas_.healthy(now_, options_.min_replicas_max_lag * 1000) <
+                              static_cast<size_t>(options_.min_replicas_to_write);
+  if (reigns && !role_settled_) {
+    tasks_.set_epoch(persistence_.epoch());
+    tasks_.rearm(now_);
+    everyone_ready(role_key);
+  }
+  role_settled_ = reigns;
+}
+
+void ServerNode::Impl::begin_following(const std::string& host, int port) {
+  options_.replicaof = host + " " + std::to_string(port);
+  persistence_.follow();
+  UpstreamAddress address;
+  address.host = host;
+  address.port = port;
+  address.user = options_.masteruser;
+  address.password = options_.masterauth;
+  address.own_port =
+      static_cast<int>(options_.replica_announce_port != 0 ? options_.replica_announce_port : options_.port);
+  address.announced_host = options_.replica_announce_ip;
+  address.timeout_ms = options_.repl_timeout * 1000;
+  upstream_.follow(std::move(address));
+}
+
+Status ServerNode::Impl::follow(Bytes host, int port) {
+  if (!options_.appendonly) return Error{"a replica needs the log: start with appendonly yes"};
+  replicas_.drop_all(kill_);
+  begin_following(std::string(host), port);
+  persistence_.say(LogLevel::Notice, "Following " + options_.replicaof + " from now on (REPLICAOF)");
+  settle_role();
+  refuse_blocked_writers();
+  return ok();
+}
+
+Status ServerNode::Impl::follow_nobody() {
+  if (!persistence_.following()) return ok();
+  apply_committed();
+  while (!unapplied_.empty()) {  // it is in the log that this node goes on with
+    (void)executor_.replay(unapplied_.front().content, unapplied_.front().wall_ms);
+    unapplied_.pop_front();
+  }
+  persistence_.set_applied_all(true);
+  if (Status begun = persistence_.begin_own_reign(now_); !begun) return begun;
+  upstream_.leave();
+  options_.replicaof.clear();
+  turn_need_ = persistence_.need_of_this_turn();
+  persistence_.say(LogLevel::Notice, "Following nobody from now on (REPLICAOF NO ONE)");
+  settle_role();
+  return ok();
+}
+
+/// Who waits to change something waits for what will not come: READONLY tells them to look for the primary.
+void ServerNode::Impl::refuse_blocked_writers() {
+  std::vector<Session*> writers;
+  sessions_.for_each([&](Session& session) {
+    const Waiters::Waiter* waiter = session.blocked ? waiters_.find(session.id) : nullptr;
+    if (waiter == nullptr) return;
+    const command::Spec* spec = command::find_command(waiter->args[0]);
+    if (spec != nullptr && (spec->flags & command::Write)) writers.push_back(&session);
+  });
+  for (Session* session : writers) rerun(*session, Executor::Again::Retried);
+}
+
+command::RoleInfo ServerNode::Impl::role() {
+  command::RoleInfo info;
+  info.primary = !persistence_.following();
+  info.offset = persistence_.visible_end();
+  if (!info.primary) {
+    info.host = upstream_.address().host;
+    info.port = upstream_.address().port;
+    info.link = upstream_.state_name();
+    return info;
+  }
+  for (const Replicas::Description& d : replicas_.describe(now_))
+    info.replicas.push_back({d.host, d.state, d.port, info.offset - std::min(info.offset, d.lag_bytes)});
+  return info;
+}
+
+// ---- replicas of this node
+// ---------------------------------------------------------------------------------------------
+
+Status ServerNode::Impl::replica_says(uint64_t client, Bytes name, Bytes value) {
+  Session* session = session_of(client);
+  if (session == nullptr) return ok();
+  if (!session->introduction) session->introduction = std::make_unique<ReplicaIntroduction>();
+  ReplicaIntroduction& said = *session->introduction;
+  if (equal_nocase(name, "listening-port")) {
+    const auto port = parse_int(value);
+    if (!port || *port < 0 || *port > 65535) return Error{"ERR value is not an integer or out of range"};
+    said.port = static_cast<int>(*port);
+  } else if (equal_nocase(name, "ip-address")) {
+    if (value.size() > 255) return Error{"ERR REPLCONF ip-address provided by replica instance is too long"};
+    said.host = std::string(value);
+  } else if (equal_nocase(name, "capa")) {
+    if (equal_nocase(value, replication::native_capability)) said.native = true;
+  } else if (equal_nocase(name, "holdfast")) {
+    said.holding = replication::decode_holding(value);
+    if (!value.empty() && !said.holding) return Error{"ERR REPLCONF holdfast: not what a replica holds"};
+  } else {
+    return Error{"ERR Unrecognized REPLCONF option: " + std::string(name.substr(0, 64))};
+  }
+  return ok();
+}
+
+void ServerNode::Impl::replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) {
+  Session* session = session_of(client);
+  uint64_t values[4] = {};
+  for (size_t i = 0; i < 4; ++i) {
+    const auto value = i < numbers.size() ? parse_uint(numbers[i]) : std::nullopt;
+    if (!value) return;
+    values[i] = *value;
+  }
+  if (session != nullptr)
+    replicas_.acknowledge(session->id, {values[0]}, {values[1]}, {values[2]}, {values[3]}, now_);
+}
+
+void ServerNode::Impl::begin_sync(uint64_t client) {
+  Session* session = session_of(client);
+  if (session == nullptr) return;
+  const ReplicaIntroduction nothing;
+  const ReplicaIntroduction& said = session->introduction ? *session->introduction : nothing;
+  if (!said.native) {
+    resp::Writer(session->outbox.buffer(), 2)
+        .error("ERR only Holdfast servers can follow this one so far (REPLCONF capa holdfast1)");
+    return;
+  }
+  replicas_.begin(*session, said, now_);
+  touch(*session);
+}
+
+bool ServerNode::Impl::synced_here(LogOffset offset) {
+  if (persistence_.safe().synced >= offset) return true;
+  persistence_.want_sync(offset);
+  return false;
+}
+
+void ServerNode::Impl::feed_replicas(Effects& effects) {
+  if (!replicas_.any()) return;
+  std::vector<ConnId> fed;
+  replicas_.pump(now_, effects, fed);
+  for (const ConnId id : fed)
+    if (Session* session = sessions_.find(id)) touch(*session);
+  if (replicas_.take_progress()) {
+    everyone_ready(wait_key);
+    effects.again = effects.again || !waiters_.empty();
+  }
+}
+
+// ---- the primary of this node
+// --------------------------------------------------------------------------------------------
+
+void ServerNode::Impl::dialed(ConnId conn, bool ok, const std::string& why) {
+  Session* session = sessions_.find(conn);
+  if (session == nullptr) return;
+  upstream_.dialed(conn, ok, why, now_, session->outbox.buffer());
+  if (ok) return touch(*session);
+  by_client_id_.erase(session->client.id);
+  sessions_.remove(conn);
+}
+
+void ServerNode::Impl::job_done(const FileJobDone& done) {
+  if (done.lane != Lane::Transfer) return persistence_.job_done(done);
+  if (done.id & Upstream::job_bit) upstream_.job_done(done, now_);
+  else replicas_.job_done(done);
+}
+
+void ServerNode::Impl::follow_upstream(Effects& effects) {
+  Session* link = upstream_.conn() ? sessions_.find(*upstream_.conn()) : nullptr;
+  const uint64_t before = link == nullptr ? 0 : link->outbox.stream_end();
+  if (upstream_.tick(now_, link == nullptr ? nullptr : &link->outbox.buffer())) {
+    if (link != nullptr) drop(*link, effects);
+    link = nullptr;
+  }
+  if (link != nullptr && link->outbox.stream_end() != before) touch(*link);
+  if (upstream_.verify_some(now_)) effects.again = true;
+  if (auto job = upstream_.next_job()) effects.jobs.push_back(std::move(*job));
+  // What waited for a job, or for the log to keep up.
+  if (link != nullptr && !link->input.empty()) make_runnable(*link);
+  if (!upstream_.wants_dial(now_)) return;
+  Session& session = sessions_.add();
+  session.upstream = session.client.primary = true;
+  session.client.id = next_client_id_++;
+  session.client.peer_address = upstream_.address().host + ":" + std::to_string(upstream_.address().port);
+  session.client.authenticated = session.client.internal = true;
+  session.client.connected_at = session.client.last_active_at = now_.mono_us;
+  by_client_id_.emplace(session.client.id, session.id);
+  upstream_.dialing(session.id);
+  effects.dial.push_back({session.id, upstream_.address().host, upstream_.address().port});
+}
+
+Status ServerNode::Impl::apply(const log::MirrorFrame& last, Bytes content) {
+  if (last.header.type == log::FrameType::Epoch) return ok();
+  turn_need_ = persistence_.need_of_this_turn();
+  Status applied = executor_.replay(content, last.header.wall_ms);
+  if (!applied)
+    return Error{"what the primary sent can't be applied: " + applied.error().message + "; please report it"};
+  return applied;
+}
+
+Status ServerNode::Impl::take_group(const std::vector<log::MirrorFrame>& group) {
+  std::string whole;
+  std::vector<std::string> raw;
+  raw.reserve(group.size());
+  std::vector<log::MirrorFrame> frames = group;
+  for (log::MirrorFrame& frame : frames) {
+    if (frame.header.compressed) {
+      Result<std::string> bytes = lz4_decompress(frame.content, frame.header.raw_bytes);
+      if (!bytes) return Error{"a frame's content can't be decompressed: " + bytes.error().message};
+      raw.push_back(std::move(*bytes));
+      frame.content = raw.back();
+    }
+    if (frames.size() > 1) whole += frame.content;
+  }
+  if (Status stored = persistence_.mirror(frames); !stored) return stored;
+  const log::MirrorFrame& last = frames.back();
+  const Bytes content = frames.size() > 1 ? Bytes(whole) : last.content;
+  const bool committed =
+      !upstream_.last_heartbeat().quorum || last.header.end() <= upstream_.last_heartbeat().commit;
+  if (committed && unapplied_.empty()) return apply(last, content);
+  if (last.header.type == log::FrameType::Data)
+    unapplied_.push_back(
+        {frames.front().header.offset, last.header.end(), last.header.wall_ms, std::string(content)});
+  persistence_.set_applied_all(unapplied_.empty());
+  persistence_.want_sync(last.header.end());
+  return ok();
+}
+
+void ServerNode::Impl::take_heartbeat(const replication::Heartbeat& heartbeat) {
+  if (heartbeat.quorum) persistence_.want_sync(persistence_.end());
+  apply_committed();
+}
+
+void ServerNode::Impl::apply_committed() {
+  const replication::Heartbeat& said = upstream_.last_heartbeat();
+  while (!unapplied_.empty() && (!said.quorum || unapplied_.front().end <= said.commit)) {
+    turn_need_ = persistence_.need_of_this_turn();
+    const Status applied = executor_.replay(unapplied_.front().content, unapplied_.front().wall_ms);
+    if (!applied)
+      persistence_.say(LogLevel::Warning, "A committed change can't be applied: " + applied.error().message);
+    unapplied_.pop_front();
+  }
+  persistence_.set_applied_all(unapplied_.empty());
+}
+
+void ServerNode::Impl::diverged(LogOffset at) {
+  replicas_.drop_all(kill_);
+  unapplied_.clear();
+  persistence_.set_applied_all(true);
+  persistence_.cut_back(at);
+}
+
+void ServerNode::Impl::adopt(const snapshot::Header& header) {
+  replicas_.drop_all(kill_);
+  unapplied_.clear();
+  persistence_.set_applied_all(true);
+  persistence_.adopt(header);
+}
+
+Follower::Progress ServerNode::Impl::progress() const {
+  const log::Writer* writer = persistence_.writer();
+  if (writer == nullptr) return {};
+  return {persistence_.epoch(), writer->end(), writer->synced(),
+          unapplied_.empty() ? writer->end() : unapplied_.front().begin};
+}
+
+// ---- INFO
+// --------------------------------------------------------------------------------------------------------------
+
+void ServerNode::Impl::info_replication(std::string& out) {
+  Section s(out, "Replication");
+  const std::string none(40, '0');
+  const bool primary = !persistence_.following();
+  s.text("role", primary ? "master" : "slave");
+  if (!primary) {
+    const bool up = upstream_.up();
+    s.text("master_host", upstream_.address().host).number("master_port", int64_t{upstream_.address().port});
+    s.text("master_link_status", up ? "up" : "down");
+    const bool heard = upstream_.last_heard_us() > 0;
+    s.number("master_last_io_seconds_ago",
+             heard ? (now_.mono_us - upstream_.last_heard_us()) / 1'000'000 : int64_t{-1});
+    s.number("master_sync_in_progress", int64_t{upstream_.syncing() || !persistence_.serving()});
+    s.number("slave_read_repl_offset", persistence_.visible_end());
+    s.number("slave_repl_offset", persistence_.visible_end());
+    if (upstream_.syncing()) {
+      const Upstream::Transfer t = upstream_.transfer();
+      s.number("master_sync_total_bytes", t.total).number("master_sync_read_bytes", t.read);
+      s.number("master_sync_left_bytes", t.total - t.read);
+      s.format("master_sync_perc", "%.2f",
+               t.total == 0 ? 0.0 : 100.0 * static_cast<double>(t.read) / static_cast<double>(t.total));
+    }
+    if (!up) {
+      s.number("master_link_down_since_seconds", upstream_.down_since_us() > 0
+                                                     ? (now_.mono_us - upstream_.down_since_us()) / 1'000'000
+                                                     : int64_t{-1});
+      if (!upstream_.last_error().empty()) s.text("master_link_last_error", upstream_.last_error());
+      s.number("master_link_attempts", int64_t{upstream_.failures()});
+    }
+    const Follower::Progress p = progress();
+    s.number("replica_received_offset", p.received.value).number("replica_synced_offset", p.synced.value);
+    s.number("replica_applied_offset", p.applied.value);
+    s.number("replica_lag_bytes",
+             std::max(upstream_.last_heartbeat().end, p.received).value - p.received.value);
+    s.number("slave_priority", options_.replica_priority).number("slave_read_only", int64_t{1});
+    s.number("replica_announced", int64_t{1});
+  }
+  const auto list = replicas_.describe(now_);
+  s.number("connected_slaves", uint64_t{list.size()});
+  if (options_.min_replicas_to_write > 0)
+    s.number("min_slaves_good_slaves",
+             uint64_t{replicas_.healthy(now_, options_.min_replicas_max_lag * 1000)});
+  size_t i = 0;
+  for (const Replicas::Description& d : list) {
+    const uint64_t offset = persistence_.visible_end() - std::min(persistence_.visible_end(), d.lag_bytes);
+    s.text("slave" + std::to_string(i++),
+           "ip=" + d.host + ",port=" + std::to_string(d.port) + ",state=" + d.state +
+               ",offset=" + std::to_string(offset) + ",lag=" + std::to_string(d.ack_age_ms / 1000) +
+               ",lag_bytes=" + std::to_string(d.lag_bytes) + ",lag_ms=" + std::to_string(d.lag_ms) +
+               ",received=" + std::to_string(d.received.value) + ",synced=" + std::to_string(d.synced.value) +
+               ",applied=" + std::to_string(d.applied.value) +
+               ",protocol=" + (d.native ? "holdfast" : "redis"));
+  }
+  s.text("master_failover_state", "no-failover");
+  const replication::Holding held = persistence_.holding();
+  const auto& reigns = held.history.reigns();
+  s.text("master_replid", persistence_.reign_id().empty() ? none : persistence_.reign_id());
+  const bool before = reigns.size() > 1;
+  s.text("master_replid2", before ? reigns[reigns.size() - 2].id : none);
+  s.number("master_repl_offset", persistence_.visible_end());
+  s.number("second_repl_offset", int64_t{-1});
+  s.number("repl_backlog_active", int64_t{persistence_.writer() != nullptr});
+  s.number("repl_backlog_size", options_.log_keep_bytes);
+  s.number("repl_backlog_first_byte_offset", held.begin.value);
+  s.number("repl_backlog_histlen", held.end - held.begin);
+}
+
+}  // namespace hf::node

@@ -1,0 +1,416 @@
+// Every way a link can fail ends in broken(): one sentence, one close, one retry.
+#include "node/upstream.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/checksum.h"
+#include "base/limits.h"
+#include "base/little_endian.h"
+#include "base/number.h"
+#include "log/segment.h"
+#include "resp/writer.h"
+
+namespace hf::node {
+
+namespace {
+
+constexpr size_t line_bytes_max = 64 * 1024;
+constexpr size_t bytes_a_turn = 256 * 1024;
+constexpr size_t chunk_bytes = 1024 * 1024;
+constexpr MonoUs second_us = 1'000'000;
+constexpr MonoUs healthy_after_us = 10 * second_us;
+
+Bytes word(Bytes line, size_t n) {
+  size_t at = 0;
+  for (; n > 0; --n) {
+    at = line.find(' ', at);
+    if (at == Bytes::npos) return {};
+    ++at;
+  }
+  return line.substr(at, line.find(' ', at) - at);
+}
+
+}  // namespace
+
+Upstream::Upstream(Follower& follower, Files& files, Prng& prng)
+    : follower_(follower), files_(files), prng_(prng) {}
+
+void Upstream::follow(UpstreamAddress address) {
+  address_ = std::move(address);
+  backoff_.reset();
+  next_dial_us_ = 0;
+  close_ = conn_.has_value();
+  if (!conn_) state_ = Resting{};
+}
+
+void Upstream::leave() {
+  address_.reset();
+  close_ = conn_.has_value();
+  if (!conn_) state_ = Resting{};
+}
+
+// ---- the connection
+// ------------------------------------------------------------------------------------------------
+
+bool Upstream::wants_dial(Now now) {
+  if (!address_ || conn_ || now.mono_us < next_dial_us_ || !follower_.ready()) return false;
+  state_ = Dialing{};
+  close_ = false;
+  last_heard_us_ = now.mono_us;
+  return true;
+}
+
+void Upstream::dialed(ConnId conn, bool ok, const std::string& why, Now now, Buffer& out) {
+  if (conn_ != conn) return;
+  if (!ok) {
+    last_error_ = why;
+    rest(now);
+    return;
+  }
+  last_heard_us_ = now.mono_us;
+  group_.clear();
+  group_bytes_ = 0;
+  state_ = Handshake{Step::Ping};
+  send_step(Step::Ping, out);
+}
+
+void Upstream::lost(ConnId conn, Now now) {
+  if (conn_ != conn) return;
+  if (!close_ && up()) {
+    last_error_ = "the primary closed the connection";
+    follower_.say(LogLevel::Warning,
+                  "Lost the primary " + (address_ ? address_->host : "") + ": " + last_error_);
+  }
+  rest(now);
+}
+
+void Upstream::rest(Now now) {
+  if (up() && now.mono_us - up_since_us_ > healthy_after_us) backoff_.reset();
+  if (down_since_us_ == 0) down_since_us_ = now.mono_us;
+  conn_.reset();
+  state_ = Resting{};
+  next_dial_us_ = now.mono_us + backoff_.next(prng_);
+}
+
+void Upstream::broken(std::string why) {
+  if (last_error_ != why)
+    follower_.say(LogLevel::Warning,
+                  "The link to the primary " +
+                      (address_ ? address_->host + ":" + std::to_string(address_->port) : "") +
+                      " is closed: " + why);
+  last_error_ = std::move(why);
+  close_ = true;
+}
+
+bool Upstream::tick(Now now, Buffer* out) {
+  if (!conn_) return false;
+  if (address_ && now.mono_us - last_heard_us_ > address_->timeout_ms * 1000 && !close_)
+    broken("nothing came for " + std::to_string(address_->timeout_ms / 1000) + " s (repl-timeout)");
+  if (close_) return true;
+  const bool talking = up() || syncing();
+  if (!talking || out == nullptr) return false;
+  const Follower::Progress progress = follower_.progress();
+  if (!ack_due_ && progress == acknowledged_ && now.mono_us < next_ack_us_) return false;
+  ack_due_ = false;
+  acknowledged_ = progress;
+  next_ack_us_ = now.mono_us + second_us;
+  resp::Writer(*out, 2).command(
+      {"REPLCONF", "hfack", std::to_string(progress.epoch.value), std::to_string(progress.received.value),
+       std::to_string(progress.synced.value), std::to_string(progress.applied.value)});
+  return false;
+}
+
+MonoUs Upstream::next_wake() const {
+  if (!address_) return INT64_MAX;
+  if (!conn_) return next_dial_us_;
+  return next_ack_us_ == 0 ? INT64_MAX : std::max(next_ack_us_, last_heard_us_);
+}
+
+// ---- shaking hands
+// -------------------------------------------------------------------------------------------------
+
+void Upstream::send_step(Step step, Buffer& out) {
+  resp::Writer writer(out, 2);
+  state_ = Handshake{step};
+  switch (step) {
+    case Step::Ping: return writer.command({"PING"});
+    case Step::Auth:
+      if (address_->password.empty()) return send_step(Step::Port, out);
+      if (address_->user.empty()) return writer.command({"AUTH", address_->password});
+      return writer.command({"AUTH", address_->user, address_->password});
+    case Step::Port:
+      return writer.command({"REPLCONF", "listening-port", std::to_string(address_->own_port)});
+    case Step::Host:
+      if (address_->announced_host.empty()) return send_step(Step::Capabilities, out);
+      return writer.command({"REPLCONF", "ip-address", address_->announced_host});
+    case Step::Capabilities:
+      return writer.command(
+          {"REPLCONF", "capa", "eof", "capa", "psync2", "capa", replication::native_capability});
+    case Step::Holding: {
+      const replication::Holding holding = follower_.holding();
+      const std::string text = holding.cluster_id.empty() ? "" : replication::encode(holding);
+      return writer.command({"REPLCONF", "holdfast", text});
+    }
+    case Step::Psync: {
+      const replication::Holding holding = follower_.holding();
+      if (holding.history.empty()) return writer.command({"PSYNC", "?", "-1"});
+      return writer.command({"PSYNC", holding.history.last().id, std::to_string(holding.end.value)});
+    }
+  }
+}
+
+/// False: the link is broken, or the handshake is over.
+bool Upstream::handshake_line(Bytes line, Now now, Buffer& out) {
+  const Step step = std::get<Handshake>(state_).step;
+  if (line.empty()) return true;  // a primary that needs time sends empty lines
+  const bool error = line[0] == '-';
+  const std::string text(line.substr(0, 200));
+  switch (step) {
+    case Step::Ping:
+      if (error && !line.starts_with("-NOAUTH") && !line.starts_with("-NOPERM"))
+        return broken("PING: " + text), false;
+      if (error && address_->password.empty())
+        return broken("it asks for a password (" + text + "); set masterauth"), false;
+      send_step(Step::Auth, out);
+      return true;
+    case Step::Auth:
+      if (error)
+        return broken("it refused the password (" + text + "); check masterauth and masteruser"), false;
+      send_step(Step::Port, out);
+      return true;
+    case Step::Port: send_step(Step::Host, out); return true;
+    case Step::Host: send_step(Step::Capabilities, out); return true;
+    case Step::Capabilities:
+      if (line.find(replication::native_capability) == Bytes::npos)
+        return broken("it is no Holdfast server (" + text + "), and following others is not built yet"),
+               false;
+      send_step(Step::Holding, out);
+      return true;
+    case Step::Holding:
+      if (error) return broken("REPLCONF: " + text), false;
+      send_step(Step::Psync, out);
+      return true;
+    case Step::Psync: psync_answer(line, now); return false;
+  }
+  return false;
+}
+
+void Upstream::psync_answer(Bytes line, Now now) {
+  const Bytes verdict = word(line, 0);
+  if (verdict == "+CONTINUE") {
+    follower_.say(LogLevel::Notice, "Following " + address_->host + ":" + std::to_string(address_->port) +
+                                        ", on from offset " + std::to_string(follower_.holding().end.value));
+    state_ = Streaming{};
+  } else if (verdict == "+FULLRESYNC") {
+    follower_.say(LogLevel::Notice, "Full sync from " + address_->host + ":" +
+                                        std::to_string(address_->port) + ": " +
+                                        std::string(line.substr(verdict.size())));
+    state_ = Receiving{.begun_us = now.mono_us};
+  } else if (verdict == "+DIVERGED") {
+    const auto at = parse_uint(word(line, 1));
+    if (!at) return broken("an answer to PSYNC that makes no sense: " + quoted(line.substr(0, 100)));
+    follower_.say(LogLevel::Warning, "This node's log parts from the primary's at offset " +
+                                         std::to_string(*at) +
+                                         ": what lies behind is saved under rescue/ and cut off");
+    close_ = true;
+    backoff_.reset();
+    follower_.diverged({*at});
+    return;
+  } else {
+    return broken("PSYNC: " + std::string(line.substr(0, 200)));
+  }
+  last_error_.clear();
+  up_since_us_ = now.mono_us;
+  down_since_us_ = 0;
+  ack_due_ = true;
+}
+
+// ---- the stream
+// ----------------------------------------------------------------------------------------------------
+
+bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
+  if (!in.empty()) last_heard_us_ = now.mono_us;
+  while (!close_ && std::holds_alternative<Handshake>(state_)) {
+    const Bytes all = in.view();
+    const size_t end = all.find('\n');
+    if (end == Bytes::npos) {
+      if (all.size() > line_bytes_max) broken("an answer without an end");
+      return false;
+    }
+    const std::string line(all.substr(0, end > 0 && all[end - 1] == '\r' ? end - 1 : end));
+    in.consume(end + 1);
+    if (!handshake_line(line, now, out)) break;
+  }
+  if (close_) return in.clear(), false;
+  if (auto* receiving = std::get_if<Receiving>(&state_)) return receive(*receiving, now, in);
+  if (up()) return stream(now, in);
+  return false;
+}
+
+bool Upstream::stream(Now now, Buffer& in) {
+  size_t taken = 0;
+  while (!close_ && follower_.ready()) {
+    const size_t before = in.size();
+    const Bytes all = in.view();
+    if (all.size() < 4) return false;
+    if (all.starts_with(replication::heartbeat_magic)) {
+      if (all.size() < replication::heartbeat_bytes) return false;
+      const auto heartbeat = replication::decode_heartbeat(all.substr(0, replication::heartbeat_bytes));
+      if (!heartbeat) return broken("a heartbeat arrived damaged"), false;
+      heartbeat_ = *heartbeat;
+      in.consume(replication::heartbeat_bytes);
+      follower_.take_heartbeat(heartbeat_);
+      ack_due_ = true;
+    } else if (all.starts_with(log::frame_magic)) {
+      if (!take_frame(in)) return false;
+    } else {
+      return broken("the stream holds what is neither frame nor heartbeat: " + quoted(all.substr(0, 16))),
+             false;
+    }
+    taken += before - in.size();
+    if (taken > bytes_a_turn) return !in.empty();
+  }
+  (void)now;
+  return false;
+}
+
+/// False: it is not whole yet, or the link is broken.
+bool Upstream::take_frame(Buffer& in) {
+  const Bytes all = in.view();
+  if (all.size() < log::frame_header_bytes) return false;
+  const uint64_t salt = get_le<uint64_t>(all, 16);
+  log::DecodedFrame decoded;
+  const log::Verdict verdict = log::decode_frame(all, salt, decoded);
+  if (verdict == log::Verdict::Incomplete) return false;
+  if (verdict != log::Verdict::Valid)
+    return broken(std::string("a frame arrived damaged (") + log::verdict_text(verdict) + ")"), false;
+  const size_t size = decoded.header.frame_bytes();
+  group_bytes_ += size;
+  if (group_bytes_ > limits::log_group_bytes_max) return broken("a transaction that is too large"), false;
+  if (decoded.header.more) {
+    group_.emplace_back(all.substr(0, size));
+    in.consume(size);
+    return true;
+  }
+  std::vector<log::MirrorFrame> group;
+  const auto add = [&](Bytes bytes) {
+    log::DecodedFrame frame;
+    (void)log::decode_frame(bytes, get_le<uint64_t>(bytes, 16), frame);
+    group.push_back({frame.header, frame.sum, bytes.substr(0, frame.header.frame_bytes()), frame.stored});
+  };
+  for (const std::string& frame : group_) add(frame);
+  group.push_back({decoded.header, decoded.sum, all.substr(0, size), decoded.stored});
+  const Status taken = follower_.take_group(group);
+  group_.clear();
+  group_bytes_ = 0;
+  in.consume(size);
+  if (!taken) return broken(taken.error().message), false;
+  return true;
+}
+
+// ---- a snapshot in full
+// ------------------------------------------------------------------------------------------------
+
+bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
+  if (!r.ahead) {
+    // The primary may be taking a snapshot first: heartbeats until then.
+    const Bytes all = in.view();
+    if (all.starts_with(replication::heartbeat_magic) && all.size() >= replication::heartbeat_bytes) {
+      in.consume(replication::heartbeat_bytes);
+      return !in.empty();
+    }
+    if (all.size() < replication::snapshot_ahead_bytes) return false;
+    r.ahead = replication::decode_snapshot_ahead(all.substr(0, replication::snapshot_ahead_bytes));
+    if (!r.ahead) return broken("the announcement of a snapshot arrived damaged"), false;
+    in.consume(replication::snapshot_ahead_bytes);
+    r.begun_us = now.mono_us;
+    r.next_report_us = now.mono_us + second_us;
+  }
+  const uint64_t missing = r.ahead->bytes - r.received;
+  const size_t n = static_cast<size_t>(
+      std::min<uint64_t>({missing, in.size(), chunk_bytes - std::min(chunk_bytes, r.chunk.size())}));
+  r.chunk.append(in.view().substr(0, n));
+  in.consume(n);
+  r.received += n;
+  if (now.mono_us >= r.next_report_us) {
+    r.next_report_us = now.mono_us + second_us;
+    const double percent =
+        100.0 * static_cast<double>(r.received) / static_cast<double>(std::max<uint64_t>(1, r.ahead->bytes));
+    char text[120];
+    std::snprintf(text, sizeof text, "Full sync: %.0f %% of %s received", percent,
+                  to_human(r.ahead->bytes).c_str());
+    follower_.say(LogLevel::Notice, text);
+  }
+  return false;
+}
+
+std::optional<FileJob> Upstream::next_job() {
+  auto* r = std::get_if<Receiving>(&state_);
+  if (r == nullptr || !r->ahead || r->in_flight || close_) return {};
+  const bool all = r->received == r->ahead->bytes;
+  if (r->chunk.size() < chunk_bytes && !all) return {};
+  const std::string name = log::received_name(r->ahead->offset);
+  FileJob job{.id = next_job_++ | job_bit, .lane = Lane::Transfer};
+  if (r->written == 0) job.steps.push_back({.kind = FileStep::Kind::Remove, .name = name});
+  job.steps.push_back({.kind = FileStep::Kind::Write, .name = name, .offset = r->written, .bytes = r->chunk});
+  if (all) {
+    job.steps.push_back({.kind = FileStep::Kind::Sync, .name = name});
+    job.steps.push_back({.kind = FileStep::Kind::SyncDir});
+    r->finishing = true;
+  }
+  r->written += r->chunk.size();
+  r->chunk.clear();
+  r->in_flight = true;
+  return job;
+}
+
+void Upstream::job_done(const FileJobDone& done, Now now) {
+  auto* r = std::get_if<Receiving>(&state_);
+  if (r == nullptr || !r->in_flight || done.id + 1 != (next_job_ | job_bit))
+    return;  // of a link that is gone
+  r->in_flight = false;
+  if (!done.ok) return broken("the snapshot can't be stored: " + done.message);
+  if (!r->finishing) return;
+  Verifying verifying{std::make_unique<snapshot::Reader>(files_, log::received_name(r->ahead->offset))};
+  char text[120];
+  std::snprintf(text, sizeof text, "Full sync: %s received in %.2f s", to_human(r->ahead->bytes).c_str(),
+                static_cast<double>(now.mono_us - r->begun_us) / 1e6);
+  follower_.say(LogLevel::Notice, text);
+  verifying.reader->open();
+  state_ = std::move(verifying);
+}
+
+bool Upstream::verify_some(Now now) {
+  auto* verifying = std::get_if<Verifying>(&state_);
+  if (verifying == nullptr || close_) return false;
+  class Discard final : public snapshot::EntrySink {
+    Status entry(DbIndex, Bytes) override { return ok(); }
+  } discard;
+  snapshot::Reader& reader = *verifying->reader;
+  if (reader.phase() == snapshot::Reader::Phase::Loading) reader.step(0, discard);
+  last_heard_us_ = now.mono_us;
+  if (reader.phase() == snapshot::Reader::Phase::Loading) return true;
+  if (reader.phase() == snapshot::Reader::Phase::Damaged) {
+    broken("the snapshot arrived damaged (" + reader.reason() + "); it is fetched again");
+    return false;
+  }
+  const snapshot::Header header = reader.header();
+  state_ = Streaming{};
+  follower_.adopt(header);
+  return true;
+}
+
+Upstream::Transfer Upstream::transfer() const {
+  const auto* r = std::get_if<Receiving>(&state_);
+  return r != nullptr && r->ahead ? Transfer{r->ahead->bytes, r->received} : Transfer{};
+}
+
+const char* Upstream::state_name() const {
+  if (std::holds_alternative<Resting>(state_)) return "connect";
+  if (std::holds_alternative<Dialing>(state_)) return "connecting";
+  if (std::holds_alternative<Handshake>(state_)) return "handshake";
+  return syncing() ? "sync" : "connected";
+}
+
+}  // namespace hf::node

@@ -1,0 +1,156 @@
+// The link to a primary, from the replica's end: dials, shakes hands, takes frames and snapshots,
+// acknowledges, and begins again when anything breaks. Bytes and times come in, bytes and calls on Follower
+// go out; sockets and files are the driver's.
+//
+//   Resting -> Dialing -> Handshake -> Streaming
+//      ^          |           |    \-> Receiving -> Verifying -> (Follower::adopt) -> Streaming
+//      \----------\-----------\------------- lost: a random, growing while later
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/files.h"
+#include "base/prng.h"
+#include "base/types.h"
+#include "log/writer.h"
+#include "node/effects.h"
+#include "replication/backoff.h"
+#include "replication/verdict.h"
+#include "replication/wire.h"
+#include "snapshot/reader.h"
+
+namespace hf::node {
+
+/// Where the primary is and how to greet it.
+struct UpstreamAddress {
+  std::string host;
+  int port = 0;
+  std::string user, password;   ///< empty: none
+  int own_port = 0;             ///< told to the primary, for its INFO
+  std::string announced_host;   ///< empty: it takes the connection's
+  int64_t timeout_ms = 60'000;  ///< of silence
+};
+
+/// What the link does to its node.
+class Follower {
+ public:
+  virtual ~Follower() = default;
+  virtual replication::Holding holding() const = 0;
+  /// The node can take frames now: its log is open and keeps up. (Else they wait in the socket.)
+  virtual bool ready() const = 0;
+  /// Logs and applies a whole group.
+  virtual Status take_group(const std::vector<log::MirrorFrame>& group) = 0;
+  virtual void take_heartbeat(const replication::Heartbeat& heartbeat) = 0;
+  /// What was logged behind `at` is not the primary's: save it, cut it off, come back to Serving.
+  virtual void diverged(LogOffset at) = 0;
+  /// `full-<offset>.rdb` is whole and sound: let it take the place of everything.
+  virtual void adopt(const snapshot::Header& header) = 0;
+  struct Progress {
+    Epoch epoch;
+    LogOffset received, synced, applied;
+    bool operator==(const Progress&) const = default;
+  };
+  virtual Progress progress() const = 0;
+  virtual void say(LogLevel level, std::string text) = 0;
+};
+
+class Upstream {
+ public:
+  /// All must outlive it.
+  Upstream(Follower& follower, Files& files, Prng& prng);
+
+  /// Follows from now on (the link to whoever came before is given up).
+  void follow(UpstreamAddress address);
+  void leave();
+  bool following() const { return address_.has_value(); }
+  const UpstreamAddress& address() const { return *address_; }
+
+  // ---- events
+  // ----------------------------------------------------------------------------------------------------
+  /// Once a turn. A new connection is to be made as `fresh()` says, when it returns true.
+  bool wants_dial(Now now);
+  void dialing(ConnId conn) { conn_ = conn; }
+  void dialed(ConnId conn, bool ok, const std::string& why, Now now, Buffer& out);
+  void lost(ConnId conn, Now now);
+  /// Takes what it can off `in`; true: there is more it could take at once.
+  bool consume(Now now, Buffer& in, Buffer& out);
+  /// Acknowledges, notices silence. The link is to be closed when true.
+  bool tick(Now now, Buffer* out);
+  void job_done(const FileJobDone& done, Now now);
+  std::optional<FileJob> next_job();
+  /// Verifies a received snapshot, a block a call; true: again at once.
+  bool verify_some(Now now);
+  MonoUs next_wake() const;
+
+  // ---- INFO
+  // ------------------------------------------------------------------------------------------------------
+  std::optional<ConnId> conn() const { return conn_; }
+  bool up() const { return std::holds_alternative<Streaming>(state_); }
+  bool syncing() const {
+    return std::holds_alternative<Receiving>(state_) || std::holds_alternative<Verifying>(state_);
+  }
+  struct Transfer {
+    uint64_t total = 0, read = 0;
+  };
+  Transfer transfer() const;
+  const char* state_name() const;  ///< as ROLE prints it
+  MonoUs last_heard_us() const { return last_heard_us_; }
+  MonoUs down_since_us() const { return down_since_us_; }
+  const replication::Heartbeat& last_heartbeat() const { return heartbeat_; }
+  const std::string& last_error() const { return last_error_; }
+  int failures() const { return backoff_.failures(); }
+
+  /// Set in the id of every job of this link: Lane::Transfer is shared.
+  static constexpr uint64_t job_bit = 1ull << 62;
+
+ private:
+  enum class Step : uint8_t { Ping, Auth, Port, Host, Capabilities, Holding, Psync };
+  struct Resting {};
+  struct Dialing {};
+  struct Handshake {
+    Step step;
+  };
+  struct Receiving {
+    std::optional<replication::SnapshotAhead> ahead;
+    uint64_t received = 0, written = 0;
+    std::string chunk;
+    bool in_flight = false, failed = false, finishing = false;
+    MonoUs next_report_us = 0, begun_us = 0;
+  };
+  struct Verifying {
+    std::unique_ptr<snapshot::Reader> reader;
+  };
+  struct Streaming {};
+
+  void send_step(Step step, Buffer& out);
+  bool handshake_line(Bytes line, Now now, Buffer& out);
+  void psync_answer(Bytes line, Now now);
+  bool receive(Receiving& receiving, Now now, Buffer& in);
+  bool stream(Now now, Buffer& in);
+  bool take_frame(Buffer& in);
+  void broken(std::string why);
+  void rest(Now now);
+
+  Follower& follower_;
+  Files& files_;
+  Prng& prng_;
+  std::optional<UpstreamAddress> address_;
+  std::variant<Resting, Dialing, Handshake, Receiving, Verifying, Streaming> state_;
+  std::optional<ConnId> conn_;
+  replication::Backoff backoff_{1000};
+  MonoUs next_dial_us_ = 0, last_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0, next_ack_us_ = 0;
+  bool close_ = false;  ///< the link is to be closed
+  bool ack_due_ = false;
+  std::string last_error_;
+  replication::Heartbeat heartbeat_;
+  Follower::Progress acknowledged_;
+  std::vector<std::string> group_;  ///< frames of a group that is not whole yet
+  size_t group_bytes_ = 0;
+  uint64_t next_job_ = 1;
+};
+
+}  // namespace hf::node

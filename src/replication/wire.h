@@ -1,0 +1,48 @@
+// What travels between a primary and its native replicas beside frames: heartbeats, and the announcement of a
+// snapshot. Each begins with four letters, as a frame does, so that a stream can be told apart piece by
+// piece. src/replication/ FORMAT.md gives the bytes.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/types.h"
+#include "replication/verdict.h"
+
+namespace hf::replication {
+
+/// The word a replica adds to REPLCONF capa when it takes frames.
+constexpr Bytes native_capability = "holdfast1";
+
+/// Sent at least once a heartbeat interval, and at once when the commit offset moves.
+struct Heartbeat {
+  bool quorum = false;  ///< apply up to `commit` only; else everything as it comes
+  Epoch epoch;
+  LogOffset end, commit;
+  WallMs wall_ms = 0;
+  uint64_t sequence = 0;
+  bool operator==(const Heartbeat&) const = default;
+};
+constexpr Bytes heartbeat_magic = "HFhb";
+constexpr size_t heartbeat_bytes = 56;
+std::string encode(const Heartbeat& heartbeat);
+
+/// The file follows, `bytes` long.
+struct SnapshotAhead {
+  LogOffset offset;
+  uint64_t bytes = 0;
+  bool operator==(const SnapshotAhead&) const = default;
+};
+constexpr Bytes snapshot_magic = "HFsn";
+constexpr size_t snapshot_ahead_bytes = 32;
+std::string encode(const SnapshotAhead& ahead);
+
+/// Empty: the bytes (of exactly that size) are none, or damaged.
+std::optional<Heartbeat> decode_heartbeat(Bytes in);
+std::optional<SnapshotAhead> decode_snapshot_ahead(Bytes in);
+
+/// A replica tells what it holds in REPLCONF holdfast <this>: cluster id, begin, end, history.
+std::string encode(const Holding& holding);
+std::optional<Holding> decode_holding(Bytes in);
+
+}  // namespace hf::replication
