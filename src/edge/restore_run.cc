@@ -68,7 +68,7 @@ int restore_into(const config::Options& options, const log::RestorePoint& point,
   if (Status begun = make_ready(folder->path(), lanes); !begun)
     return complain(into + ": " + begun.error().message);
   node::Setup setup{.options = options, .seed = random_seed(), .files = &files};
-  setup.walk_entries_a_turn = 4096;
+  setup.walk_entries_a_slice = 4096;
   setup.restore = point;
   node::ServerNode node(std::move(setup));
   Bar bar;

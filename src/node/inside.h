@@ -173,7 +173,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   // what it is made of, lower floors first
   config::Options options_;
   Host* host_;
-  size_t walk_entries_a_turn_;
+  size_t walk_entries_a_slice_;
   Prng prng_;
   std::string run_id_;
   store::Store store_;

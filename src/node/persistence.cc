@@ -15,7 +15,6 @@ namespace {
 constexpr size_t replay_bytes_a_slice = 4 * 1024 * 1024;
 constexpr size_t unwritten_bytes_max = 512ull * 1024 * 1024;
 constexpr MonoUs second_us = 1'000'000;
-constexpr MonoUs pace_step_us = 5'000;
 constexpr MonoUs sync_overdue_us = 2 * second_us;
 
 }  // namespace
@@ -360,8 +359,7 @@ void Persistence::once_a_second(Now now) {
 }
 
 MonoUs Persistence::next_wake(Now now) const {
-  // A snapshot that is spread over time goes on in small steps.
-  const MonoUs walk_at = walking_ ? now.mono_us + pace_step_us : INT64_MAX;
+  const MonoUs walk_at = next_slice(now);
   if (writer_ && parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
       writer_->synced() < writer_->written() && !writer_->sync_in_flight())
     return std::min(walk_at, next_sync_us_);

@@ -131,7 +131,10 @@ class Persistence final : private log::ReplaySink {
   Status begin_snapshot(Now now, SnapshotPlan plan);
   bool snapshot_running() const { return asked_ || snapshot_ != nullptr; }
   Status last_snapshot_status() const;
-  /// A slice of the walk under way. True: there is more to walk at once.
+  /// The reason of the one taken while stopping: it has the loop to itself.
+  static constexpr const char* shutdown_reason = "shutdown";
+  /// A slice of the walk under way, of so many entries at most, when it is time for one (`next_wake`). True: there is
+  /// more to walk at once.
   bool walk_some(Now now, size_t entries);
   enum class FileState : uint8_t { Unchecked, Written, Verified, Damaged };
   /// What this process knows of a snapshot beside its note.
@@ -211,6 +214,7 @@ class Persistence final : private log::ReplaySink {
   void cut_snapshot(Now now);
   void fail_walk();
   bool ahead_of_pace(Now now) const;
+  MonoUs next_slice(Now now) const;
   void find_snapshots(const std::vector<log::SnapshotNote>& notes);
   log::SnapshotNote* find_note(LogOffset offset);
   Status tag_is_free(LogOffset offset, Bytes tag) const;
@@ -270,7 +274,7 @@ class Persistence final : private log::ReplaySink {
   uint64_t keys_at_cut_ = 0;
   size_t copy_peak_ = 0;
   LogOffset last_cut_;
-  MonoUs next_snapshot_report_us_ = 0;
+  MonoUs next_snapshot_report_us_ = 0, next_slice_us_ = 0;
   std::unique_ptr<snapshot::Reader> verifier_;
   LogOffset verifying_;
   bool verify_finished_ = false;

@@ -36,7 +36,7 @@ store::Options ServerNode::Impl::store_options(const config::Options& options, u
 ServerNode::Impl::Impl(Setup setup)
     : options_(std::move(setup.options)),
       host_(setup.host),
-      walk_entries_a_turn_(setup.walk_entries_a_turn),
+      walk_entries_a_slice_(setup.walk_entries_a_slice),
       prng_(setup.seed),
       run_id_(random_hex40(prng_)),
       store_(store_options(options_, prng_.next())),
@@ -138,12 +138,12 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
                               switchover_.next_wake()});
 }
 
-/// A slice of each walk; a smaller one while clients want something.
+/// A slice of each walk; of one that comes with every turn a smaller one while clients want something.
 bool ServerNode::Impl::walk_some(bool busy) {
-  const size_t entries = std::max<size_t>(1, busy ? walk_entries_a_turn_ / 4 : walk_entries_a_turn_);
-  bool more = persistence_.walk_some(now_, entries);
+  bool more = persistence_.walk_some(now_, walk_entries_a_slice_);
   more |= persistence_.verify_some();
   if (digest_walk_ != 0) {
+    const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
     if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
     if (digest_walk_ == 0) everyone_ready(digest_key);
     more = true;
@@ -470,7 +470,7 @@ void ServerNode::Impl::step_shutdown(Effects& effects) {
     return;
   }
   if (shutdown_save_ && !shutdown_snapshot_begun_) {
-    const Status begun = persistence_.begin_snapshot(now_, {.reason = "shutdown"});
+    const Status begun = persistence_.begin_snapshot(now_, {.reason = Persistence::shutdown_reason});
     if (!begun.ok() && persistence_.snapshot_running()) return;
     shutdown_snapshot_begun_ = true;
     if (!begun.ok()) shutdown_save_ = false;
