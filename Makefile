@@ -10,12 +10,12 @@ WARN := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror
 CXXFLAGS := -std=c++20 $(OPT) $(WARN) -fno-omit-frame-pointer -Isrc $(EXTRA)
 COMPILE = $(CCACHE) $(CXX) $(CXXFLAGS) -MMD -MP
 LDFLAGS ?=
-CORE_LIBS := -lxxhash -llz4
+CORE_LIBS := -lxxhash -llz4 -llzf
 EDGE_LIBS := -luv -lpthread -ldl
 ALLOCATOR ?= -ljemalloc
 
 # Floors 0-3 make libcore.a, which links without libuv (the simulator is the proof); see src/README.md.
-CORE_ROOMS := base resp store task log snapshot replication sentinel config command node
+CORE_ROOMS := base resp store rdb task log snapshot replication sentinel config command node
 EDGE_ROOMS := edge
 CLI_ROOMS := cli
 
@@ -66,13 +66,14 @@ UNIT_ROOMS := $(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/*_test.cc)))
 LIBS_base := base
 LIBS_resp := resp base
 LIBS_store := store resp base
+LIBS_rdb := rdb store resp base
 LIBS_task := task store resp base
 LIBS_log := log resp base
 LIBS_snapshot := snapshot store resp base
 LIBS_config := config resp base
-LIBS_command := command task store resp base
+LIBS_command := command task rdb store resp base
 LIBS_replication := replication resp base
-LIBS_node := node command task log snapshot replication sentinel config store resp base
+LIBS_node := node command task rdb log snapshot replication sentinel config store resp base
 LIBS_cli := cli config resp base
 LIBS_edge := edge $(LIBS_node)
 define UNIT_TEST

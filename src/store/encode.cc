@@ -8,10 +8,7 @@
 namespace hf::store {
 namespace {
 
-constexpr uint8_t expiry_bit = 0x80;
 constexpr uint8_t type_max = static_cast<uint8_t>(Type::Task);
-/// First bytes of the pieces of large values.
-enum Piece : uint8_t { piece_head = 0x40, piece_fields = 0x41, piece_field_head = 0x42, piece_bytes = 0x43 };
 
 void put_fixed64(std::string& out, uint64_t value) {
   char buf[8];
