@@ -163,6 +163,11 @@ class Persistence final : private log::ReplaySink {
   size_t snapshot_copy_bytes() const {
     return (snapshot_ ? snapshot_->waiting_bytes() : 0) + parts_.store.kept_for_walks_bytes();
   }
+  LogOffset last_cut() const { return last_cut_; }
+  /// Removes a file once the snapshots' lane is free.
+  void remove_file(std::string name) {
+    housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = std::move(name)});
+  }
   size_t snapshot_copy_bytes_peak() const { return copy_peak_; }
   uint64_t snapshot_keys_total() const { return snapshot_ ? keys_at_cut_ : 0; }
   uint64_t snapshot_file_bytes() const { return snapshot_ ? snapshot_->file_bytes() : 0; }

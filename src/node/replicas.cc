@@ -157,9 +157,8 @@ void Replicas::job_done(const FileJobDone& done) {
       sends->read += done.bytes.size();
       return;
     }
-    const Status taken = replica.tail.take(done.bytes, [&](const log::FrameHeader&, Bytes frame) {
-      session->outbox.buffer().append(frame);
-    });
+    const Status taken = replica.tail.take(
+        done.bytes, [&](const log::FrameHeader&, Bytes frame) { session->outbox.buffer().append(frame); });
     if (!taken) fail(*session, taken.error().message);
     return;
   }
@@ -223,7 +222,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   if (heartbeat_due_ && between_frames && room) {
     session.outbox.buffer().append(
         replication::encode(replication::Heartbeat{.quorum = quorum_,
-                                                                              .sync = sync_,
+                                                   .sync = sync_,
                                                    .epoch = parts_.persistence.epoch(),
                                                    .end = parts_.persistence.end(),
                                                    .commit = commit_,
@@ -329,8 +328,9 @@ std::optional<Replicas::Place> Replicas::place_of(ConnId conn) const {
   for (const Replica& replica : replicas_) {
     if (replica.conn != conn || session == nullptr) continue;
     const std::string& peer = session->client.peer_address;
-    return Place{!replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':')),
-                 replica.introduction.port, replica.synced};
+    return Place{
+        !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':')),
+        replica.introduction.port, replica.synced};
   }
   return {};
 }

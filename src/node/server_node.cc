@@ -56,6 +56,10 @@ ServerNode::Impl::Impl(Setup setup)
   timer_client_.internal = timer_client_.authenticated = true;
   executor_.gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
   apply_options();
+  executor_.on_internal_record = [this](std::span<const Bytes> args) {
+    if (args.size() != 3 || args[0] != "HOLDFAST.UPSTREAM") return;
+    foreign_place_ = {std::string(args[1] == "?" ? Bytes() : args[1]), parse_uint(args[2]).value_or(0)};
+  };
   if (options_.replicaof.empty()) return;
   const size_t blank = options_.replicaof.find(' ');
   begin_following(options_.replicaof.substr(0, blank), static_cast<int>(parse_int(Bytes(options_.replicaof).substr(blank + 1)).value_or(0)));
@@ -114,6 +118,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     serve_waiters();
     if (own_clock) expire_some();
   }
+  if (foreign_) note_foreign_place();
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
     journal_.clear();

@@ -96,6 +96,7 @@ void Upstream::rest(Now now) {
   if (up() && now.mono_us - up_since_us_ > healthy_after_us) backoff_.reset();
   if (down_since_us_ == 0) down_since_us_ = now.mono_us;
   conn_.reset();
+  stock_.reset();
   state_ = Resting{};
   next_dial_us_ = now.mono_us + backoff_.next(prng_);
 }
@@ -115,6 +116,13 @@ bool Upstream::tick(Now now, Buffer* out) {
   if (address_ && now.mono_us - last_heard_us_ > address_->timeout_ms * 1000 && !close_)
     broken("nothing came for " + std::to_string(address_->timeout_ms / 1000) + " s (repl-timeout)");
   if (close_) return true;
+  if (stock_) {
+    if (out == nullptr || stock_->syncing() || (!ack_due_ && now.mono_us < next_ack_us_)) return false;
+    ack_due_ = false;
+    next_ack_us_ = now.mono_us + second_us;
+    stock_->acknowledge(*out);
+    return false;
+  }
   const bool talking = up() || syncing();
   if (!talking || out == nullptr) return false;
   const Follower::Progress progress = follower_.progress();
@@ -160,6 +168,11 @@ void Upstream::send_step(Step step, Buffer& out) {
       return writer.command({"REPLCONF", "holdfast", text});
     }
     case Step::Psync: {
+      if (stock_wanted_) {
+        const ForeignPlace place = follower_.foreign_place();
+        if (!place.known()) return writer.command({"PSYNC", "?", "-1"});
+        return writer.command({"PSYNC", place.id, std::to_string(place.offset + 1)});
+      }
       const replication::Holding holding = follower_.holding();
       if (holding.history.empty()) return writer.command({"PSYNC", "?", "-1"});
       return writer.command({"PSYNC", holding.history.last().id, std::to_string(holding.end.value)});
@@ -189,9 +202,12 @@ bool Upstream::handshake_line(Bytes line, Now now, Buffer& out) {
     case Step::Port: send_step(Step::Host, out); return true;
     case Step::Host: send_step(Step::Capabilities, out); return true;
     case Step::Capabilities:
-      if (line.find(replication::native_capability) == Bytes::npos)
-        return broken("it is no Holdfast server (" + text + "), and following others is not built yet"),
-               false;
+      stock_wanted_ = line.find(replication::native_capability) == Bytes::npos;
+      if (stock_wanted_) {
+        if (Status begun = follower_.follow_foreign(); !begun) return broken(begun.error().message), false;
+        send_step(Step::Psync, out);
+        return true;
+      }
       send_step(Step::Holding, out);
       return true;
     case Step::Holding:
@@ -205,6 +221,23 @@ bool Upstream::handshake_line(Bytes line, Now now, Buffer& out) {
 
 void Upstream::psync_answer(Bytes line, Now now) {
   const Bytes verdict = word(line, 0);
+  if (stock_wanted_) {
+    ForeignPlace place = follower_.foreign_place();
+    const bool full = verdict == "+FULLRESYNC";
+    if (!full && verdict != "+CONTINUE") return broken("PSYNC: " + std::string(line.substr(0, 200)));
+    if (!word(line, 1).empty()) place.id = std::string(word(line, 1));
+    if (full) place.offset = parse_uint(word(line, 2)).value_or(0);
+    follower_.say(LogLevel::Notice, std::string("Following the Redis at ") + address_->host + ":" +
+                                        std::to_string(address_->port) + (full ? ", in full" : ", on") +
+                                        " from its offset " + std::to_string(place.offset));
+    stock_ = std::make_unique<StockSource>(follower_, place, full);
+    state_ = Streaming{};
+    last_error_.clear();
+    up_since_us_ = now.mono_us;
+    down_since_us_ = 0;
+    ack_due_ = true;
+    return;
+  }
   if (verdict == "+CONTINUE") {
     follower_.say(LogLevel::Notice, "Following " + address_->host + ":" + std::to_string(address_->port) +
                                         ", on from offset " + std::to_string(follower_.holding().end.value));
@@ -250,6 +283,15 @@ bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
     if (!handshake_line(line, now, out)) break;
   }
   if (close_) return in.clear(), false;
+  if (stock_) {
+    const bool more = stock_->consume(in, out);
+    if (!stock_->broken().empty()) {
+      if (stock_->hopeless()) backoff_.rest_long();
+      broken(stock_->broken());
+      return in.clear(), false;
+    }
+    return more;
+  }
   if (auto* receiving = std::get_if<Receiving>(&state_)) return receive(*receiving, now, in);
   if (up()) return stream(now, in);
   return false;
@@ -360,6 +402,11 @@ bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
 }
 
 std::optional<FileJob> Upstream::next_job() {
+  if (stock_ && !close_) {
+    auto job = stock_->next_job(next_job_ | job_bit);
+    if (job) ++next_job_;
+    return job;
+  }
   auto* r = std::get_if<Receiving>(&state_);
   if (r == nullptr || !r->ahead || r->in_flight || close_) return {};
   const bool all = r->received == r->ahead->bytes;
@@ -380,6 +427,11 @@ std::optional<FileJob> Upstream::next_job() {
 }
 
 void Upstream::job_done(const FileJobDone& done, Now now) {
+  if (stock_) {
+    if (done.id + 1 == (next_job_ | job_bit)) stock_->job_done(done);
+    if (!stock_->broken().empty()) broken(stock_->broken());
+    return;
+  }
   auto* r = std::get_if<Receiving>(&state_);
   if (r == nullptr || !r->in_flight || done.id + 1 != (next_job_ | job_bit))
     return;  // of a link that is gone
@@ -416,6 +468,7 @@ bool Upstream::verify_some(Now now) {
 }
 
 Upstream::Transfer Upstream::transfer() const {
+  if (stock_) return {stock_->total(), stock_->received()};
   const auto* r = std::get_if<Receiving>(&state_);
   return r != nullptr && r->ahead ? Transfer{r->ahead->bytes, r->received} : Transfer{};
 }
