@@ -269,8 +269,16 @@ void Upstream::psync_answer(Bytes line, Now now) {
 // ---- the stream
 // ----------------------------------------------------------------------------------------------------
 
+bool Upstream::may_go_on() const {
+  if (!waiting_) return false;
+  if (const auto* r = std::get_if<Receiving>(&state_))
+    return r->chunk.size() < chunk_bytes && r->ahead && r->received < r->ahead->bytes;
+  return up() && follower_.ready();
+}
+
 bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
   if (!in.empty()) last_heard_us_ = now.mono_us;
+  waiting_ = false;
   while (!close_ && std::holds_alternative<Handshake>(state_)) {
     const Bytes all = in.view();
     const size_t end = all.find('\n');
@@ -290,10 +298,20 @@ bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
       broken(stock_->broken());
       return in.clear(), false;
     }
+    waiting_ = !close_ && !in.empty() && !more && (stock_->syncing() || !follower_.ready());
     return more;
   }
-  if (auto* receiving = std::get_if<Receiving>(&state_)) return receive(*receiving, now, in);
-  if (up()) return stream(now, in);
+  if (auto* receiving = std::get_if<Receiving>(&state_)) {
+    const bool more = receive(*receiving, now, in);
+    waiting_ = !close_ && !in.empty() && receiving->ahead && !more;
+    return more;
+  }
+  if (up()) {
+    const bool more = stream(now, in);
+    waiting_ = !close_ && !in.empty() && !follower_.ready();
+    return more;
+  }
+  waiting_ = !in.empty() && std::holds_alternative<Verifying>(state_);
   return false;
 }
 

@@ -96,6 +96,9 @@ class Upstream {
   void lost(ConnId conn, Now now);
   /// Takes what it can off `in`; true: there is more it could take at once.
   bool consume(Now now, Buffer& in, Buffer& out);
+  /// Bytes lie unread, for want of a job's end or of a log that keeps up: true once it is there.
+  bool may_go_on() const;
+  bool waiting() const { return waiting_; }
   /// Acknowledges, notices silence. The link is to be closed when true.
   bool tick(Now now, Buffer* out);
   void job_done(const FileJobDone& done, Now now);
@@ -165,6 +168,7 @@ class Upstream {
   MonoUs next_dial_us_ = 0, last_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0, next_ack_us_ = 0;
   bool close_ = false;  ///< the link is to be closed
   bool ack_due_ = false;
+  bool waiting_ = false;  ///< consume() left bytes that it could have taken, but for what may_go_on() says
   std::string last_error_;
   replication::Heartbeat heartbeat_;
   Follower::Progress acknowledged_;
