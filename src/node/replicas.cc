@@ -201,8 +201,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   const bool room = session.output_bytes() < window_bytes && !paced;
   if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
     if (sends->read == sends->bytes) {
-      replica.state = Streams{};
-      replica.received = replica.applied = sends->offset;
+      replica.state = Streams{};  // it has what it says it has: nothing until it has taken the snapshot in
     } else if (room && replica.job == 0) {
       read(replica,
            {.kind = FileStep::Kind::Read,

@@ -284,8 +284,9 @@ void ServerNode::Impl::adopt(const snapshot::Header& header) {
 }
 
 Follower::Progress ServerNode::Impl::progress() const {
+  // While another state is taken in, what the old log had says nothing of the primary's.
   const log::Writer* writer = persistence_.writer();
-  if (writer == nullptr) return {};
+  if (writer == nullptr || !persistence_.serving()) return {};
   return {persistence_.epoch(), writer->end(), writer->synced(),
           unapplied_.empty() ? writer->end() : unapplied_.front().begin};
 }

@@ -110,7 +110,7 @@ bool Upstream::tick(Now now, Buffer* out) {
   if (close_) return true;
   const bool talking = up() || syncing();
   if (!talking || out == nullptr) return false;
-  const Follower::Progress progress = follower_.progress();
+  const Follower::Progress progress = up() ? follower_.progress() : Follower::Progress{};
   if (!ack_due_ && progress == acknowledged_ && now.mono_us < next_ack_us_) return false;
   ack_due_ = false;
   acknowledged_ = progress;
