@@ -201,8 +201,7 @@ void ServerNode::Impl::follow_upstream(Effects& effects) {
   if (link != nullptr && link->outbox.stream_end() != before) touch(*link);
   if (upstream_.verify_some(now_)) effects.again = true;
   if (auto job = upstream_.next_job()) effects.jobs.push_back(std::move(*job));
-  // What waited for a job, or for the log to keep up.
-  if (link != nullptr && !link->input.empty()) make_runnable(*link);
+  if (link != nullptr && !link->input.empty() && upstream_.may_go_on()) make_runnable(*link);
   if (!upstream_.wants_dial(now_)) return;
   Session& session = sessions_.add();
   session.upstream = session.client.primary = true;

@@ -123,8 +123,18 @@ bool Upstream::tick(Now now, Buffer* out) {
 
 MonoUs Upstream::next_wake() const {
   if (!address_) return INT64_MAX;
-  if (!conn_) return next_dial_us_;
-  return next_ack_us_ == 0 ? INT64_MAX : std::max(next_ack_us_, last_heard_us_);
+  // Not before the node is ready; a turn comes with what makes it so.
+  if (!conn_) return follower_.ready() ? next_dial_us_ : INT64_MAX;
+  const MonoUs silent_at = last_heard_us_ + address_->timeout_ms * 1000 + 1;
+  return up() || syncing() ? std::min(next_ack_us_, silent_at) : silent_at;
+}
+
+bool Upstream::may_go_on() const {
+  if (!stopped_ || close_) return false;
+  if (up()) return follower_.ready();
+  const auto* receiving = std::get_if<Receiving>(&state_);
+  return receiving != nullptr && receiving->ahead && receiving->received < receiving->ahead->bytes &&
+         receiving->chunk.size() < chunk_bytes;
 }
 
 // ---- shaking hands
@@ -231,6 +241,7 @@ void Upstream::psync_answer(Bytes line, Now now) {
 
 bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
   if (!in.empty()) last_heard_us_ = now.mono_us;
+  stopped_ = false;
   while (!close_ && std::holds_alternative<Handshake>(state_)) {
     const Bytes all = in.view();
     const size_t end = all.find('\n');
@@ -244,11 +255,12 @@ bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
   }
   if (close_) return in.clear(), false;
   if (auto* receiving = std::get_if<Receiving>(&state_)) return receive(*receiving, now, in);
-  if (up()) return stream(now, in);
+  if (up()) return stream(in);
+  stopped_ = !in.empty();
   return false;
 }
 
-bool Upstream::stream(Now now, Buffer& in) {
+bool Upstream::stream(Buffer& in) {
   size_t taken = 0;
   while (!close_ && follower_.ready()) {
     const size_t before = in.size();
@@ -271,7 +283,7 @@ bool Upstream::stream(Now now, Buffer& in) {
     taken += before - in.size();
     if (taken > bytes_a_turn) return !in.empty();
   }
-  (void)now;
+  stopped_ = !in.empty();
   return false;
 }
 
@@ -333,6 +345,7 @@ bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
   r.chunk.append(in.view().substr(0, n));
   in.consume(n);
   r.received += n;
+  stopped_ = !in.empty();
   if (now.mono_us >= r.next_report_us) {
     r.next_report_us = now.mono_us + second_us;
     const double percent =

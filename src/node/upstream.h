@@ -78,6 +78,8 @@ class Upstream {
   void lost(ConnId conn, Now now);
   /// Takes what it can off `in`; true: there is more it could take at once.
   bool consume(Now now, Buffer& in, Buffer& out);
+  /// What it left of `in` waited for a job, or for the log to keep up, and does not any more.
+  bool may_go_on() const;
   /// Acknowledges, notices silence. The link is to be closed when true.
   bool tick(Now now, Buffer* out);
   void job_done(const FileJobDone& done, Now now);
@@ -130,7 +132,7 @@ class Upstream {
   bool handshake_line(Bytes line, Now now, Buffer& out);
   void psync_answer(Bytes line, Now now);
   bool receive(Receiving& receiving, Now now, Buffer& in);
-  bool stream(Now now, Buffer& in);
+  bool stream(Buffer& in);
   bool take_frame(Buffer& in);
   void broken(std::string why);
   void rest(Now now);
@@ -145,6 +147,7 @@ class Upstream {
   MonoUs next_dial_us_ = 0, last_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0, next_ack_us_ = 0;
   bool close_ = false;  ///< the link is to be closed
   bool ack_due_ = false;
+  bool stopped_ = false;  ///< left input behind that it could not take at that time
   std::string last_error_;
   replication::Heartbeat heartbeat_;
   Follower::Progress acknowledged_;
