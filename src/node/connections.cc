@@ -50,7 +50,7 @@ char* ServerNode::Impl::read_space(ConnId conn, size_t& room) {
   if (session == nullptr || session->closing) return nullptr;
   const size_t limit = static_cast<size_t>(options_.client_query_buffer_limit);
   if (session->input.size() > limit) return nullptr;
-  if (session->upstream && upstream_.waiting() && session->input.size() > limits::read_chunk_bytes * 64)
+  if (session->upstream && upstream_.stopped() && session->input.size() > limits::read_chunk_bytes * 64)
     return nullptr;  // it waits in the socket, and the primary keeps it on disk
   if (session->blocked && session->input.size() > limits::inline_request_bytes_max) return nullptr;
   // A large request grows the buffer with what arrives, never with what its header claims.

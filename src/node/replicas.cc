@@ -41,7 +41,7 @@ LogOffset Replicas::sendable() const {
 bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, Now now) {
   resp::Writer reply(session.outbox.buffer(), 2);
   const log::Writer* writer = parts_.persistence.writer();
-  if (writer == nullptr || !parts_.persistence.serving()) {
+  if (writer == nullptr || writer->history().empty() || !parts_.persistence.serving()) {
     reply.error(
         parts_.options.appendonly
             ? "NOMASTERLINK Can't SYNC while this node has no data set of its own yet; ask again later"
@@ -57,7 +57,7 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   const std::string who = (introduction.host.empty() ? session.client.peer_address : introduction.host) +
                           " (port " + std::to_string(introduction.port) + ")";
   parts_.persistence.say(LogLevel::Notice, "Replica " + who + ": " + replication::describe(verdict));
-  const std::string& reign = holding().history.last().id;
+  const std::string& reign = writer->history().last().id;
   if (const auto* diverged = std::get_if<replication::Diverged>(&verdict)) {
     ++partial_refused_;
     reply.simple("DIVERGED " + std::to_string(diverged->at.value));
@@ -200,8 +200,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   const bool room = session.output_bytes() < window_bytes && !paced;
   if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
     if (sends->read == sends->bytes) {
-      replica.state = Streams{};
-      replica.received = replica.applied = sends->offset;
+      replica.state = Streams{};  // it has what it says it has: nothing until it has taken the snapshot in
     } else if (room && replica.job == 0) {
       read(replica,
            {.kind = FileStep::Kind::Read,

@@ -238,7 +238,7 @@ void ServerNode::Impl::follow_upstream(Effects& effects) {
   if (link != nullptr && link->outbox.stream_end() != before) touch(*link);
   if (upstream_.verify_some(now_)) effects.again = true;
   if (auto job = upstream_.next_job()) effects.jobs.push_back(std::move(*job));
-  if (link != nullptr && upstream_.may_go_on()) make_runnable(*link);
+  if (link != nullptr && !link->input.empty() && upstream_.may_go_on()) make_runnable(*link);
   if (!upstream_.wants_dial(now_)) return;
   Session& session = sessions_.add();
   session.upstream = session.client.primary = true;
@@ -352,8 +352,9 @@ void ServerNode::Impl::adopt(const snapshot::Header& header) {
 }
 
 Follower::Progress ServerNode::Impl::progress() const {
+  // While another state is taken in, what the old log had says nothing of the primary's.
   const log::Writer* writer = persistence_.writer();
-  if (writer == nullptr) return {};
+  if (writer == nullptr || !persistence_.serving()) return {};
   return {persistence_.epoch(), writer->end(), writer->synced(),
           unapplied_.empty() ? writer->end() : unapplied_.front().begin};
 }

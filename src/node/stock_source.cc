@@ -77,6 +77,10 @@ void StockSource::take_dump(Buffer& in) {
   state_ = mark_.empty() ? State::Storing : State::Mark;
 }
 
+bool StockSource::has_room() const {
+  return state_ == State::Head || state_ == State::Mark || (state_ == State::Dump && chunk_.size() < chunk_bytes);
+}
+
 std::optional<FileJob> StockSource::next_job(uint64_t id) {
   const bool whole = state_ == State::Storing;
   if (in_flight_ || !broken_.empty() || state_ == State::Stream || finishing_) return {};

@@ -40,6 +40,8 @@ class StockSource {
   /// Trying again at once would end in the same way: what it has is refused.
   bool hopeless() const { return hopeless_; }
   bool syncing() const { return state_ != State::Stream; }
+  /// Of the dump, more can be taken now.
+  bool has_room() const;
   uint64_t received() const { return received_; }
   uint64_t total() const { return total_; }  ///< 0: not known
   const ForeignPlace& place() const { return place_; }

@@ -125,7 +125,7 @@ bool Upstream::tick(Now now, Buffer* out) {
   }
   const bool talking = up() || syncing();
   if (!talking || out == nullptr) return false;
-  const Follower::Progress progress = follower_.progress();
+  const Follower::Progress progress = up() ? follower_.progress() : Follower::Progress{};
   if (!ack_due_ && progress == acknowledged_ && now.mono_us < next_ack_us_) return false;
   ack_due_ = false;
   acknowledged_ = progress;
@@ -138,8 +138,19 @@ bool Upstream::tick(Now now, Buffer* out) {
 
 MonoUs Upstream::next_wake() const {
   if (!address_) return INT64_MAX;
-  if (!conn_) return next_dial_us_;
-  return next_ack_us_ == 0 ? INT64_MAX : std::max(next_ack_us_, last_heard_us_);
+  // Not before the node is ready; a turn comes with what makes it so.
+  if (!conn_) return follower_.ready() ? next_dial_us_ : INT64_MAX;
+  const MonoUs silent_at = last_heard_us_ + address_->timeout_ms * 1000 + 1;
+  return up() || syncing() ? std::min(next_ack_us_, silent_at) : silent_at;
+}
+
+bool Upstream::may_go_on() const {
+  if (!stopped_ || close_) return false;
+  if (stock_) return stock_->syncing() ? stock_->has_room() : follower_.ready();
+  if (up()) return follower_.ready();
+  const auto* receiving = std::get_if<Receiving>(&state_);
+  return receiving != nullptr && receiving->ahead && receiving->received < receiving->ahead->bytes &&
+         receiving->chunk.size() < chunk_bytes;
 }
 
 // ---- shaking hands
@@ -269,16 +280,9 @@ void Upstream::psync_answer(Bytes line, Now now) {
 // ---- the stream
 // ----------------------------------------------------------------------------------------------------
 
-bool Upstream::may_go_on() const {
-  if (!waiting_) return false;
-  if (const auto* r = std::get_if<Receiving>(&state_))
-    return r->chunk.size() < chunk_bytes && r->ahead && r->received < r->ahead->bytes;
-  return up() && follower_.ready();
-}
-
 bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
   if (!in.empty()) last_heard_us_ = now.mono_us;
-  waiting_ = false;
+  stopped_ = false;
   while (!close_ && std::holds_alternative<Handshake>(state_)) {
     const Bytes all = in.view();
     const size_t end = all.find('\n');
@@ -298,24 +302,16 @@ bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
       broken(stock_->broken());
       return in.clear(), false;
     }
-    waiting_ = !close_ && !in.empty() && !more && (stock_->syncing() || !follower_.ready());
+    stopped_ = !in.empty() && !more;
     return more;
   }
-  if (auto* receiving = std::get_if<Receiving>(&state_)) {
-    const bool more = receive(*receiving, now, in);
-    waiting_ = !close_ && !in.empty() && receiving->ahead && !more;
-    return more;
-  }
-  if (up()) {
-    const bool more = stream(now, in);
-    waiting_ = !close_ && !in.empty() && !follower_.ready();
-    return more;
-  }
-  waiting_ = !in.empty() && std::holds_alternative<Verifying>(state_);
+  if (auto* receiving = std::get_if<Receiving>(&state_)) return receive(*receiving, now, in);
+  if (up()) return stream(in);
+  stopped_ = !in.empty();
   return false;
 }
 
-bool Upstream::stream(Now now, Buffer& in) {
+bool Upstream::stream(Buffer& in) {
   size_t taken = 0;
   while (!close_ && follower_.ready()) {
     const size_t before = in.size();
@@ -345,7 +341,7 @@ bool Upstream::stream(Now now, Buffer& in) {
     taken += before - in.size();
     if (taken > bytes_a_turn) return !in.empty();
   }
-  (void)now;
+  stopped_ = !in.empty();
   return false;
 }
 
@@ -407,6 +403,7 @@ bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
   r.chunk.append(in.view().substr(0, n));
   in.consume(n);
   r.received += n;
+  stopped_ = !in.empty();
   if (now.mono_us >= r.next_report_us) {
     r.next_report_us = now.mono_us + second_us;
     const double percent =

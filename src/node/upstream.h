@@ -98,7 +98,7 @@ class Upstream {
   bool consume(Now now, Buffer& in, Buffer& out);
   /// Bytes lie unread, for want of a job's end or of a log that keeps up: true once it is there.
   bool may_go_on() const;
-  bool waiting() const { return waiting_; }
+  bool stopped() const { return stopped_; }
   /// Acknowledges, notices silence. The link is to be closed when true.
   bool tick(Now now, Buffer* out);
   void job_done(const FileJobDone& done, Now now);
@@ -153,7 +153,7 @@ class Upstream {
   bool handshake_line(Bytes line, Now now, Buffer& out);
   void psync_answer(Bytes line, Now now);
   bool receive(Receiving& receiving, Now now, Buffer& in);
-  bool stream(Now now, Buffer& in);
+  bool stream(Buffer& in);
   bool take_frame(Buffer& in);
   void broken(std::string why);
   void rest(Now now);
@@ -168,7 +168,7 @@ class Upstream {
   MonoUs next_dial_us_ = 0, last_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0, next_ack_us_ = 0;
   bool close_ = false;  ///< the link is to be closed
   bool ack_due_ = false;
-  bool waiting_ = false;  ///< consume() left bytes that it could have taken, but for what may_go_on() says
+  bool stopped_ = false;  ///< consume() left bytes that it could have taken, but for what may_go_on() says
   std::string last_error_;
   replication::Heartbeat heartbeat_;
   Follower::Progress acknowledged_;
