@@ -17,6 +17,7 @@ std::span<const Spec> client_commands();
 std::span<const Spec> introspection_commands();  ///< COMMAND and its subcommands
 std::span<const Spec> transaction_commands();
 std::span<const Spec> snapshot_commands();
+std::span<const Spec> backup_commands();
 std::span<const Spec> task_commands();
 
 /// Case-insensitive; null when unknown.

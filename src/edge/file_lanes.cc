@@ -107,15 +107,14 @@ bool perform_step(OpenFiles& files, Lane lane, FileStep& step) {
   return errno = EINVAL, false;
 }
 
-/// A snapshot must not take the processor or the disk from the log and the loop.
+}  // namespace
+
 void lower_priority() {
   const auto thread = static_cast<id_t>(syscall(SYS_gettid));
   setpriority(PRIO_PROCESS, thread, 10);
   constexpr int best_effort = 2, lowest = 7, who_process = 1;
   syscall(SYS_ioprio_set, who_process, 0, (best_effort << 13) | lowest);
 }
-
-}  // namespace
 
 OpenFiles::Descriptor::~Descriptor() {
   if (fd >= 0) ::close(fd);

@@ -54,6 +54,10 @@ class OpenFiles {
   int folder_fd_ = -1;
 };
 
+/// Of the calling thread: a snapshot or a backup must not take the processor or the disk from the log and the
+/// loop.
+void lower_priority();
+
 class FileLanes {
  public:
   /// `wake` is called on a lane's thread whenever `take_done` has something; it must be cheap and

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/types.h"
+#include "node/backup_order.h"
 
 namespace hf::node {
 
@@ -34,6 +35,8 @@ struct Effects {
   /// Hand these to their lanes, in this order; each is answered by job_done.
   std::vector<FileJob> jobs;
   std::vector<LogLine> lines;
+  /// Hand this to the copier, beside the loop; it is answered by backup_report.
+  std::optional<BackupOrder> backup;
   /// The process ends with this code once everything above is carried out.
   std::optional<int> exit;
   /// There is work left: come back for another turn without waiting for an event.
@@ -46,6 +49,7 @@ struct Effects {
     close.clear();
     jobs.clear();
     lines.clear();
+    backup.reset();
     exit.reset();
     again = false;
     wake_at = INT64_MAX;

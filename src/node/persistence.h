@@ -43,6 +43,7 @@ class Persistence final : private log::ReplaySink {
     Prng& prng;
     /// Go back to this point, write it out (into another folder, by way of the driver) and end.
     std::optional<log::RestorePoint> restore = {};
+    bool restore_nothing_written = false;
   };
   explicit Persistence(const Parts& parts);
 

@@ -41,7 +41,8 @@ ServerNode::Impl::Impl(Setup setup)
       store_(store_options(options_, prng_.next())),
       tasks_(static_cast<uint32_t>(options_.databases)),
       executor_({store_, tasks_, *this, journal_, prng_, counters_}),
-      persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore)}),
+      persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore),
+                    setup.restore_nothing_written}),
       ahead_(ahead_max) {
   store_.set_observer(this);
   store_.set_loader(store::Type::Task, task::load_task);
@@ -111,11 +112,13 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     persistence_.seal(now_, journal_);
     journal_.clear();
   }
+  backups_.sealed(now_);
   if (now_.mono_us >= next_second_) once_a_second(effects);
   if (walk_some(!batch.empty())) more = true;
   if (store_.free_some(freed_entries_a_turn)) more = true;
   if (tasks_.free_some(freed_entries_a_turn)) more = true;
   if (shutdown_asked_) step_shutdown(effects);
+  backups_.pump(effects);
   persistence_.pump(now_, effects);
   for (const ConnId id : kill_)
     if (Session* session = sessions_.find(id)) drop(*session, effects);
@@ -131,6 +134,7 @@ bool ServerNode::Impl::walk_some(bool busy) {
   const size_t entries = std::max<size_t>(1, busy ? walk_entries_a_turn_ / 4 : walk_entries_a_turn_);
   bool more = persistence_.walk_some(now_, entries);
   more |= persistence_.verify_some();
+  more |= backups_.walk_some(entries);
   if (digest_walk_ != 0) {
     if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
     if (digest_walk_ == 0)
@@ -404,6 +408,7 @@ void ServerNode::Impl::once_a_second(Effects&) {
   ops_per_second_ = executor_.statistics.commands - ops_last_;
   ops_last_ = executor_.statistics.commands;
   persistence_.once_a_second(now_);
+  if (!shutdown_asked_) backups_.once_a_second(now_);
   const MonoUs idle_us = options_.timeout * second_us;
   sessions_.for_each([&](Session& session) {
     if (idle_us > 0 && !session.blocked && now_.mono_us - session.client.last_active_at > idle_us)
@@ -470,6 +475,7 @@ void ServerNode::received(ConnId conn, size_t bytes) { impl_->received(conn, byt
 bool ServerNode::owes_reply(ConnId conn) { return impl_->owes_reply(conn); }
 void ServerNode::disconnected(ConnId conn) { impl_->disconnected(conn); }
 void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
+void ServerNode::backup_report(const BackupReport& report) { impl_->backup_report(report); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }
 void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }
 Buffer ServerNode::take_output(ConnId conn) { return impl_->take_output(conn); }
