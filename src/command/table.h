@@ -18,6 +18,7 @@ std::span<const Spec> introspection_commands();  ///< COMMAND and its subcommand
 std::span<const Spec> transaction_commands();
 std::span<const Spec> snapshot_commands();
 std::span<const Spec> replication_commands();
+std::span<const Spec> backup_commands();
 std::span<const Spec> task_commands();
 
 /// Case-insensitive; null when unknown.

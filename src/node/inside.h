@@ -8,6 +8,7 @@
 
 #include "command/context.h"
 #include "command/server.h"
+#include "node/backups.h"
 #include "node/executor.h"
 #include "node/outbox.h"
 #include "node/persistence.h"
@@ -36,6 +37,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void disconnected(ConnId conn);
   void job_done(const FileJobDone& done);
   void dialed(ConnId conn, bool ok, const std::string& why);
+  void backup_report(const BackupReport& report) { backups_.report(report, now_); }
   void turn(Now now, Effects& effects);
   Buffer take_output(ConnId conn);
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
@@ -60,6 +62,10 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool verifying() const override { return persistence_.verifying(); }
   Status begin_digest() override;
   std::optional<std::string> digest_result() const override;
+  Result<uint64_t> begin_backup(command::BackupRequest request) override {
+    return backups_.begin(std::move(request), now_);
+  }
+  command::BackupState backup_state() const override { return backups_.state(); }
   Status begin_rewrite() override;
   bool snapshot_running() const override { return persistence_.snapshot_running(); }
   Status last_snapshot_status() const override { return persistence_.last_snapshot_status(); }
@@ -192,6 +198,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   command::Counters counters_;
   Executor executor_;
   Persistence persistence_;
+  Backups backups_{options_, store_, persistence_};
   Sessions sessions_;
   Waiters waiters_;
   DirtyKeys dirty_;

@@ -43,7 +43,7 @@ ServerNode::Impl::Impl(Setup setup)
       tasks_(static_cast<uint32_t>(options_.databases)),
       executor_({store_, tasks_, *this, journal_, prng_, counters_}),
       persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore),
-                    [this] { return replicas_.log_pins(); },
+                    setup.restore_nothing_written, [this] { return replicas_.log_pins(); },
                     [this](LogOffset offset) { return replicas_.sending_snapshot(offset); },
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
@@ -123,6 +123,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     persistence_.seal(now_, journal_);
     journal_.clear();
   }
+  backups_.sealed(now_);
   if (now_.mono_us >= next_second_) once_a_second(effects);
   if (walk_some(!batch.empty())) more = true;
   if (store_.free_some(freed_entries_a_turn)) more = true;
@@ -131,6 +132,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   step_switchover();
   measure_commit();
   follow_upstream(effects);
+  backups_.pump(effects);
   persistence_.pump(now_, effects);
   feed_replicas(effects);
   for (const ConnId id : kill_)
@@ -147,8 +149,9 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
 bool ServerNode::Impl::walk_some(bool busy) {
   bool more = persistence_.walk_some(now_, walk_entries_a_slice_);
   more |= persistence_.verify_some();
+  const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
+  more |= backups_.walk_some(entries);
   if (digest_walk_ != 0) {
-    const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
     if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
     if (digest_walk_ == 0) everyone_ready(digest_key);
     more = true;
@@ -439,6 +442,7 @@ void ServerNode::Impl::once_a_second(Effects&) {
   ops_per_second_ = executor_.statistics.commands - ops_last_;
   ops_last_ = executor_.statistics.commands;
   persistence_.once_a_second(now_);
+  if (!shutdown_asked_) backups_.once_a_second(now_);
   const MonoUs idle_us = options_.timeout * second_us;
   sessions_.for_each([&](Session& session) {
     if (idle_us > 0 && !session.blocked && !session.upstream && !session.client.replica && now_.mono_us - session.client.last_active_at > idle_us)
@@ -506,6 +510,7 @@ bool ServerNode::owes_reply(ConnId conn) { return impl_->owes_reply(conn); }
 void ServerNode::disconnected(ConnId conn) { impl_->disconnected(conn); }
 void ServerNode::dialed(ConnId conn, bool ok, const std::string& why) { impl_->dialed(conn, ok, why); }
 void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
+void ServerNode::backup_report(const BackupReport& report) { impl_->backup_report(report); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }
 void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }
 Buffer ServerNode::take_output(ConnId conn) { return impl_->take_output(conn); }
