@@ -3,7 +3,7 @@
 and allocation, for n = 1, 2, 3 ... until a run meets no failure. Each in a short life of a server (start, durable writes,
 snapshots, a tag, a trim, a clean end), a backup, a restore and a repair. Afterwards a clean start holds everything that was
 acknowledged, and the command, run again, gets to its end. Short: a few n of each, drawn with a fixed seed; --long: all."""
-import concurrent.futures, errno, hashlib, os, random, shutil, subprocess
+import concurrent.futures, errno, hashlib, itertools, os, random, shutil, socket, subprocess, threading
 
 import harness
 from harness import Conn, ReplyError
@@ -18,6 +18,24 @@ SHORT_RUNS = 6        # of each kind and procedure, at most
 SHORT_ALLOCATIONS, LONG_ALLOCATIONS = 12, 300
 # Anything else (a segment violation above all) is a crash, not an end.
 CLEAN_ENDS = (0, 1, 2, -6, -9)
+
+
+_ports, _ports_lock = itertools.cycle(range(21200, 21300)), threading.Lock()
+
+
+def next_port():
+    """Below the range that connections are given ports from: servers that start at once, and start again, must not meet one
+    there."""
+    with _ports_lock:
+        while True:
+            port = next(_ports)
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    s.bind(('127.0.0.1', port))
+                    return port
+                except OSError:
+                    pass
 
 
 def build(folder, source):
@@ -170,7 +188,7 @@ class FailNth(harness.Case):
         """Starts with the failure ahead, lives, ends; then judges what is left with a healthy start."""
         shutil.copytree(self.base, os.path.join(folder, 'data'))
         known, doubted, tags = {f'base{i}': value_of(i) for i in range(20)}, {}, set()
-        server = harness.Server(FLAGS, folder=folder, env=failure.env)
+        server = harness.Server(FLAGS, folder=folder, env=failure.env, port=next_port())
         try:
             server.start()
             self.live(server, known, doubted, tags)
@@ -211,7 +229,7 @@ class FailNth(harness.Case):
 
     def digest(self, folder):
         """Of a server on that folder. AssertionError with its words when it refuses."""
-        server = harness.Server(FLAGS)
+        server = harness.Server(FLAGS, port=next_port())
         server.flags['dir'] = folder
         try:
             server.start()
@@ -228,7 +246,7 @@ class FailNth(harness.Case):
 
     def test_a_first_start(self):
         def run(folder, failure):
-            server = harness.Server(FLAGS, folder=folder, env=failure.env)
+            server = harness.Server(FLAGS, folder=folder, env=failure.env, port=next_port())
             known = {}
             try:
                 server.start()
