@@ -118,8 +118,9 @@ int repair(const std::string& path) {
   const auto folder = hf::edge::DataFolder::open(path);  // no server may be at it meanwhile
   if (!folder) return complain(folder.error().message);
   hf::edge::PosixFiles files(folder->path());
-  const hf::LogOffset base = hf::node::newest_whole(hf::node::verify_snapshots(files));
-  auto plan = hf::log::plan_repair(files, base, std::time(nullptr) * 1000);
+  const auto base = hf::node::newest_whole(files);
+  if (!base) return complain(base.error().message + "; nothing was changed");
+  auto plan = hf::log::plan_repair(files, *base, std::time(nullptr) * 1000);
   if (!plan) return complain(plan.error().message);
   for (const std::string& line : plan->announcement) std::printf("%s\n", line.c_str());
   if (plan->steps.empty()) return 0;
