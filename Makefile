@@ -152,7 +152,7 @@ test-long:
 
 # Fuzz targets, under clang: build-fuzz/tests/fuzz/<target>-fuzz. `make fuzz SECONDS_EACH=60` runs them all.
 FUZZ := build-fuzz
-FUZZ_TARGETS := parser log snapshot entry config
+FUZZ_TARGETS := parser log snapshot entry config rdb
 SECONDS_EACH ?= 60
 FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 fuzz-programs:

@@ -11,6 +11,7 @@ std::span<const Spec> string_commands();
 std::span<const Spec> hash_commands();
 std::span<const Spec> key_commands();
 std::span<const Spec> expire_commands();
+std::span<const Spec> dump_commands();
 std::span<const Spec> connection_commands();
 std::span<const Spec> server_commands();
 std::span<const Spec> client_commands();

@@ -1,4 +1,6 @@
-// holdfast-check DIR: verifies a data folder without changing it. Exit 0 sound, 1 damaged, 2 unusable.
+// holdfast-check DIR: verifies a data folder without changing it; a dump of Redis's, too. Exit 0 sound, 1
+// damaged, 2 unusable.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -8,6 +10,7 @@
 #include "edge/data_folder.h"
 #include "edge/file_lanes.h"
 #include "edge/posix_files.h"
+#include "edge/redis_dump.h"
 #include "log/check.h"
 #include "log/list.h"
 #include "log/repair.h"
@@ -24,11 +27,15 @@ constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
     "       holdfast-check --list [--from POINT] [--to POINT] [--json] DIR\n"
     "       holdfast-check --repair DIR\n"
+    "       holdfast-check [--json] DUMP\n"
+    "       holdfast-check --to-redis FILE DIR|DUMP\n"
     "\n"
     "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. "
     "Changes\n"
     "nothing but with --repair. Stop the server first, or check a backup: a log that is being written looks\n"
     "torn.\n"
+    "With a file, DUMP, which a Redis or Valkey has saved (dump.rdb): verifies it, and tells what a move to\n"
+    "Holdfast would take and what it would refuse.\n"
     "\n"
     "  --json    one JSON object instead of a table; with --list, one a frame\n"
     "  --list    the log's frames and their commands\n"
@@ -37,10 +44,14 @@ constexpr const char* help_text =
     "  --repair  cut a damaged log before the damage, after copying the originals to rescue/; says first "
     "what\n"
     "            it does, and does only that\n"
+    "  --to-redis FILE\n"
+    "            write FILE, a dump that redis-server 7.0 or newer loads: of the newest snapshot in DIR (tasks,\n"
+    "            which Redis does not know, are left out and counted), or of another DUMP\n"
     "  --help    this text\n"
     "\n"
     "Exit status: 0 sound (a torn tail, which the server cuts by itself at the next start, is sound),\n"
-    "             1 damaged, 2 unusable (no data folder, unreadable, written by a newer version, or bad "
+    "             1 damaged, or a dump with what would be refused,\n"
+    "             2 unusable (no data folder, unreadable, written by a newer version, or bad "
     "usage).\n";
 
 std::string json_text(const std::string& text) {
@@ -148,7 +159,7 @@ bool read_bound(const std::string& text, hf::WallMs& wall_ms, hf::LogOffset& off
 int main(int argc, char** argv) {
   bool listing = false, repairing = false;
   hf::log::ListRange range;
-  std::string folder;
+  std::string folder, to_redis;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--help" || argument == "-h") {
@@ -158,7 +169,10 @@ int main(int argc, char** argv) {
     if (argument == "--json") range.json = true;
     else if (argument == "--list") listing = true;
     else if (argument == "--repair") repairing = true;
-    else if (argument == "--from" || argument == "--to") {
+    else if (argument == "--to-redis") {
+      if (++i == argc) return usage(argument + " needs a file to write");
+      to_redis = argv[i];
+    } else if (argument == "--from" || argument == "--to") {
       const bool from = argument == "--from";
       if (++i == argc) return usage(argument + " needs a time or an offset");
       if (!read_bound(argv[i], from ? range.from_ms : range.to_ms, from ? range.from : range.to))
@@ -169,7 +183,10 @@ int main(int argc, char** argv) {
     else folder = argument;
   }
   if (folder.empty()) return usage("which folder?");
-  if (listing && repairing) return usage("--list or --repair, not both");
+  if (listing + repairing + !to_redis.empty() > 1)
+    return usage("one of --list, --repair and --to-redis at a time");
+  if (!to_redis.empty()) return hf::edge::write_dump(folder, to_redis);
+  if (!listing && !repairing && hf::edge::is_file(folder)) return hf::edge::check_dump(folder, range.json);
   if (listing) return list(folder, range);
   if (repairing) return repair(folder);
 
