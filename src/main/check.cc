@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,14 @@ constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
     "       holdfast-check --list [--from POINT] [--to POINT] [--json] DIR\n"
     "       holdfast-check --repair DIR\n"
+    "       holdfast-check [--list ...] [--json] FILE\n"
     "\n"
     "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. "
     "Changes\n"
     "nothing but with --repair. Stop the server first, or check a backup: a log that is being written looks\n"
-    "torn.\n"
+    "torn. FILE is a piece of a log by itself, such as a replica keeps under rescue/ when it cuts off what "
+    "its\n"
+    "primary does not have.\n"
     "\n"
     "  --json    one JSON object instead of a table; with --list, one a frame\n"
     "  --list    the log's frames and their commands\n"
@@ -154,10 +158,12 @@ std::vector<VerifiedSnapshot> verify_snapshots(hf::Files& files) {
   return snapshots;
 }
 
-int list(const std::string& folder, const hf::log::ListRange& range) {
+/// A file in a folder, or the whole folder when `name` is empty.
+int list(const std::string& folder, const std::string& name, const hf::log::ListRange& range) {
   hf::edge::PosixFiles files(folder);
+  const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
   const hf::Status listed =
-      hf::log::list_log(files, range, [](const std::string& line) { std::printf("%s\n", line.c_str()); });
+      name.empty() ? hf::log::list_log(files, range, print) : hf::log::list_file(files, name, range, print);
   if (listed) return 0;
   std::fflush(stdout);
   complain(listed.error().message);
@@ -223,11 +229,18 @@ int main(int argc, char** argv) {
   }
   if (folder.empty()) return usage("which folder?");
   if (listing && repairing) return usage("--list or --repair, not both");
-  if (listing) return list(folder, range);
   if (repairing) return repair(folder);
+  std::string name;
+  if (std::filesystem::is_regular_file(folder)) {
+    const std::filesystem::path path = std::filesystem::absolute(folder);
+    folder = path.parent_path().string();
+    name = path.filename().string();
+  }
+  if (listing) return list(folder, name, range);
 
   hf::edge::PosixFiles files(folder);
-  const FolderReport report = hf::log::check_folder(files, verify_snapshots(files));
+  const FolderReport report =
+      name.empty() ? hf::log::check_folder(files, verify_snapshots(files)) : hf::log::check_file(files, name);
   if (range.json) print_json(folder, report);
   else print_table(folder, report);
   return static_cast<int>(report.soundness);
