@@ -243,7 +243,7 @@ void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
     heartbeat_due_ = true;
     next_heartbeat_us_ = now.mono_us + parts_.options.heartbeat_interval_ms * 1000;
   }
-  if (heartbeat_due_) ++heartbeats_;
+  if (heartbeat_due_ && !parts_.persistence.following()) ++heartbeats_;
   const double rate = static_cast<double>(parts_.options.replication_max_bytes_per_second);
   budget_bytes_ =
       std::min(rate / 10, budget_bytes_ + rate * static_cast<double>(now.mono_us - budget_us_) / 1e6);

@@ -65,6 +65,8 @@ class Upstream {
 
   /// Follows from now on (the link to whoever came before is given up).
   void follow(UpstreamAddress address);
+  /// What may change while it follows: passwords, names and times of the next greeting.
+  void greet_as(UpstreamAddress address) { address_ = std::move(address); }
   void leave();
   bool following() const { return address_.has_value(); }
   const UpstreamAddress& address() const { return *address_; }
@@ -145,7 +147,8 @@ class Upstream {
   std::variant<Resting, Dialing, Handshake, Receiving, Verifying, Streaming> state_;
   std::optional<ConnId> conn_;
   replication::Backoff backoff_{1000};
-  MonoUs next_dial_us_ = 0, last_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0, next_ack_us_ = 0;
+  MonoUs next_dial_us_ = 0, last_heard_us_ = 0, reign_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0,
+         next_ack_us_ = 0;
   bool close_ = false;  ///< the link is to be closed
   bool ack_due_ = false;
   bool waiting_ = false;  ///< consume() left bytes that it could have taken, but for what may_go_on() says
