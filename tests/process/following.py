@@ -1,5 +1,5 @@
 """What the tests of replication share: pairs of servers, when two of them hold the same, and a link that can be bad."""
-import os, re, select, socket, threading, time
+import select, socket, threading, time
 
 import harness
 from harness import Conn, wait_until
