@@ -47,4 +47,7 @@ struct FolderReport {
 
 FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& snapshots);
 
+/// A segment by itself, whatever it is called: what lies under rescue/.
+FolderReport check_file(Files& files, const std::string& name);
+
 }  // namespace hf::log

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -29,11 +30,14 @@ constexpr const char* help_text =
     "       holdfast-check --repair DIR\n"
     "       holdfast-check [--json] DUMP\n"
     "       holdfast-check --to-redis FILE DIR|DUMP\n"
+    "       holdfast-check [--list ...] [--json] FILE\n"
     "\n"
     "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. "
     "Changes\n"
     "nothing but with --repair. Stop the server first, or check a backup: a log that is being written looks\n"
-    "torn.\n"
+    "torn. FILE is a piece of a log by itself, such as a replica keeps under rescue/ when it cuts off what "
+    "its\n"
+    "primary does not have.\n"
     "With a file, DUMP, which a Redis or Valkey has saved (dump.rdb): verifies it, and tells what a move to\n"
     "Holdfast would take and what it would refuse.\n"
     "\n"
@@ -113,10 +117,20 @@ int complain(const std::string& what) {
   return 2;
 }
 
-int list(const std::string& folder, const hf::log::ListRange& range) {
+/// By its first bytes; all else is taken for a dump.
+bool is_log_piece(const std::string& path) {
+  const std::filesystem::path whole = std::filesystem::absolute(path);
+  hf::edge::PosixFiles files(whole.parent_path().string());
+  const auto front = files.read(whole.filename().string(), 0, 8);
+  return front && *front == "HFLogSeg";
+}
+
+/// A file in a folder, or the whole folder when `name` is empty.
+int list(const std::string& folder, const std::string& name, const hf::log::ListRange& range) {
   hf::edge::PosixFiles files(folder);
+  const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
   const hf::Status listed =
-      hf::log::list_log(files, range, [](const std::string& line) { std::printf("%s\n", line.c_str()); });
+      name.empty() ? hf::log::list_log(files, range, print) : hf::log::list_file(files, name, range, print);
   if (listed) return 0;
   std::fflush(stdout);
   complain(listed.error().message);
@@ -186,12 +200,20 @@ int main(int argc, char** argv) {
   if (listing + repairing + !to_redis.empty() > 1)
     return usage("one of --list, --repair and --to-redis at a time");
   if (!to_redis.empty()) return hf::edge::write_dump(folder, to_redis);
-  if (!listing && !repairing && hf::edge::is_file(folder)) return hf::edge::check_dump(folder, range.json);
-  if (listing) return list(folder, range);
+  if (!listing && !repairing && hf::edge::is_file(folder) && !is_log_piece(folder))
+    return hf::edge::check_dump(folder, range.json);
   if (repairing) return repair(folder);
+  std::string name;
+  if (std::filesystem::is_regular_file(folder)) {
+    const std::filesystem::path path = std::filesystem::absolute(folder);
+    folder = path.parent_path().string();
+    name = path.filename().string();
+  }
+  if (listing) return list(folder, name, range);
 
   hf::edge::PosixFiles files(folder);
-  const FolderReport report = hf::log::check_folder(files, hf::node::verify_snapshots(files));
+  const FolderReport report = name.empty() ? hf::log::check_folder(files, hf::node::verify_snapshots(files))
+                                           : hf::log::check_file(files, name);
   if (range.json) print_json(folder, report);
   else print_table(folder, report);
   return static_cast<int>(report.soundness);

@@ -152,6 +152,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool walk_some(bool busy);
   void settle_role();
   void follow_upstream(Effects& effects);
+  UpstreamAddress upstream_address(const std::string& host, int port) const;
   void feed_replicas(Effects& effects);
   void begin_following(const std::string& host, int port);
   void refuse_blocked_writers();

@@ -17,6 +17,13 @@ constexpr uint64_t snapshot_read_bytes = 256 * 1024;
 constexpr uint64_t small_log_bytes = 1024 * 1024;  // never worth a new snapshot
 constexpr MonoUs second_us = 1'000'000;
 
+/// A rate that is low is kept in small steps: nothing else is sent between the pieces of a snapshot, and what
+/// takes repl-timeout looks like silence.
+uint64_t read_bytes_max(const config::Options& options) {
+  const auto rate = static_cast<uint64_t>(options.replication_max_bytes_per_second);
+  return rate == 0 ? snapshot_read_bytes : std::clamp<uint64_t>(rate / 10, 1024, snapshot_read_bytes);
+}
+
 }  // namespace
 
 replication::Holding Replicas::holding() const { return parts_.persistence.holding(); }
@@ -206,7 +213,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
            {.kind = FileStep::Kind::Read,
             .name = snapshot::file_name(sends->offset),
             .offset = sends->read,
-            .length = std::min(snapshot_read_bytes, sends->bytes - sends->read)},
+            .length = std::min(read_bytes_max(parts_.options), sends->bytes - sends->read)},
            effects);
     }
   }
@@ -218,7 +225,8 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
     else if (*step) read(replica, std::move(**step), effects);
   }
   const bool between_frames = !std::holds_alternative<SendsSnapshot>(replica.state);
-  if (heartbeat_due_ && between_frames && room) {
+  // However little may be sent: a heartbeat says that this node is there.
+  if (heartbeat_due_ && between_frames && session.output_bytes() < window_bytes) {
     session.outbox.buffer().append(
         replication::encode(replication::Heartbeat{.quorum = quorum_,
                                                    .sync = sync_,
@@ -242,7 +250,7 @@ void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
     heartbeat_due_ = true;
     next_heartbeat_us_ = now.mono_us + parts_.options.heartbeat_interval_ms * 1000;
   }
-  if (heartbeat_due_) ++heartbeats_;
+  if (heartbeat_due_ && !parts_.persistence.following()) ++heartbeats_;
   const double rate = static_cast<double>(parts_.options.replication_max_bytes_per_second);
   budget_bytes_ =
       std::min(rate / 10, budget_bytes_ + rate * static_cast<double>(now.mono_us - budget_us_) / 1e6);

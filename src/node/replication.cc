@@ -63,6 +63,10 @@ void ServerNode::Impl::begin_following(const std::string& host, int port) {
   options_.replicaof = host + " " + std::to_string(port);
   leave_foreign();
   persistence_.follow();
+  upstream_.follow(upstream_address(host, port));
+}
+
+UpstreamAddress ServerNode::Impl::upstream_address(const std::string& host, int port) const {
   UpstreamAddress address;
   address.host = host;
   address.port = port;
@@ -72,7 +76,7 @@ void ServerNode::Impl::begin_following(const std::string& host, int port) {
       static_cast<int>(options_.replica_announce_port != 0 ? options_.replica_announce_port : options_.port);
   address.announced_host = options_.replica_announce_ip;
   address.timeout_ms = options_.repl_timeout * 1000;
-  upstream_.follow(std::move(address));
+  return address;
 }
 
 Status ServerNode::Impl::follow(Bytes host, int port) {
@@ -187,6 +191,13 @@ void ServerNode::Impl::begin_sync(uint64_t client) {
         .error("ERR only Holdfast servers can follow this one so far (REPLCONF capa holdfast1)");
     return;
   }
+  // A circle of replicas would hold itself up: only who is linked passes on what comes to it.
+  if (persistence_.following() && !upstream_.up()) {
+    resp::Writer(session->outbox.buffer(), 2)
+        .error("NOMASTERLINK Can't SYNC while not connected with my master (" + options_.replicaof +
+               "); do the two follow each other, in a circle?");
+    return;
+  }
   replicas_.begin(*session, said, now_);
   touch(*session);
 }
@@ -199,6 +210,7 @@ bool ServerNode::Impl::synced_here(LogOffset offset) {
 
 void ServerNode::Impl::feed_replicas(Effects& effects) {
   if (!replicas_.any()) return;
+  if (persistence_.following()) replicas_.pass_on(upstream_.last_heartbeat().sequence);
   std::vector<ConnId> fed;
   replicas_.pump(now_, effects, fed);
   for (const ConnId id : fed)
@@ -240,6 +252,7 @@ void ServerNode::Impl::follow_upstream(Effects& effects) {
   if (auto job = upstream_.next_job()) effects.jobs.push_back(std::move(*job));
   if (link != nullptr && !link->input.empty() && upstream_.may_go_on()) make_runnable(*link);
   if (!upstream_.wants_dial(now_)) return;
+  upstream_.greet_as(upstream_address(upstream_.address().host, upstream_.address().port));
   Session& session = sessions_.add();
   session.upstream = session.client.primary = true;
   session.client.id = next_client_id_++;

@@ -38,6 +38,7 @@ Upstream::Upstream(Follower& follower, Files& files, Prng& prng)
 
 void Upstream::follow(UpstreamAddress address) {
   address_ = std::move(address);
+  last_error_.clear();
   backoff_.reset();
   next_dial_us_ = 0;
   close_ = conn_.has_value();
@@ -71,7 +72,7 @@ bool Upstream::wants_dial(Now now) {
 void Upstream::dialed(ConnId conn, bool ok, const std::string& why, Now now, Buffer& out) {
   if (conn_ != conn) return;
   if (!ok) {
-    last_error_ = why;
+    broken("it can't be reached: " + why);
     rest(now);
     return;
   }
@@ -104,17 +105,24 @@ void Upstream::rest(Now now) {
 void Upstream::broken(std::string why) {
   if (last_error_ != why)
     follower_.say(LogLevel::Warning,
-                  "The link to the primary " +
-                      (address_ ? address_->host + ":" + std::to_string(address_->port) : "") +
-                      " is closed: " + why);
+                  "No link to the primary" +
+                      (address_ ? " " + address_->host + ":" + std::to_string(address_->port) : "") + ": " +
+                      why);
   last_error_ = std::move(why);
   close_ = true;
 }
 
 bool Upstream::tick(Now now, Buffer* out) {
   if (!conn_) return false;
+  if (stopped_) last_heard_us_ = now.mono_us;  // the silence is this end's
+  if (!follower_.ready()) reign_heard_us_ = now.mono_us;
   if (address_ && now.mono_us - last_heard_us_ > address_->timeout_ms * 1000 && !close_)
     broken("nothing came for " + std::to_string(address_->timeout_ms / 1000) + " s (repl-timeout)");
+  if (address_ && up() && !stock_ &&
+      now.mono_us - std::max(reign_heard_us_, up_since_us_) > address_->timeout_ms * 1000 && !close_)
+    broken("it is there, but nothing came from anyone who reigns for " +
+           std::to_string(address_->timeout_ms / 1000) +
+           " s (repl-timeout): it has lost its own primary, or the servers follow each other in a circle");
   if (close_) return true;
   if (stock_) {
     if (out == nullptr || stock_->syncing() || (!ack_due_ && now.mono_us < next_ack_us_)) return false;
@@ -306,12 +314,12 @@ bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
     return more;
   }
   if (auto* receiving = std::get_if<Receiving>(&state_)) return receive(*receiving, now, in);
-  if (up()) return stream(in);
+  if (up()) return stream(now, in);
   stopped_ = !in.empty();
   return false;
 }
 
-bool Upstream::stream(Buffer& in) {
+bool Upstream::stream(Now now, Buffer& in) {
   size_t taken = 0;
   while (!close_ && follower_.ready()) {
     const size_t before = in.size();
@@ -321,6 +329,7 @@ bool Upstream::stream(Buffer& in) {
       if (all.size() < replication::heartbeat_bytes) return false;
       const auto heartbeat = replication::decode_heartbeat(all.substr(0, replication::heartbeat_bytes));
       if (!heartbeat) return broken("a heartbeat arrived damaged"), false;
+      if (heartbeat->sequence != heartbeat_.sequence) reign_heard_us_ = now.mono_us;
       heartbeat_ = *heartbeat;
       in.consume(replication::heartbeat_bytes);
       follower_.take_heartbeat(heartbeat_);
@@ -334,6 +343,7 @@ bool Upstream::stream(Buffer& in) {
       return false;
     } else if (all.starts_with(log::frame_magic)) {
       if (!take_frame(in)) return false;
+      reign_heard_us_ = now.mono_us;
     } else {
       return broken("the stream holds what is neither frame nor heartbeat: " + quoted(all.substr(0, 16))),
              false;
@@ -478,6 +488,7 @@ bool Upstream::verify_some(Now now) {
   }
   const snapshot::Header header = reader.header();
   state_ = Streaming{};
+  reign_heard_us_ = now.mono_us;
   follower_.adopt(header);
   return true;
 }

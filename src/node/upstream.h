@@ -77,6 +77,8 @@ class Upstream {
 
   /// Follows from now on (the link to whoever came before is given up).
   void follow(UpstreamAddress address);
+  /// What may change while it follows: passwords, names and times of the next greeting.
+  void greet_as(UpstreamAddress address) { address_ = std::move(address); }
   void leave();
   /// The same, but the connection is the caller's to end.
   void let_go();
@@ -153,7 +155,7 @@ class Upstream {
   bool handshake_line(Bytes line, Now now, Buffer& out);
   void psync_answer(Bytes line, Now now);
   bool receive(Receiving& receiving, Now now, Buffer& in);
-  bool stream(Buffer& in);
+  bool stream(Now now, Buffer& in);
   bool take_frame(Buffer& in);
   void broken(std::string why);
   void rest(Now now);
@@ -165,7 +167,8 @@ class Upstream {
   std::variant<Resting, Dialing, Handshake, Receiving, Verifying, Streaming> state_;
   std::optional<ConnId> conn_;
   replication::Backoff backoff_{1000};
-  MonoUs next_dial_us_ = 0, last_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0, next_ack_us_ = 0;
+  MonoUs next_dial_us_ = 0, last_heard_us_ = 0, reign_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0,
+         next_ack_us_ = 0;
   bool close_ = false;  ///< the link is to be closed
   bool ack_due_ = false;
   bool stopped_ = false;  ///< consume() left bytes that it could have taken, but for what may_go_on() says
