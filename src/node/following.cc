@@ -19,6 +19,14 @@ replication::Holding Persistence::holding() const {
   return {cluster_id_, writer_->history(), writer_->begin(), writer_->end()};
 }
 
+LogOffset Persistence::can_go_back_to() const {
+  const LogOffset begin = writer_->begin();
+  if (begin == LogOffset{0}) return begin;
+  for (const log::SnapshotNote& note : notes_)
+    if (note.offset >= begin) return note.offset;
+  return writer_->end();
+}
+
 bool Persistence::can_mirror() const {
   if (phase_ != Phase::Serving || !following_) return false;
   return !writer_ ||

@@ -83,7 +83,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool follows() const override { return persistence_.following(); }
   size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
   bool synced_here(LogOffset offset) override;
-  replication::Holding holding() const override { return persistence_.holding(); }
+  replication::Holding holding() const override;
   bool ready() const override { return persistence_.can_mirror(); }
   Status take_group(const std::vector<log::MirrorFrame>& group) override;
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;

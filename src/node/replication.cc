@@ -282,6 +282,12 @@ void ServerNode::Impl::adopt(const snapshot::Header& header) {
   persistence_.adopt(header);
 }
 
+replication::Holding ServerNode::Impl::holding() const {
+  replication::Holding holding = persistence_.holding();
+  if (!holding.cluster_id.empty()) holding.begin = persistence_.can_go_back_to();
+  return holding;
+}
+
 Follower::Progress ServerNode::Impl::progress() const {
   // While another state is taken in, what the old log had says nothing of the primary's.
   const log::Writer* writer = persistence_.writer();
