@@ -96,8 +96,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Status abort_failover() override;
   void replica_promoted(uint64_t client) override;
   int copies_of_server() const override { return quorum() ? static_cast<int>(options_.min_copies) : 0; }
-  replication::Holding holding() const override { return persistence_.holding(); }
   bool ready() const override;
+  replication::Holding holding() const override;
   Status take_group(const std::vector<log::MirrorFrame>& group) override;
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;
   void take_over(const replication::HandOver& hand_over) override;
@@ -156,6 +156,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void feed_replicas(Effects& effects);
   void begin_following(const std::string& host, int port);
   void refuse_blocked_writers();
+  void forget_offsets();
   Status apply(const log::MirrorFrame& last, Bytes content);
   void apply_committed();
   void apply_everything();
@@ -164,7 +165,6 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void leave_foreign();
   bool quorum() const { return options_.write_concern == config::WriteConcern::Quorum; }
   void measure_commit();
-  void close_uncommitted();
   void step_switchover();
   void end_pause(bool elsewhere);
   bool postponed_by_pause(Session& session, std::span<const Bytes> args);

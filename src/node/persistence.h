@@ -78,6 +78,8 @@ class Persistence final : private log::ReplaySink {
   Status mirror(const std::vector<log::MirrorFrame>& group);
   /// There is a log to store frames in, and the disk keeps up.
   bool can_mirror() const;
+  /// The earliest offset that the log could be cut back to: the data set there can still be loaded.
+  LogOffset can_go_back_to() const;
   /// Saves and cuts off what was logged behind `at`, then loads again.
   void cut_back(LogOffset at);
   /// Lets `full-<offset>.rdb` take the place of everything, and loads it.

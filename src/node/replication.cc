@@ -350,8 +350,20 @@ void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
                    "Taking over from the primary at offset " + std::to_string(hand_over.end.value));
 }
 
+/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Whose
+/// writes are still held back never learn what became of them; nor could they be told the truth yet.
+void ServerNode::Impl::forget_offsets() {
+  dirty_ = DirtyKeys();
+  sessions_.for_each([&](Session& session) {
+    session.client.last_write = {};
+    if (session.outbox.holding() && !session.upstream) kill_.push_back(session.id);
+  });
+  commit_ = {};
+}
+
 void ServerNode::Impl::diverged(LogOffset at) {
   replicas_.drop_all(kill_);
+  forget_offsets();
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.cut_back(at);
@@ -359,9 +371,16 @@ void ServerNode::Impl::diverged(LogOffset at) {
 
 void ServerNode::Impl::adopt(const snapshot::Header& header) {
   replicas_.drop_all(kill_);
+  forget_offsets();
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.adopt(header);
+}
+
+replication::Holding ServerNode::Impl::holding() const {
+  replication::Holding holding = persistence_.holding();
+  if (!holding.cluster_id.empty()) holding.begin = persistence_.can_go_back_to();
+  return holding;
 }
 
 Follower::Progress ServerNode::Impl::progress() const {

@@ -95,6 +95,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   now_ = persistence_.never_backwards(now);
   bool more = false;
 
+  turn_need_ = persistence_.need_of_this_turn();  // what is loaded touches keys, too
   more |= persistence_.recover_some(now_);
   turn_need_ = persistence_.need_of_this_turn();
   settle_role();
