@@ -88,7 +88,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool role_settled() const override { return follows() || persistence_.reign_open(); }
   Status replica_says(uint64_t client, Bytes name, Bytes value) override;
   void replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) override;
-  void begin_sync(uint64_t client) override;
+  void begin_sync(uint64_t client, std::span<const Bytes> args) override;
+  void redis_replica_acknowledges(uint64_t client, Bytes received, Bytes synced) override;
   bool follows() const override { return persistence_.following() || foreign_; }
   size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
   bool synced_here(LogOffset offset) override;
@@ -154,6 +155,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void follow_upstream(Effects& effects);
   UpstreamAddress upstream_address(const std::string& host, int port) const;
   void feed_replicas(Effects& effects);
+  void speak_to_stock_replicas();
   void begin_following(const std::string& host, int port);
   void refuse_blocked_writers();
   void forget_offsets();
@@ -231,6 +233,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   LogOffset commit_;
   MonoUs copies_asked_us_ = -1;    ///< when a reply last asked for more than this node's word
   bool answer_promotion_ = false;  ///< the primary waits to hear that this node reigns
+  bool acks_wanted_ = false;       ///< a WAIT of this turn waits for replicas that have to be asked
   bool role_settled_ = false;  ///< as of the last turn
 
   // the turn under way

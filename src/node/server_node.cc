@@ -48,7 +48,7 @@ ServerNode::Impl::Impl(Setup setup)
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
                     }}),
-      replicas_({options_, persistence_, sessions_}),
+      replicas_({options_, persistence_, sessions_, prng_}),
       upstream_(*this, *setup.files, prng_),
       ahead_(ahead_max) {
   store_.set_observer(this);
@@ -120,6 +120,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     if (own_clock) expire_some();
   }
   if (foreign_) note_foreign_place();
+  speak_to_stock_replicas();
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
     journal_.clear();
@@ -274,6 +275,7 @@ void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, By
   ++client.commands;
   if (outcome.blocked) {
     session.blocked = client.blocked = true;
+    if (Bytes(outcome.spec->name).starts_with("wait")) acks_wanted_ = true;
     waiters_.add(session.id, client.db, outcome.block.keys, std::vector<std::string>(args.begin(), args.end()),
                  outcome.block.deadline);
     return;
