@@ -61,7 +61,8 @@ VerifiedSnapshot verify_snapshot(hf::Files& files, const std::string& name) {
   FileReport& report = result.report;
   report.name = name;
   report.kind = "snapshot";
-  report.first = report.end = *hf::log::parse_snapshot_name(name);
+  const auto received = hf::log::parse_received_name(name);
+  report.first = report.end = received ? *received : *hf::log::parse_snapshot_name(name);
   hf::snapshot::Reader reader(files, name);
   Discard sink;
   reader.open();
@@ -155,6 +156,13 @@ std::vector<VerifiedSnapshot> verify_snapshots(hf::Files& files) {
   if (const auto names = files.list())
     for (const std::string& name : *names)
       if (hf::log::parse_snapshot_name(name)) snapshots.push_back(verify_snapshot(files, name));
+  // One that was received and is about to take the place of all else counts as one.
+  const auto text = files.read(hf::log::manifest_name, 0, hf::limits::manifest_bytes_max);
+  const auto manifest = text ? hf::log::decode_manifest(*text) : hf::Result<hf::log::Manifest>(text.error());
+  if (manifest && manifest->adopt) {
+    const std::string name = hf::log::received_name(*manifest->adopt);
+    if (files.exists(name)) snapshots.push_back(verify_snapshot(files, name));
+  }
   return snapshots;
 }
 
