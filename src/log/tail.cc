@@ -20,6 +20,7 @@ void Tail::skip_to(LogOffset next) {
 
 Result<std::optional<FileStep>> Tail::next_read(const std::vector<SegmentRef>& segments, LogOffset upto) {
   if (next_ >= upto) return std::optional<FileStep>();
+  upto_ = upto;
   const SegmentRef* holder = nullptr;
   for (const SegmentRef& ref : segments)
     if (ref.first <= next_) holder = &ref;

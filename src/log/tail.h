@@ -4,6 +4,7 @@
 //   next_read(segments, upto) -> a Read step for Lane::Transfer -> take(its bytes, upto, each) -> next_read
 //   ...
 #pragma once
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,8 +30,9 @@ class Tail {
   /// What to read next; empty when everything up to `upto` (an end of a frame that is written) has been
   /// given. `segments` ascend. Error: the log no longer reaches back to next().
   Result<std::optional<FileStep>> next_read(const std::vector<SegmentRef>& segments, LogOffset upto);
-  /// The bytes that were read. Calls each(header, frame bytes) for every whole frame up to `upto`. Error:
-  /// what stands there is no frame of this log, or the file ends too early: damage.
+  /// The bytes that were read (no further than next_read()'s `upto` counts, whatever is written since). Calls
+  /// each(header, frame bytes) for every whole frame up to `upto`. Error: what stands there is no frame of
+  /// this log, or the file ends too early: damage.
   template <class Each>
   Status take(Bytes bytes, LogOffset upto, Each&& each) {
     if (bytes.empty()) return short_file();
@@ -38,6 +40,7 @@ class Tail {
     size_t used = 0;
     FrameHeader header;
     Status status = ok();
+    upto = std::min(upto, upto_);
     while (at_offset_ < upto) {
       const size_t size = whole_frame(Bytes(carry_).substr(used), header, status);
       if (size == 0) break;
@@ -48,7 +51,9 @@ class Tail {
       at_offset_ = header.end();
       used += size;
     }
-    carry_.erase(0, used);
+    // What lies behind `upto` was read before it was written: zeros, or half of it.
+    if (at_offset_ >= upto) carry_.clear();
+    else carry_.erase(0, used);
     at_byte_ += used;
     return status;
   }
@@ -59,6 +64,7 @@ class Tail {
   Status short_file() const;
 
   LogOffset next_;
+  LogOffset upto_;  ///< what was written when the last read was asked for
   std::optional<SegmentRef> segment_;
   uint64_t at_byte_ = 0;  ///< of the segment's file, where carry_ begins
   LogOffset at_offset_;   ///< of the frame there
