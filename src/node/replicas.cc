@@ -64,7 +64,7 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   const std::string who = (introduction.host.empty() ? session.client.peer_address : introduction.host) +
                           " (port " + std::to_string(introduction.port) + ")";
   parts_.persistence.say(LogLevel::Notice, "Replica " + who + ": " + replication::describe(verdict));
-  const std::string& reign = holding().history.last().id;
+  const std::string& reign = writer->history().last().id;
   if (const auto* diverged = std::get_if<replication::Diverged>(&verdict)) {
     ++partial_refused_;
     reply.simple("DIVERGED " + std::to_string(diverged->at.value));
