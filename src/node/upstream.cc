@@ -396,7 +396,11 @@ bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
   if (!r.ahead) {
     // The primary may be taking a snapshot first: heartbeats until then.
     const Bytes all = in.view();
-    if (all.starts_with(replication::heartbeat_magic) && all.size() >= replication::heartbeat_bytes) {
+    if (all.size() < 4) return false;
+    if (all.starts_with(replication::heartbeat_magic)) {
+      if (all.size() < replication::heartbeat_bytes) return false;
+      if (!replication::decode_heartbeat(all.substr(0, replication::heartbeat_bytes)))
+        return broken("a heartbeat arrived damaged"), false;
       in.consume(replication::heartbeat_bytes);
       return !in.empty();
     }

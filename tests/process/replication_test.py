@@ -368,6 +368,19 @@ class LinkTest(ReplicationCase):
         self.did('250 KB of snapshot and 250 KB of log at 100 KB/s with repl-timeout 1: one connection')
 
 
+class DrillTest(ReplicationCase):
+    def test_the_drill_for_people_ends_well_and_leaves_nothing(self):
+        drill = os.path.join(harness.ROOT, 'utils', 'drill')
+        folder = harness.temp_dir()
+        code, out, err = harness.run([drill, '--keys', '2000', '--writes', '500'], env={'TMPDIR': folder})
+        self.assertEqual((0, ''), (code, err), out)
+        for word in ('noticed after', 'by a partial sync', 'bytes sent', 'the same: every key'):
+            self.assertIn(word, out)
+        self.assertEqual([], os.listdir(folder))
+        self.assertEqual(0, harness.run([drill, '--help'])[0])
+        self.did(re.search('caught up after +(.*)', out).group(1))
+
+
 class DiskTest(ReplicationCase):
     """The shim of disk_test.py: a disk without room, for one of the two."""
 
