@@ -54,6 +54,10 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   remove(session.id);
   Replica replica{.conn = session.id, .introduction = introduction};
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
+  const std::string& peer = session.client.peer_address;
+  replica.host = introduction.host.empty() ? peer.substr(0, peer.rfind(':')) : introduction.host;
+  for (Replica& other : replicas_)
+    if (other.host == replica.host && other.introduction.port == introduction.port) other.superseded = true;
   const std::string who = (introduction.host.empty() ? session.client.peer_address : introduction.host) +
                           " (port " + std::to_string(introduction.port) + ")";
   parts_.persistence.say(LogLevel::Notice, "Replica " + who + ": " + replication::describe(verdict));
@@ -288,13 +292,13 @@ void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffs
 
 size_t Replicas::having(LogOffset offset, bool synced) const {
   return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
-    return (synced ? replica.synced : replica.received) >= offset;
+    return !replica.superseded && (synced ? replica.synced : replica.received) >= offset;
   }));
 }
 
 size_t Replicas::healthy(Now now, int64_t lag_ms) const {
   return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
-    return std::holds_alternative<Streams>(replica.state) &&
+    return !replica.superseded && std::holds_alternative<Streams>(replica.state) &&
            now.mono_us - replica.acknowledged_us <= lag_ms * 1000;
   }));
 }
@@ -303,7 +307,8 @@ LogOffset Replicas::synced_on(size_t copies) const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
   std::vector<LogOffset> all{writer->synced()};
-  for (const Replica& replica : replicas_) all.push_back(replica.synced);
+  for (const Replica& replica : replicas_)
+    if (!replica.superseded) all.push_back(replica.synced);
   if (all.size() < copies) return {};
   std::sort(all.begin(), all.end(), std::greater<>());
   return all[copies - 1];
@@ -338,9 +343,8 @@ std::vector<Replicas::Description> Replicas::describe(Now now) const {
   for (const Replica& replica : replicas_) {
     const Session* session = parts_.sessions.find(replica.conn);
     if (session == nullptr) continue;
-    const std::string& peer = session->client.peer_address;
     Description d;
-    d.host = !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':'));
+    d.host = replica.host;
     d.port = replica.introduction.port;
     d.native = replica.introduction.native;
     d.state = std::holds_alternative<AwaitsSnapshot>(replica.state)  ? "wait_bgsave"
