@@ -135,7 +135,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void feed_replicas(Effects& effects);
   void begin_following(const std::string& host, int port);
   void refuse_blocked_writers();
-  void forget_offsets();
+  void forget_behind(LogOffset kept);
   Status apply(const log::MirrorFrame& last, Bytes content);
   void apply_committed();
   void info_replication(std::string& out);

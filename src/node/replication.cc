@@ -268,19 +268,19 @@ void ServerNode::Impl::apply_committed() {
   persistence_.set_applied_all(unapplied_.empty());
 }
 
-/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Whose
-/// writes are still held back never learn what became of them; nor could they be told the truth yet.
-void ServerNode::Impl::forget_offsets() {
+/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Connections
+/// whose writes go, or are still held back, are closed: no answer about them would be true for long.
+void ServerNode::Impl::forget_behind(LogOffset kept) {
   dirty_ = DirtyKeys();
   sessions_.for_each([&](Session& session) {
-    session.client.last_write = {};
-    if (session.outbox.holding() && !session.upstream) kill_.push_back(session.id);
+    if (!session.upstream && (session.outbox.holding() || session.client.last_write > kept))
+      kill_.push_back(session.id);
   });
 }
 
 void ServerNode::Impl::diverged(LogOffset at) {
   replicas_.drop_all(kill_);
-  forget_offsets();
+  forget_behind(at);
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.cut_back(at);
@@ -288,7 +288,7 @@ void ServerNode::Impl::diverged(LogOffset at) {
 
 void ServerNode::Impl::adopt(const snapshot::Header& header) {
   replicas_.drop_all(kill_);
-  forget_offsets();
+  forget_behind({});
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.adopt(header);
