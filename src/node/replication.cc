@@ -279,6 +279,9 @@ void ServerNode::Impl::forget_behind(LogOffset kept) {
 }
 
 void ServerNode::Impl::diverged(LogOffset at) {
+  // The log may have been trimmed since it was told how far back it reaches: it is asked again, and told
+  // anew.
+  if (persistence_.writer() == nullptr || at < persistence_.can_go_back_to()) return;
   replicas_.drop_all(kill_);
   forget_behind(at);
   unapplied_.clear();
