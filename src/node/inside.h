@@ -108,11 +108,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
     return {p.done, p.total};
   }
   std::string digest() const { return to_hex(store_.digest()); }
-  LogPlace log_place() const {
-    const log::Writer* writer = persistence_.writer();
-    if (writer == nullptr) return {};
-    return {persistence_.epoch(), writer->history().last().first, writer->end()};
-  }
+  LogPlace log_place() const;
 
  private:
   static store::Options store_options(const config::Options& options, uint64_t seed);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/number.h"
+#include "base/planted.h"
 #include "resp/writer.h"
 #include "snapshot/format.h"
 
@@ -32,7 +33,7 @@ Replicas::Replica* Replicas::find(ConnId conn) {
 LogOffset Replicas::sendable() const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  return quorum_ ? writer->end() : writer->written();
+  return quorum_ || planted(Bug::SentBeforeWritten) ? writer->end() : writer->written();
 }
 
 // ---- coming and going
@@ -57,7 +58,8 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   const std::string& peer = session.client.peer_address;
   replica.host = introduction.host.empty() ? peer.substr(0, peer.rfind(':')) : introduction.host;
   for (Replica& other : replicas_)
-    if (other.host == replica.host && other.introduction.port == introduction.port) other.superseded = true;
+    if (other.host == replica.host && other.introduction.port == introduction.port)
+      other.superseded = !planted(Bug::SupersededCounted);
   const std::string who = (introduction.host.empty() ? session.client.peer_address : introduction.host) +
                           " (port " + std::to_string(introduction.port) + ")";
   parts_.persistence.say(LogLevel::Notice, "Replica " + who + ": " + replication::describe(verdict));
@@ -205,7 +207,9 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   const bool room = session.output_bytes() < window_bytes && !paced;
   if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
     if (sends->read == sends->bytes) {
-      replica.state = Streams{};  // it has what it says it has: nothing until it has taken the snapshot in
+      // It has what it says it has: nothing until it has taken the snapshot in.
+      if (planted(Bug::ReplicaCountedEarly)) replica.received = sends->offset;
+      replica.state = Streams{};
     } else if (room && replica.job == 0) {
       read(replica,
            {.kind = FileStep::Kind::Read,

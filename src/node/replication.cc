@@ -3,6 +3,7 @@
 
 #include "base/compress.h"
 #include "base/number.h"
+#include "base/planted.h"
 #include "command/table.h"
 #include "node/info_section.h"
 #include "node/inside.h"
@@ -307,7 +308,8 @@ Follower::Progress ServerNode::Impl::progress() const {
   // While another state is taken in, what the old log had says nothing of the primary's.
   const log::Writer* writer = persistence_.writer();
   if (writer == nullptr || !persistence_.serving()) return {};
-  return {persistence_.epoch(), writer->end(), writer->synced(),
+  return {persistence_.epoch(), writer->end(),
+          planted(Bug::AckBeforeStored) ? writer->end() : writer->synced(),
           unapplied_.empty() ? writer->end() : unapplied_.front().begin};
 }
 

@@ -111,7 +111,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     if (persistence_.take_snapshot_finished()) everyone_ready(save_key);
     if (!executor_.gate.follows) run_timers();
     serve_waiters();
-    if (!executor_.gate.follows) expire_some();
+    if (!executor_.gate.follows || planted(Bug::ReplicaExpires)) expire_some();
   }
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
@@ -474,6 +474,23 @@ void ServerNode::Impl::step_shutdown(Effects& effects) {
 void ServerNode::Impl::give_up_shutdown() {
   shutdown_asked_ = shutdown_forced_ = shutdown_snapshot_begun_ = false;
   everyone_ready(shutdown_key);
+}
+
+ServerNode::LogPlace ServerNode::Impl::log_place() const {
+  LogPlace place;
+  place.following = persistence_.following();
+  place.linked = upstream_.up();
+  const log::Writer* writer = persistence_.writer();
+  if (writer == nullptr) return place;
+  place.epoch = persistence_.epoch();
+  if (!writer->history().empty()) place.reign_begin = writer->history().last().first;
+  place.end = writer->end(), place.begin = writer->begin();
+  place.written = writer->written(), place.synced = writer->synced();
+  place.back_to = persistence_.can_go_back_to();
+  place.last_sum = writer->last_sum();
+  place.settled = persistence_.serving() && unapplied_.empty();
+  place.cluster_id = persistence_.cluster_id();
+  return place;
 }
 
 // ---- the outside ---------------------------------------------------------------------------------------------------

@@ -58,6 +58,10 @@ class SimDisk final : public Files {
   void kill();
   /// Power: `kill`, and then only what a disk remembers.
   void power_cut();
+  /// An empty disk takes the place of this one.
+  void wipe();
+  /// Everything there is, in folders too, with its bytes: for checks.
+  void each(const std::function<void(const std::string& name, Bytes bytes)>& call) const;
 
   // ---- faults -----------------------------------------------------------------------------------
   /// The n-th step of this kind from now on fails with `code` (errno).
@@ -81,7 +85,7 @@ class SimDisk final : public Files {
     std::string durable;                 ///< what is on the platter
     std::map<uint64_t, uint64_t> dirty;  ///< page -> number of the write that last touched it
     std::optional<uint64_t> cut_to;      ///< smallest unsynced truncation
-    uint64_t synced_from = 0;  ///< the latest finished sync saw the writes up to this one
+    uint64_t synced_from = 0;            ///< the latest finished sync saw the writes up to this one
   };
   using FileRef = std::shared_ptr<File>;
   struct NameChange {
