@@ -23,7 +23,7 @@ enum class Bug : uint8_t {
   RescueSkipped,         ///< log/recovery_follow: what is cut off is not saved first
   AckBeforeStored,       ///< node/replication: a replica calls synced what it has in memory
   SentBeforeWritten,     ///< node/replicas: a frame leaves before it is written here, in async mode
-  MirroredForgotten,     ///< log/recovery: what a primary had synced counts as synced on its replica
+  MirroredForgotten,     ///< log/writer: a segment with a primary's frames is not marked as such
   PromotedWithoutReign,  ///< node/following: a promoted replica goes on in the old primary's reign
   ReplicaExpires,        ///< node/server_node: a replica deletes expired keys by its own clock
   ChainNotChecked,       ///< replication/verdict: a replica that wrote behind the common end continues

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/planted.h"
 
 namespace hf::log {
 namespace {
@@ -333,7 +332,7 @@ Status Recovery::take_frame(const SegmentReader::Frame& frame, ReplaySink& sink)
   const FrameHeader& header = frame.header;
   ++frames_;
   epoch_max_ = std::max(epoch_max_, header.epoch);
-  if (!reader_->header().mirrored || planted(Bug::MirroredForgotten)) raise_floor(header.durable_upto, "a frame in " + reader_->name());
+  if (!reader_->header().mirrored) raise_floor(header.durable_upto, "a frame in " + reader_->name());
   Bytes content = frame.content;
   LogOffset begin = header.offset;
   if (header.more || in_group_) {

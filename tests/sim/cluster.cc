@@ -103,6 +103,7 @@ void Cluster::run_turn(Node& node) {
         read_inbox(pipe, s);
   }
   effects_.clear();
+  node.tip_before = node.tip;
   node.process->turn({wall_base_ms_ + node.wall_skew_ms + now_us_ / 1000, node.mono_base_us + now_us_},
                      effects_);
   // What is said comes first: it explains what the checks see.
@@ -207,7 +208,7 @@ void Cluster::crash(Node& node, bool power) {
 void Cluster::gone(Node& node, bool power, int64_t restart_in_us) {
   node.fuse = 0;
   // What it had in memory it may have spoken of.
-  if (node.place.settled) node.tips.push_back({node.place.end.value, node.place.last_sum});
+  if (node.place.last_sum != 0) node.tips.push_back({node.place.end.value, node.place.last_sum});
   node.power = node.power || power;
   ++node.life;
   node.turn_at = INT64_MAX;

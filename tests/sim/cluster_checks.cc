@@ -184,7 +184,7 @@ void Cluster::check_verdict(const PipeRef& pipe, const std::string& line) {
   Node* replica = running(pipe->side[0].node);
   if (primary == nullptr || replica == nullptr || pipe->side[0].life != replica->life) return;
   if (!replica->place.following || primary == replica) return;
-  const Place shared = ledger_.common(primary->tip, replica->tip);
+  const Place shared = ledger_.common(primary->tip_before, replica->tip);
   if (line.starts_with("+FULLRESYNC") && !replica->place.cluster_id.empty() && shared.sum != 0 &&
       replica->place.cluster_id == primary->place.cluster_id && shared.offset >= primary->place.begin.value &&
       !replica->adopt && !replica->cut &&
