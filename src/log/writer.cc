@@ -45,6 +45,7 @@ Writer::Writer(WriterOptions options, ResumePoint from)
       sealing_mirrored_(from.mirrored) {
   HF_CHECK(is_id(manifest_.cluster_id));
   manifest_.clean_end.reset();
+  manifest_.copying = false;
   if (from.segment_bytes > 0) {
     HF_CHECK(!manifest_.segments.empty());
     sealing_ = manifest_.segments.back();
@@ -208,6 +209,7 @@ FileJob Writer::new_job(InFlight what) {
 void Writer::add_manifest(std::vector<FileStep>& steps) {
   add_manifest_steps(manifest_, steps);
   manifest_dirty_ = false;
+  notes_planned_ = notes_set_;
   unlisting_ = unlisted_.size();
 }
 
@@ -379,6 +381,7 @@ FileJob Writer::shutdown_job() {
 
 void Writer::set_snapshots(std::vector<SnapshotNote> snapshots) {
   manifest_.snapshots = std::move(snapshots);
+  ++notes_set_;
   manifest_dirty_ = true;
 }
 
@@ -447,6 +450,7 @@ WriterEvent Writer::log_job_succeeded() {
   const auto unlisted = unlisted_.begin() + static_cast<ptrdiff_t>(std::exchange(unlisting_, 0));
   std::move(unlisted_.begin(), unlisted, std::back_inserter(dropped_));
   unlisted_.erase(unlisted_.begin(), unlisted);
+  notes_written_ = notes_planned_;
   WriterEvent event = WriterEvent::Advanced;
   if (what == InFlight::Cut) {
     cut_due_ = false;
@@ -468,6 +472,7 @@ WriterEvent Writer::log_job_failed(const FileJobDone& done) {
   const InFlight what = in_flight_;
   in_flight_ = InFlight::Nothing;
   unlisting_ = 0;
+  notes_planned_ = notes_written_;
   health_ = Health::Failing;
   may_try_ = false;
   reason_ = "cannot write the log (" + job_name_ + "): " + done.message +

@@ -59,8 +59,9 @@ std::vector<command::SnapshotInfo> ServerNode::Impl::snapshots() const {
   std::vector<command::SnapshotInfo> list;
   for (const log::SnapshotNote& note : persistence_.snapshots()) {
     const Persistence::SnapshotFacts facts = persistence_.snapshot_facts(note.offset);
-    list.push_back({note.offset.value, note.epoch.value, note.wall_ms, note.bytes, note.keys, facts.milliseconds,
-                    note.reason, note.tag, states[static_cast<size_t>(facts.state)], facts.finding});
+    list.push_back({note.offset.value, note.epoch.value, note.wall_ms, note.bytes, note.keys,
+                    note.milliseconds, note.reason, note.tag, states[static_cast<size_t>(facts.state)],
+                    facts.finding});
   }
   return list;
 }
@@ -111,6 +112,8 @@ void ServerNode::Impl::for_each_client(const std::function<void(const command::C
 std::string ServerNode::Impl::describe_client(const command::ClientState& client) {
   const Session* session = session_of(client.id);
   std::string flags;
+  if (client.replica) flags += 'S';
+  if (client.primary) flags += 'M';
   if (client.blocked) flags += 'b';
   if (client.transaction.open) flags += 'x';
   if (client.transaction.dirty) flags += 'd';

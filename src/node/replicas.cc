@@ -18,6 +18,13 @@ constexpr uint64_t snapshot_read_bytes = 256 * 1024;
 constexpr uint64_t small_log_bytes = 1024 * 1024;  // never worth a new snapshot
 constexpr MonoUs second_us = 1'000'000;
 
+/// A rate that is low is kept in small steps: nothing else is sent between the pieces of a snapshot, and what
+/// takes repl-timeout looks like silence.
+uint64_t read_bytes_max(const config::Options& options) {
+  const auto rate = static_cast<uint64_t>(options.replication_max_bytes_per_second);
+  return rate == 0 ? snapshot_read_bytes : std::clamp<uint64_t>(rate / 10, 1024, snapshot_read_bytes);
+}
+
 }  // namespace
 
 replication::Holding Replicas::holding() const { return parts_.persistence.holding(); }
@@ -33,7 +40,7 @@ Replicas::Replica* Replicas::find(ConnId conn) {
 LogOffset Replicas::sendable() const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  return quorum_ || planted(Bug::SentBeforeWritten) ? writer->end() : writer->written();
+  return quorum_ || sync_ || planted(Bug::SentBeforeWritten) ? writer->end() : writer->written();
 }
 
 // ---- coming and going
@@ -163,9 +170,8 @@ void Replicas::job_done(const FileJobDone& done) {
       sends->read += done.bytes.size();
       return;
     }
-    const Status taken = replica.tail.take(done.bytes, sendable(), [&](const log::FrameHeader&, Bytes frame) {
-      session->outbox.buffer().append(frame);
-    });
+    const Status taken = replica.tail.take(
+        done.bytes, [&](const log::FrameHeader&, Bytes frame) { session->outbox.buffer().append(frame); });
     if (!taken) fail(*session, taken.error().message);
     return;
   }
@@ -215,7 +221,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
            {.kind = FileStep::Kind::Read,
             .name = snapshot::file_name(sends->offset),
             .offset = sends->read,
-            .length = std::min(snapshot_read_bytes, sends->bytes - sends->read)},
+            .length = std::min(read_bytes_max(parts_.options), sends->bytes - sends->read)},
            effects);
     }
   }
@@ -227,9 +233,11 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
     else if (*step) read(replica, std::move(**step), effects);
   }
   const bool between_frames = !std::holds_alternative<SendsSnapshot>(replica.state);
-  if (heartbeat_due_ && between_frames && room) {
+  // However little may be sent: a heartbeat says that this node is there.
+  if (heartbeat_due_ && between_frames && session.output_bytes() < window_bytes) {
     session.outbox.buffer().append(
         replication::encode(replication::Heartbeat{.quorum = quorum_,
+                                                   .sync = sync_,
                                                    .epoch = parts_.persistence.epoch(),
                                                    .end = parts_.persistence.end(),
                                                    .commit = commit_,
@@ -250,7 +258,7 @@ void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
     heartbeat_due_ = true;
     next_heartbeat_us_ = now.mono_us + parts_.options.heartbeat_interval_ms * 1000;
   }
-  if (heartbeat_due_) ++heartbeats_;
+  if (heartbeat_due_ && !parts_.persistence.following()) ++heartbeats_;
   const double rate = static_cast<double>(parts_.options.replication_max_bytes_per_second);
   budget_bytes_ =
       std::min(rate / 10, budget_bytes_ + rate * static_cast<double>(now.mono_us - budget_us_) / 1e6);
@@ -310,12 +318,41 @@ size_t Replicas::healthy(Now now, int64_t lag_ms) const {
 LogOffset Replicas::synced_on(size_t copies) const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  std::vector<LogOffset> all{writer->synced()};
+  if (copies <= 1) return writer->synced();
+  std::vector<LogOffset> others;
   for (const Replica& replica : replicas_)
-    if (!replica.superseded) all.push_back(replica.synced);
-  if (all.size() < copies) return {};
-  std::sort(all.begin(), all.end(), std::greater<>());
-  return all[copies - 1];
+    if (!replica.superseded) others.push_back(replica.synced);
+  if (others.size() < copies - 1) return {};
+  std::sort(others.begin(), others.end(), std::greater<>());
+  return std::min(writer->synced(), others[copies - 2]);
+}
+
+std::optional<ConnId> Replicas::candidate(const std::string& host, int port) const {
+  const Replica* best = nullptr;
+  for (const Replica& replica : replicas_) {
+    if (!replica.introduction.native || !std::holds_alternative<Streams>(replica.state)) continue;
+    const auto place = place_of(replica.conn);
+    if (!place || (!host.empty() && (place->host != host || place->port != port))) continue;
+    if (best == nullptr || replica.received > best->received) best = &replica;
+  }
+  if (best == nullptr) return {};
+  return best->conn;
+}
+
+std::optional<Replicas::Place> Replicas::place_of(ConnId conn) const {
+  const Session* session = parts_.sessions.find(conn);
+  for (const Replica& replica : replicas_) {
+    if (replica.conn != conn || session == nullptr) continue;
+    return Place{replica.host, replica.introduction.port, replica.synced};
+  }
+  return {};
+}
+
+void Replicas::hand_over(ConnId conn) {
+  Session* session = parts_.sessions.find(conn);
+  if (session == nullptr || find(conn) == nullptr) return;
+  session->outbox.buffer().append(
+      replication::encode(replication::HandOver{parts_.persistence.epoch(), parts_.persistence.end()}));
 }
 
 std::vector<LogOffset> Replicas::log_pins() const {
@@ -336,9 +373,10 @@ bool Replicas::sending_snapshot(LogOffset offset) const {
   });
 }
 
-void Replicas::set_commit(bool quorum, LogOffset commit) {
-  if (quorum != quorum_ || (quorum && commit != commit_)) heartbeat_due_ = true;
+void Replicas::set_commit(bool quorum, bool sync, LogOffset commit) {
+  if (quorum != quorum_ || sync != sync_ || (quorum && commit != commit_)) heartbeat_due_ = true;
   quorum_ = quorum;
+  sync_ = sync;
   commit_ = commit;
 }
 

@@ -90,7 +90,7 @@ TEST_CASE("the resync verdict, case by case") {
 }
 
 TEST_CASE("what travels beside frames comes back as it went, and never when a bit is wrong") {
-  const Heartbeat heartbeat{true, {7}, {1000}, {900}, 1'700'000'000'000, 42};
+  const Heartbeat heartbeat{true, true, {7}, {1000}, {900}, 1'700'000'000'000, 42};
   const std::string text = encode(heartbeat);
   REQUIRE(text.size() == heartbeat_bytes);
   CHECK(decode_heartbeat(text) == heartbeat);

@@ -61,7 +61,7 @@ void Cluster::start(Node& node) {
   setup.seed = prng_.next();
   setup.files = node.disk.get();
   setup.host = this;
-  setup.walk_entries_a_turn = static_cast<size_t>(prng_.between(1, 40));
+  setup.walk_entries_a_slice = static_cast<size_t>(prng_.between(1, 40));
   node.came_back = node.served = node.shutting_down = false;
   node.place = {};
   node.reign_limit = 0;

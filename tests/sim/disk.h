@@ -62,6 +62,12 @@ class SimDisk final : public Files {
   void wipe();
   /// Everything there is, in folders too, with its bytes: for checks.
   void each(const std::function<void(const std::string& name, Bytes bytes)>& call) const;
+  /// From here on chance is drawn anew: the same story with another end.
+  void reseed(uint64_t seed) { prng_ = Prng(seed); }
+  /// All that a process would read, folders below included.
+  std::map<std::string, std::string> contents() const;
+  /// Puts these files on the platter of an empty disk.
+  void fill(const std::map<std::string, std::string>& files);
 
   // ---- faults -----------------------------------------------------------------------------------
   /// The n-th step of this kind from now on fails with `code` (errno).

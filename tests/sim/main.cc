@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/planted.h"
 #include "cluster.h"
+#include "drills.h"
 #include "world.h"
 
 namespace hf::sim {
@@ -32,6 +33,8 @@ struct Flags {
   bool counts_matter = true;
   bool all_planted = false;
   bool cluster = false;  ///< lives of three nodes instead of one
+  bool drills = false;
+  DrillFlags drill;
 };
 
 struct Plant {
@@ -308,7 +311,8 @@ int usage() {
   std::fputs(
       "usage: sim [--cluster] [--seed N | --seeds COUNT [--from N] | --hours H] [--jobs N] [--kept FILE] "
       "[--any-faults]\n"
-      "           [--plant NAME | --planted]\n",
+      "           [--plant NAME | --planted]\n"
+      "       sim --drills [--drill NAME] [--outcomes N] [--jobs N]\n",
       stderr);
   return 2;
 }
@@ -332,6 +336,9 @@ int main(int argc, char** argv) {
       if (!hf::sim::plant_by_name(argv[++i])) return 2;
     } else if (flag == "--planted") flags.all_planted = true;
     else if (flag == "--cluster") flags.cluster = true;
+    else if (flag == "--drills") flags.drills = true;
+    else if (flag == "--drill" && more) flags.drills = true, flags.drill.only = argv[++i];
+    else if (flag == "--outcomes" && more) flags.drill.outcomes = std::strtoull(argv[++i], nullptr, 10);
     else if (flag == "--any-faults") flags.counts_matter = false;
     else return hf::sim::usage();
   }
@@ -339,6 +346,10 @@ int main(int argc, char** argv) {
     return flags.cluster ? hf::sim::run_planted(hf::sim::cluster_plants, true)
                          : hf::sim::run_planted(hf::sim::plants, false);
   if (flags.jobs < 1 || flags.jobs > 64) return hf::sim::usage();
+  if (flags.drills) {
+    flags.drill.jobs = flags.jobs;
+    return hf::sim::run_drills(flags.drill);
+  }
   if (flags.seed == 0) return hf::sim::run_many(flags);
   return flags.cluster ? hf::sim::run_one<hf::sim::Cluster>(flags.seed)
                        : hf::sim::run_one<hf::sim::World>(flags.seed);
