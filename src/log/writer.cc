@@ -141,7 +141,7 @@ void Writer::open_segment(Epoch epoch, std::optional<uint64_t> mirrored_salt) {
                                         .previous_sum = last_sum_,
                                         .wall_ms = wall_ms_,
                                         .cluster_id = manifest_.cluster_id,
-                                        .mirrored = sealing_mirrored_});
+                                        .mirrored = sealing_mirrored_ && !planted(Bug::MirroredForgotten)});
   batches_.push_back(std::move(batch));
   sealing_bytes_ = segment_header_bytes;
 }

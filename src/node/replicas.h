@@ -148,6 +148,8 @@ class Replicas {
     uint64_t job = 0;  ///< the read under way; 0: none
     LogOffset received, synced, applied;
     MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
+    std::string host;         ///< announced, or where it connects from
+    bool superseded = false;  ///< it has connected again, and this connection does not know: it counts once
   };
   struct Chunk {
     LogOffset begin, end;
