@@ -67,16 +67,16 @@ class Cluster final : public Agenda, private node::Host {
     uint64_t fuse = 0, disk_failures_at_start = 0;
     bool fuse_power = false, shutting_down = false, served = false;
     // what is known of it
-    node::ServerNode::LogPlace place;  ///< after its last turn
-    bool promoted = false;             ///< in the turn under way
-    bool came_back = false;            ///< this process has shown what it recovered
-    Place tip, tip_before;             ///< its log as far as jobs went to the disk; before this turn
-    uint64_t reign_limit = 0;          ///< as a primary it has sealed up to here
-    uint64_t written = 0, synced = 0;  ///< promised to survive a kill, a power cut
-    bool power = false;                ///< it was cut off power since it last came back
-    std::vector<Place> tips;           ///< logs that it had and gave up
-    std::optional<uint64_t> cut;       ///< announced in MANIFEST
-    std::optional<Place> adopt;
+    node::ServerNode::LogPlace place;          ///< after its last turn
+    bool promoted = false;                     ///< in the turn under way
+    bool came_back = false;                    ///< this process has shown what it recovered
+    Place tip, tip_before;                     ///< its log as far as jobs went to the disk; before this turn
+    uint64_t reign_limit = 0;                  ///< as a primary it has sealed up to here
+    uint64_t written = 0, synced = 0;          ///< promised to survive a kill, a power cut
+    bool power = false;                        ///< it was cut off power since it last came back
+    std::vector<Place> tips;                   ///< logs that it had and gave up
+    std::optional<uint64_t> cut;               ///< announced in MANIFEST
+    std::vector<Place> adopts;                 ///< likewise: one of them takes the place of all else
     uint64_t cut_written = 0, cut_synced = 0;  ///< what had been promised when the cut was announced
   };
   struct Client;

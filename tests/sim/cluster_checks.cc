@@ -36,14 +36,14 @@ void Cluster::after_turn(Node& node) {
   node.promoted = false;
   if (now.settled) ledger_.written(node.tip, now.written.value, node.number);
   // A log goes back only where MANIFEST has said so before.
-  if (now.end < before.end && now.settled && before.settled && !node.cut && !node.adopt)
+  if (now.end < before.end && now.settled && before.settled && !node.cut && node.adopts.empty())
     broken(node, "its log went back from offset " + std::to_string(before.end.value) + " to " +
                      std::to_string(now.end.value));
   if (now.settled && (now.end != before.end || now.last_sum != before.last_sum || prng_.chance(1, 16))) {
     const std::string wrong = ledger_.state({now.end.value, now.last_sum}, node.process->digest());
     if (!wrong.empty()) broken(node, wrong);
   }
-  if (now.settled && now.following && (!node.came_back || node.cut || node.adopt))
+  if (now.settled && now.following && (!node.came_back || node.cut || !node.adopts.empty()))
     came_back(node, {now.end.value, now.last_sum});
   note_executed(node);
 }
@@ -54,7 +54,8 @@ void Cluster::came_back(Node& node, Place recovered) {
     return "n" + std::to_string(node.number) + " is back with its log up to " + text_of(recovered);
   });
   if (!ledger_.known(recovered)) broken(node, "it came back with a log that nobody has written");
-  const bool adopted = node.adopt && ledger_.contains(recovered, *node.adopt);
+  const bool adopted = std::any_of(node.adopts.begin(), node.adopts.end(),
+                                   [&](const Place& place) { return ledger_.contains(recovered, place); });
   if (!adopted && !ledger_.contains(node.tip, recovered))
     broken(node, "it came back with something else (" + text_of(recovered) + ") than it had logged (" +
                      text_of(node.tip) + ")");
@@ -74,7 +75,7 @@ void Cluster::came_back(Node& node, Place recovered) {
   node.power = false;
   node.came_back = true;
   node.cut.reset();
-  node.adopt.reset();
+  node.adopts.clear();
 }
 
 /// Everything that was cut off and had been promised stands under rescue/.
@@ -133,11 +134,11 @@ void Cluster::note_manifest(Node& node, Bytes text) {
     node.written = std::min(node.written, *node.cut);
     node.synced = std::min(node.synced, *node.cut);
   }
-  if (manifest->adopt && !node.adopt) {
+  if (manifest->adopt && (node.adopts.empty() || node.adopts.back().offset != manifest->adopt->value)) {
     snapshot::Reader reader(*node.disk, log::received_name(*manifest->adopt));
     if (reader.open() == snapshot::Reader::Phase::Damaged)
       broken(node, "it takes a snapshot for its state that is damaged: " + reader.reason());
-    node.adopt = Place{manifest->adopt->value, reader.header().previous_sum};
+    node.adopts.push_back({manifest->adopt->value, reader.header().previous_sum});
     node.written = node.synced = 0;
   }
 }
@@ -187,13 +188,13 @@ void Cluster::check_verdict(const PipeRef& pipe, const std::string& line) {
   const Place shared = ledger_.common(primary->tip_before, replica->tip);
   if (line.starts_with("+FULLRESYNC") && !replica->place.cluster_id.empty() && shared.sum != 0 &&
       replica->place.cluster_id == primary->place.cluster_id && shared.offset >= primary->place.begin.value &&
-      !replica->adopt && !replica->cut &&
+      replica->adopts.empty() && !replica->cut &&
       (shared.offset == replica->place.end.value || shared.offset >= replica->place.back_to.value))
     broken(*replica, "a full sync from n" + std::to_string(primary->number) +
                          ", though both logs are the same up to " + text_of(shared) +
                          " and the primary's reaches back to offset " +
                          std::to_string(primary->place.begin.value));
-  if (line.starts_with("+DIVERGED") && !replica->adopt && !replica->cut) {
+  if (line.starts_with("+DIVERGED") && replica->adopts.empty() && !replica->cut) {
     const auto at = parse_uint(Bytes(line).substr(10));
     if (!at) broken(*primary, "a verdict that makes no sense: " + line);
     if (*at < shared.offset)
@@ -215,7 +216,7 @@ void Cluster::check_acknowledged(Node& node, Bytes bytes) {
       number = parse_uint(bytes.substr(begin, end - begin)).value_or(0);
       from = end + 2;
     }
-    if (node.cut || node.adopt || !node.place.settled || !node.came_back) continue;
+    if (node.cut || !node.adopts.empty() || !node.place.settled || !node.came_back) continue;
     if (numbers[1] > node.place.end.value)
       broken(node, "it acknowledges offset " + std::to_string(numbers[1]) + ", and has its log up to " +
                        std::to_string(node.place.end.value));
@@ -283,7 +284,7 @@ void Cluster::reply_leaves(const PipeRef& pipe, Request& request, const resp::Va
     return;
   }
   if (request.turn == 0) broken(node, "a reply to a request that has not arrived whole");
-  if (request.kind == 0 || node.cut || node.adopt) return;
+  if (request.kind == 0 || node.cut || !node.adopts.empty()) return;
   if (!ledger_.contains(node.tip, {request.log_end, request.value}))
     broken(node, "it acknowledges a write that its log does not have, at offset " +
                      std::to_string(request.log_end));

@@ -239,7 +239,7 @@ void Cluster::wipe(Node& node) {
   node.tip = {};
   node.written = node.synced = 0;
   node.cut.reset();
-  node.adopt.reset();
+  node.adopts.clear();
 }
 
 void Cluster::shut_down(Node& node) {
