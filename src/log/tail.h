@@ -51,7 +51,7 @@ class Tail {
       used += size;
     }
     // What lies behind `upto` was read before it was written: zeros, or half of it.
-    if (at_offset_ >= upto) carry_.clear();
+    if (at_offset_ >= upto_) carry_.clear();
     else carry_.erase(0, used);
     at_byte_ += used;
     return status;
