@@ -10,12 +10,12 @@ WARN := -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror
 CXXFLAGS := -std=c++20 $(OPT) $(WARN) -fno-omit-frame-pointer -Isrc $(EXTRA)
 COMPILE = $(CCACHE) $(CXX) $(CXXFLAGS) -MMD -MP
 LDFLAGS ?=
-CORE_LIBS := -lxxhash -llz4
+CORE_LIBS := -lxxhash -llz4 -llzf
 EDGE_LIBS := -luv -lpthread -ldl
 ALLOCATOR ?= -ljemalloc
 
 # Floors 0-3 make libcore.a, which links without libuv (the simulator is the proof); see src/README.md.
-CORE_ROOMS := base resp store task log snapshot replication sentinel config command node
+CORE_ROOMS := base resp store rdb task log snapshot replication sentinel config command node
 EDGE_ROOMS := edge
 CLI_ROOMS := cli
 
@@ -66,13 +66,14 @@ UNIT_ROOMS := $(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/*_test.cc)))
 LIBS_base := base
 LIBS_resp := resp base
 LIBS_store := store resp base
+LIBS_rdb := rdb store resp base
 LIBS_task := task store resp base
 LIBS_log := log resp base
 LIBS_snapshot := snapshot store resp base
 LIBS_config := config resp base
-LIBS_command := command task store resp base
+LIBS_command := command task rdb store resp base
 LIBS_replication := replication resp base
-LIBS_node := node command task log snapshot replication sentinel config store resp base
+LIBS_node := node command task rdb log snapshot replication sentinel config store resp base
 LIBS_cli := cli config resp base
 LIBS_edge := edge $(LIBS_node)
 define UNIT_TEST
@@ -95,6 +96,7 @@ help:
 	@echo 'make test-long     the rest: many seeds, planted bugs, fuzzers, kills, real clients; half an hour'
 	@echo 'make demo          a real job, killed again and again, ends with the right result (ARGS=--short, --json)'
 	@echo 'make bench         speed, durability, memory and snapshots beside redis-server (ARGS=--quick, --json)'
+	@echo '                   (its --json is drawn by utils/bench/plot FILE)'
 	@echo 'make unit          unit tests only; build/tests/<room>-test for one room'
 	@echo 'make fuzz          fuzz every reader of foreign bytes (SECONDS_EACH=60)'
 	@echo 'make sanitize      unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -150,7 +152,7 @@ test-long:
 
 # Fuzz targets, under clang: build-fuzz/tests/fuzz/<target>-fuzz. `make fuzz SECONDS_EACH=60` runs them all.
 FUZZ := build-fuzz
-FUZZ_TARGETS := parser log snapshot entry config
+FUZZ_TARGETS := parser log snapshot entry config rdb
 SECONDS_EACH ?= 60
 FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 fuzz-programs:

@@ -173,12 +173,38 @@ void client_switch(Context& ctx) {
   ctx.reply.ok();
 }
 
+/// How many members must have a change before its reply leaves: for this connection, never fewer than the server asks.
+void client_write_concern(Context& ctx) {
+  int64_t copies = 0;
+  if (equal_nocase(ctx.args[2], "quorum")) {
+    copies = std::max(2, ctx.server.copies_of_server());
+    if (const auto wanted = parse_int(ctx.server.option("min-copies"))) copies = std::max(copies, *wanted);
+  } else if (!equal_nocase(ctx.args[2], "async")) {
+    if (!ctx.integer_arg(2, copies)) return;
+    if (copies < 1 || copies > 7) return ctx.error("ERR copies must be between 1 and 7");
+  }
+  if (copies < ctx.server.copies_of_server())
+    return ctx.error("ERR the server asks for " + std::to_string(ctx.server.copies_of_server()) +
+                     " copies (min-copies): a connection may ask for more, never for less");
+  ctx.client.copies = static_cast<int>(copies);
+  ctx.reply.ok();
+}
+
+/// Capabilities this server knows: redirect (-REDIRECT host:port instead of a closed connection). Others pass.
+void client_capa(Context& ctx) {
+  for (const Bytes name : ctx.args.subspan(2))
+    if (equal_nocase(name, "redirect")) ctx.client.redirect = true;
+  ctx.reply.ok();
+}
+
 void client_help(Context& ctx) { reply_help(ctx, *find_command("client")); }
 
 constexpr uint32_t any = NoScript | Loading | Stale;
 
 // clang-format off
 constexpr Spec subcommands[] = {
+    {"capa", -3, any, no_keys, CatConnection, "connection", "8.0.0", "O(1)",
+     "Tells what this client understands: redirect.", "capability [capability ...]", client_capa},
     {"getname", 2, any, no_keys, CatConnection, "connection", "2.6.9", "O(1)",
      "Returns this connection's name.", "", client_getname},
     {"help", 2, Loading | Stale, no_keys, CatConnection, "connection", "5.0.0", "O(1)",
@@ -205,6 +231,9 @@ constexpr Spec subcommands[] = {
      "request_policy:all_nodes response_policy:all_succeeded"},
     {"setname", 3, any, no_keys, CatConnection, "connection", "2.6.9", "O(1)", "Names this connection.",
      "connection-name", client_setname, {}, "request_policy:all_nodes response_policy:all_succeeded"},
+    {"write-concern", 3, any, no_keys, CatConnection, "connection", "0.2.0", "O(1)",
+     "Sets how many members must have this connection's changes on disk before their replies leave.",
+     "<QUORUM | ASYNC | copies>", client_write_concern},
     {"unblock", -3, any | Admin, no_keys, CatConnection, "connection", "5.0.0", "O(1)",
      "Ends a connection's wait in a blocking command.", "client-id [TIMEOUT | ERROR]", client_unblock},
 };

@@ -58,6 +58,8 @@ void role(Context& ctx) {
 void replconf(Context& ctx) {
   if (ctx.args.size() == 6 && equal_nocase(ctx.args[1], "hfack"))
     return ctx.server.replica_acknowledges(ctx.client.id, ctx.args.subspan(2));
+  if (ctx.args.size() == 3 && equal_nocase(ctx.args[1], "hfpromoted"))
+    return ctx.server.replica_promoted(ctx.client.id);
   if (ctx.args.size() % 2 == 0) return ctx.syntax_error();
   bool native = false;
   for (size_t i = 1; i < ctx.args.size(); i += 2) {
@@ -110,6 +112,43 @@ void waitaof(Context& ctx) {
   ctx.block_on({Server::wait_key}, timeout);
 }
 
+/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
+void failover(Context& ctx) {
+  Bytes host;
+  int64_t port = 0, timeout = 0;
+  bool abort = false, force = false;
+  for (size_t i = 1; i < ctx.args.size(); ++i) {
+    const size_t left = ctx.args.size() - i - 1;
+    if (equal_nocase(ctx.args[i], "abort")) {
+      abort = true;
+    } else if (equal_nocase(ctx.args[i], "timeout") && left >= 1) {
+      if (!ctx.integer_arg(++i, timeout)) return;
+      if (timeout <= 0) return ctx.error("ERR FAILOVER timeout must be greater than 0");
+    } else if (equal_nocase(ctx.args[i], "to") && left >= 2) {
+      host = ctx.args[i + 1];
+      if (!ctx.integer_arg(i + 2, port)) return;
+      i += 2;
+    } else if (equal_nocase(ctx.args[i], "force") && !host.empty()) {
+      force = true;
+    } else {
+      return ctx.syntax_error();
+    }
+  }
+  if (abort) {
+    if (ctx.args.size() > 2) return ctx.syntax_error();
+    const Status status = ctx.server.abort_failover();
+    return status ? ctx.reply.ok() : ctx.error("ERR " + status.error().message);
+  }
+  // Handing the role to a replica that lacks acknowledged writes would lose them: that is not offered.
+  if (force)
+    return ctx.error(
+        "ERR FAILOVER FORCE would lose acknowledged writes; use REPLICAOF NO ONE on the replica if that is "
+        "meant");
+  const Status status = ctx.server.fail_over(host, static_cast<int>(port), timeout);
+  if (status) ctx.reply.ok();
+  else ctx.error("ERR " + status.error().message);
+}
+
 constexpr KeyRange no_keys{};
 constexpr uint32_t link = Admin | NoScript | Stale | NoAsyncLoading | NoMulti;
 
@@ -119,6 +158,8 @@ const Spec rows[] = {
      "Follows a primary, or nobody: NO ONE.", "host port", replicaof},
     {"slaveof", 3, Admin | NoAsyncLoading | NoScript | Stale | NoMulti, no_keys, 0, "server", "1.0.0", "O(1)",
      "REPLICAOF by its old name.", "host port", replicaof},
+    {"failover", -1, Admin | NoScript | Stale, no_keys, 0, "server", "6.2.0", "O(1)",
+     "Gives the primary's role to a replica, in an orderly way.", "[TO host port] [ABORT] [TIMEOUT milliseconds]", failover},
     {"role", 1, NoScript | Loading | Stale | Fast, no_keys, CatAdmin | CatDangerous, "server", "2.8.12", "O(1)",
      "Returns the node's role, with its replicas or its primary.", "", role},
     {"replconf", -1, Admin | NoScript | Loading | Stale | AllowBusy, no_keys, 0, "server", "3.0.0", "O(1)",

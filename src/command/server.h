@@ -26,9 +26,9 @@ struct SnapshotInfo {
   uint64_t epoch = 0;
   WallMs wall_ms = 0;
   uint64_t bytes = 0, keys = 0;
-  int64_t milliseconds = -1;  ///< it took; -1: not known (any more)
+  int64_t milliseconds = -1;  ///< it took; -1: not known
   std::string reason, tag;
-  const char* state = "";  ///< written, unchecked (since the start), verified, damaged
+  const char* state = "";  ///< written, unchecked (since the start), verified (loaded by it, too), damaged
   std::string finding;     ///< of damaged
 };
 
@@ -46,6 +46,23 @@ struct RoleInfo {
   std::vector<ReplicaInfo> replicas;
   std::string host, link;            ///< of the primary followed
   int port = 0;
+};
+
+/// What BACKUP START asks for.
+struct BackupRequest {
+  bool full = false;   ///< begin a new folder below backup-dir
+  std::string folder;  ///< absolute; empty: below backup-dir, by the schedule's rules
+  std::string token;   ///< of `folder`: the content of its file BACKUP-TOKEN
+};
+/// The backup under way, or the last one, as BACKUP STATUS shows it.
+struct BackupState {
+  uint64_t id = 0;         ///< 0: none since the start
+  const char* phase = "";  ///< digest, sync, copy; done, failed; idle
+  std::string folder, digest, error;
+  uint64_t bytes_done = 0, bytes_total = 0;
+  uint64_t offset = 0, begin = 0, end = 0;  ///< of the cut; of the log in the folder
+  WallMs wall_ms = 0;
+  int64_t milliseconds = 0;
 };
 
 enum class SaveMode : uint8_t { Default, Save, NoSave };
@@ -81,6 +98,9 @@ class Server {
   /// An empty tag takes it off.
   virtual Status tag_snapshot(uint64_t id, Bytes tag) = 0;
   virtual Status delete_snapshot(uint64_t id) = 0;
+  /// A tag given or taken is not on disk yet; `noted_key` is ready when it is.
+  virtual bool noting_snapshots() const = 0;
+  static constexpr const char* noted_key = "__noted__";
   /// Begins to read a snapshot's file through; its state tells, once `verifying` is over.
   virtual Status begin_verify(uint64_t id) = 0;
   virtual bool verifying() const = 0;
@@ -89,6 +109,9 @@ class Server {
   virtual Status begin_digest() = 0;
   virtual std::optional<std::string> digest_result() const = 0;  ///< none: it is being made
   static constexpr const char* digest_key = "__digest__";
+  /// The id of the backup that begins. Error: one is running, or why it can't.
+  virtual Result<uint64_t> begin_backup(BackupRequest request) = 0;
+  virtual BackupState backup_state() const = 0;
   virtual bool snapshot_running() const = 0;
   /// BGREWRITEAOF: a snapshot, then a log that begins there.
   virtual Status begin_rewrite() = 0;
@@ -118,6 +141,12 @@ class Server {
   /// How many replicas hold the log up to `offset`: received, or synced.
   virtual size_t replicas_having(LogOffset offset, bool synced) const = 0;
   virtual bool synced_here(LogOffset offset) = 0;
+  /// FAILOVER: gives the role to the replica there (an empty host: to the one that has the most).
+  virtual Status fail_over(Bytes host, int port, int64_t timeout_ms) = 0;
+  virtual Status abort_failover() = 0;
+  virtual void replica_promoted(uint64_t client) = 0;
+  /// write-concern: members that must have a change; 0 in async mode.
+  virtual int copies_of_server() const = 0;
   static constexpr const char* wait_key = "__wait__";
 
   // Connections

@@ -51,16 +51,25 @@ void snapshot_list(Context& ctx) {
   }
 }
 
-void snapshot_tag(Context& ctx) {
+/// The log knows nothing of tags: the caller waits until MANIFEST on disk does, or a power cut would take
+/// back what was said.
+void change_tag(Context& ctx, Bytes tag) {
   SnapshotInfo info;
-  if (ctx.args[3].empty()) return ctx.error("ERR a tag is not empty; SNAPSHOT UNTAG takes it off");
-  if (named(ctx, info)) reply_status(ctx, ctx.server.tag_snapshot(info.id, ctx.args[3]));
+  if (!ctx.retried) {
+    if (!named(ctx, info)) return;
+    if (const Status changed = ctx.server.tag_snapshot(info.id, tag); !changed)
+      return reply_status(ctx, changed);
+  }
+  if (ctx.server.noting_snapshots()) return ctx.block_on({Server::noted_key}, 0);
+  ctx.reply.ok();
 }
 
-void snapshot_untag(Context& ctx) {
-  SnapshotInfo info;
-  if (named(ctx, info)) reply_status(ctx, ctx.server.tag_snapshot(info.id, {}));
+void snapshot_tag(Context& ctx) {
+  if (ctx.args[3].empty()) return ctx.error("ERR a tag is not empty; SNAPSHOT UNTAG takes it off");
+  change_tag(ctx, ctx.args[3]);
 }
+
+void snapshot_untag(Context& ctx) { change_tag(ctx, {}); }
 
 void snapshot_delete(Context& ctx) {
   SnapshotInfo info;
@@ -93,10 +102,10 @@ constexpr Spec subcommands[] = {
      snapshot_help},
     {"list", 2, admin, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
      "Lists the snapshots that are kept, the oldest first.", "", snapshot_list, {}, "nondeterministic_output"},
-    {"tag", 4, admin, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
-     "Names a snapshot, which is then kept until it is deleted.", "id-or-tag tag", snapshot_tag},
-    {"untag", 3, admin, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
-     "Takes a snapshot's tag off.", "id-or-tag", snapshot_untag},
+    {"tag", 4, admin | NoMulti, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
+     "Names a snapshot, which is then kept until it is deleted; replies when that is on disk.", "id-or-tag tag", snapshot_tag},
+    {"untag", 3, admin | NoMulti, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
+     "Takes a snapshot's tag off; replies when that is on disk.", "id-or-tag", snapshot_untag},
     {"verify", 3, admin | NoMulti, no_keys, 0, "server", "1.0.0",
      "O(N), N the bytes of the file; others are served meanwhile", "Reads a snapshot's file through.", "id-or-tag",
      snapshot_verify},

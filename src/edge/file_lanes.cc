@@ -2,9 +2,7 @@
 #include "edge/file_lanes.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "edge/leftover.h"
 
 namespace hf::edge {
 namespace {
@@ -126,14 +125,6 @@ bool perform_step(OpenFiles& files, Lane lane, FileStep& step) {
   return errno = EINVAL, false;
 }
 
-/// A snapshot must not take the processor or the disk from the log and the loop.
-void lower_priority() {
-  const auto thread = static_cast<id_t>(syscall(SYS_gettid));
-  setpriority(PRIO_PROCESS, thread, 10);
-  constexpr int best_effort = 2, lowest = 7, who_process = 1;
-  syscall(SYS_ioprio_set, who_process, 0, (best_effort << 13) | lowest);
-}
-
 }  // namespace
 
 OpenFiles::Descriptor::~Descriptor() {
@@ -171,8 +162,10 @@ FileLanes::FileLanes(const std::string& folder, std::function<void()> wake)
     : files_(folder), wake_(std::move(wake)) {
   for (const Lane lane : {Lane::Log, Lane::Sync, Lane::Snapshot, Lane::Transfer}) {
     LaneState& state = lanes_[static_cast<size_t>(lane)];
-    state.thread = std::thread([this, lane, &state] { run(lane, state); });
+    state.thread = std::thread([this, lane, &state] { run(lane, state, false); });
   }
+  LaneState& snapshots = lanes_[static_cast<size_t>(Lane::Snapshot)];
+  snapshots.with_a_share = std::thread([this, &snapshots] { run(Lane::Snapshot, snapshots, true); });
 }
 
 FileLanes::~FileLanes() {
@@ -183,7 +176,10 @@ FileLanes::~FileLanes() {
     }
     state.changed.notify_all();
   }
-  for (LaneState& state : lanes_) state.thread.join();
+  for (LaneState& state : lanes_) {
+    state.thread.join();
+    if (state.with_a_share.joinable()) state.with_a_share.join();
+  }
 }
 
 void FileLanes::submit(FileJob job) {
@@ -207,20 +203,27 @@ void FileLanes::drain() {
   }
 }
 
-void FileLanes::run(Lane lane, LaneState& state) {
+/// A snapshot must not take the processor or the disk from the log and the loop: its jobs take what is left
+/// over. On a processor that never rests that is next to nothing, and what writers meanwhile have copied
+/// aside would grow past its bound: then the lane's second thread takes the jobs, until there is room again.
+void FileLanes::run(Lane lane, LaneState& state, bool share) {
   static constexpr const char* names[] = {"lane-log", "lane-sync", "lane-snapshot", "lane-transfer"};
   pthread_setname_np(pthread_self(), names[static_cast<size_t>(lane)]);
-  if (lane == Lane::Snapshot) lower_priority();
+  const bool snapshots = lane == Lane::Snapshot;
+  if (snapshots) share ? take_a_small_share() : take_only_leftovers();
   std::unique_lock lock(state.mutex);
   for (;;) {
-    state.changed.wait(lock, [&] { return state.stop || !state.queue.empty(); });
+    state.changed.wait(
+        lock, [&] { return state.queue.empty() ? state.stop : !state.busy && state.share_needed == share; });
     if (state.queue.empty()) return;
     FileJob job = std::move(state.queue.front());
     state.queue.pop_front();
     state.busy = true;
     lock.unlock();
+    const ProcessorTime before = snapshots ? processor_time() : ProcessorTime();
     FileJobDone done = perform(job);
     job = FileJob();  // its bytes are freed here, not on the loop
+    const bool share_needed = snapshots && needs_a_share(share, processor_time() - before);
     {
       const std::lock_guard done_lock(done_mutex_);
       done_.push_back(std::move(done));
@@ -228,7 +231,8 @@ void FileLanes::run(Lane lane, LaneState& state) {
     wake_();
     lock.lock();
     state.busy = false;
-    if (state.queue.empty()) state.changed.notify_all();
+    state.share_needed = share_needed;
+    if (state.queue.empty() || share_needed != share) state.changed.notify_all();
   }
 }
 

@@ -76,9 +76,10 @@ class FileLanes {
     std::condition_variable changed;
     std::deque<FileJob> queue;
     bool busy = false, stop = false;
-    std::thread thread;
+    bool share_needed = false;  ///< the next job is for `with_a_share`
+    std::thread thread, with_a_share;
   };
-  void run(Lane lane, LaneState& state);
+  void run(Lane lane, LaneState& state, bool share);
   FileJobDone perform(FileJob& job);
 
   OpenFiles files_;

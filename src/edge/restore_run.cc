@@ -10,6 +10,7 @@
 #include "edge/file_lanes.h"
 #include "edge/posix_files.h"
 #include "edge/process_host.h"
+#include "log/incomplete.h"
 #include "node/server_node.h"
 
 namespace hf::edge {
@@ -27,16 +28,32 @@ int complain(const std::string& what) {
   return 1;
 }
 
-/// Empty, or why nothing may be put there.
+/// Empty, or why nothing may be put there. (An unfinished restore may be begun again; log::begin_restore
+/// knows one.)
 std::string why_not(const std::string& from, const std::string& into) {
   namespace fs = std::filesystem;
   std::error_code failed;
   if (!fs::is_directory(from, failed)) return "there is no data folder " + from + " (--dir names it)";
   if (!fs::exists(into, failed)) return "";
   if (!fs::is_directory(into, failed)) return into + " is no folder";
-  if (!fs::is_empty(into, failed) || failed)
-    return into + " is not empty; a restore makes a fresh data folder";
-  return "";
+  for (const auto& entry : fs::directory_iterator(into, failed))
+    if (!entry.is_regular_file(failed)) return into + " is not empty; a restore makes a fresh data folder";
+  if (failed) return into + ": " + failed.message();
+  PosixFiles files(into);
+  const auto begin = log::begin_restore(files);
+  return begin ? "" : into + ": " + begin.error().message;
+}
+
+/// Nothing is read from the source before the target tells that it is unfinished.
+Status make_ready(const std::string& folder, FileLanes& lanes) {
+  PosixFiles target(folder);
+  auto begin = log::begin_restore(target);
+  if (!begin) return begin.error();
+  lanes.submit({.id = 1, .lane = Lane::Log, .steps = std::move(*begin)});
+  lanes.drain();
+  for (const FileJobDone& done : lanes.take_done())
+    if (!done.ok) return Error{done.message};
+  return ok();
 }
 
 }  // namespace
@@ -48,8 +65,10 @@ int restore_into(const config::Options& options, const log::RestorePoint& point,
 
   PosixFiles files(options.dir);
   FileLanes lanes(folder->path(), [] {});
+  if (Status begun = make_ready(folder->path(), lanes); !begun)
+    return complain(into + ": " + begun.error().message);
   node::Setup setup{.options = options, .seed = random_seed(), .files = &files};
-  setup.walk_entries_a_turn = 4096;
+  setup.walk_entries_a_slice = 4096;
   setup.restore = point;
   node::ServerNode node(std::move(setup));
   Bar bar;

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/limits.h"
+#include "log/incomplete.h"
 #include "log/manifest.h"
 #include "log/reader.h"
 #include "log/segment.h"
@@ -54,10 +55,12 @@ Error another_history(const std::string& what) {
 
 /// A folder that is not ours is left alone.
 Status check_target(Files& target, const std::vector<std::string>& names) {
+  if (is_marked(target, Unfinished::Restore)) return Error{why_incomplete(target)};
   if (target.exists(manifest_name)) return ok();
   for (const std::string& name : names) {
     const bool temporary = name.ends_with(".tmp") && name.starts_with("snapshot-");
-    if (!temporary && !parse_segment_name(name) && name != "LOCK" && name != manifest_temp_name)
+    if (!temporary && !parse_segment_name(name) && name != "LOCK" && name != manifest_temp_name &&
+        name != incomplete_name)
       return Error{"the folder is neither empty nor a backup: it holds " + name};
   }
   return ok();
@@ -68,6 +71,7 @@ class Planner {
   Planner(Files& source, Files& target) : source_(source), target_(target) {}
 
   Result<BackupPlan> plan() {
+    if (const std::string why = why_incomplete(source_); !why.empty()) return Error{why};
     // Before the log is looked at: each of them is covered by what is then read.
     const auto names = source_.list();
     if (!names) return names.error();
@@ -99,6 +103,7 @@ class Planner {
     if (!manifest) return Error{"the backup's " + manifest.error().message};
     if (manifest->cluster_id != from_.cluster_id) return another_history("cluster " + manifest->cluster_id);
     to_.segments = std::move(manifest->segments);
+    to_.durable_upto = manifest->durable_upto;
     to_.snapshots = std::move(manifest->snapshots);
     return ok();
   }
@@ -112,6 +117,7 @@ class Planner {
     if (from_.segments.front().first > reached->chain.offset) {
       for (const SegmentRef& ref : to_.segments) old_.push_back(segment_name(ref.first));
       to_.segments.clear();
+      anew_ = true;
     } else if (std::find(from_.segments.begin(), from_.segments.end(), back) == from_.segments.end() &&
                from_.segments.front().first <= back.first) {
       return another_history(segment_name(back.first));
@@ -119,9 +125,27 @@ class Planner {
     return reached;
   }
 
+  /// Until the snapshots that its log needs are copied too, this is not yet a folder to start from.
+  void mark() {
+    marked_ = true;
+    BackupAction first;
+    add_mark_steps(Unfinished::Backup, first.steps);
+    out_.actions.push_back(std::move(first));
+  }
+
+  /// The backup that is there stays one to start from: what comes now is torn until it is whole.
+  void note_copying() {
+    BackupAction first;
+    add_manifest_steps(to_, first.steps);
+    out_.actions.push_back(std::move(first));
+  }
+
   Status plan_segments() {
     const Result<Reach> last = join();
     if (!last) return last.error();
+    to_.copying = true;
+    if (to_.segments.empty() || target_.exists(incomplete_name)) mark();
+    else note_copying();
     for (const SegmentRef& ref : from_.segments) {
       const bool closed = ref != from_.segments.back();
       const auto known = std::find_if(to_.segments.begin(), to_.segments.end(),
@@ -139,13 +163,13 @@ class Planner {
           return another_history(name + ", byte " + std::to_string(last->byte));
         begin = last->byte;
       } else {
-        if (!to_.segments.empty() && !out_.actions.empty() && out_.end != ref.first)
+        if (!to_.segments.empty() && copied_log_ && out_.end != ref.first)
           return Error{"log segment " + name + " does not continue the one before; run holdfast-check"};
         to_.segments.push_back(ref);
         to_.durable_upto = ref.first;
         BackupAction header{.name = name, .as = name, .to = segment_header_bytes};
         header.steps = {{.kind = Kind::Sync, .name = name}, {.kind = Kind::SyncDir}};
-        add_manifest_steps(to_, header.steps);
+        if (!anew_) add_manifest_steps(to_, header.steps);
         out_.actions.push_back(std::move(header));
       }
       BackupAction frames{.name = name, .as = name, .from = begin, .to = reached->byte};
@@ -154,6 +178,7 @@ class Planner {
                       {.kind = Kind::Sync, .name = name}};
       out_.actions.push_back(std::move(frames));
       out_.end = reached->chain.offset;
+      copied_log_ = true;
       if (closed && out_.end != (&ref + 1)->first)
         return Error{"log segment " + name + " ends at offset " + std::to_string(out_.end.value) +
                      ", before the next one begins; run holdfast-check on the data folder"};
@@ -188,9 +213,11 @@ class Planner {
     std::sort(to_.snapshots.begin(), to_.snapshots.end(),
               [](const SnapshotNote& a, const SnapshotNote& b) { return a.offset < b.offset; });
     to_.durable_upto = out_.end;
+    to_.copying = false;
     BackupAction last;
     add_manifest_steps(to_, last.steps);
     for (const std::string& name : old_) last.steps.push_back({.kind = Kind::Remove, .name = name});
+    if (marked_) add_unmark_steps(last.steps);
     out_.actions.push_back(std::move(last));
     for (const BackupAction& action : out_.actions) out_.bytes += action.to - action.from;
   }
@@ -199,6 +226,9 @@ class Planner {
   Files& target_;
   Manifest from_, to_;
   std::vector<std::string> target_names_, old_;
+  /// The log in the backup ends before this one begins: its MANIFEST stays until all of the new log is there.
+  bool anew_ = false;
+  bool marked_ = false, copied_log_ = false;
   BackupPlan out_;
 };
 

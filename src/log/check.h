@@ -34,6 +34,7 @@ struct FileReport {
 struct VerifiedSnapshot {
   FileReport report;
   std::optional<SnapshotPoint> point;
+  bool unreadable = false;  ///< the system would not let it be read: it may be whole or not
 };
 
 struct FolderReport {

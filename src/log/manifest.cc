@@ -69,12 +69,17 @@ bool read_offset(const std::vector<Bytes>& w, LogOffset& out) {
 }
 
 bool read_snapshot(const std::vector<Bytes>& w, Manifest& m) {
-  if (w.size() != 8) return false;
+  if (w.size() != 8 && w.size() != 9) return false;  // the milliseconds came later
   const auto offset = parse_uint(w[1]), epoch = parse_uint(w[2]), bytes = parse_uint(w[4]),
              keys = parse_uint(w[5]);
   const auto wall = parse_int(w[3]);
   if (!offset || !epoch || !wall || !bytes || !keys) return false;
   SnapshotNote note{{*offset}, {*epoch}, *wall, *bytes, *keys, {}, {}};
+  if (w.size() == 9 && w[8] != "-") {
+    const auto took = parse_uint(w[8]);
+    if (!took || *took > INT64_MAX) return false;
+    note.milliseconds = static_cast<int64_t>(*took);
+  }
   if (w[6] != "-") note.reason = std::string(w[6]);
   if (w[7] != "-") note.tag = std::string(w[7]);
   m.snapshots.push_back(std::move(note));
@@ -95,6 +100,7 @@ bool read_line(Bytes line, Manifest& m) {
   if (w[0] == "snapshot") return read_snapshot(w, m);
   if (w[0] == "cut") return read_offset(w, m.cut.emplace());
   if (w[0] == "adopt") return read_offset(w, m.adopt.emplace());
+  if (w[0] == "copying") return w.size() == 1 && (m.copying = true);
   return false;
 }
 
@@ -110,10 +116,12 @@ std::string encode_manifest(const Manifest& m) {
     out += "reign " + std::to_string(r.epoch.value) + " " + r.id + " " + std::to_string(r.first.value) + "\n";
   out += "durable " + std::to_string(m.durable_upto.value) + "\n";
   if (m.clean_end) out += "clean " + std::to_string(m.clean_end->value) + "\n";
+  if (m.copying) out += "copying\n";
   for (const SnapshotNote& s : m.snapshots)
     out += "snapshot " + std::to_string(s.offset.value) + " " + std::to_string(s.epoch.value) + " " +
            std::to_string(s.wall_ms) + " " + std::to_string(s.bytes) + " " + std::to_string(s.keys) + " " +
-           one_word(s.reason) + " " + one_word(s.tag) + "\n";
+           one_word(s.reason) + " " + one_word(s.tag) + " " +
+           (s.milliseconds < 0 ? "-" : std::to_string(s.milliseconds)) + "\n";
   if (m.cut) out += "cut " + std::to_string(m.cut->value) + "\n";
   if (m.adopt) out += "adopt " + std::to_string(m.adopt->value) + "\n";
   out += "sum " + hex16(sum64(out)) + "\n";

@@ -28,6 +28,7 @@ struct SnapshotNote {
   uint64_t bytes = 0, keys = 0;
   std::string reason;  ///< one word: save, bgsave, interval, shutdown, ...
   std::string tag;     ///< empty: none; no blanks or control characters
+  int64_t milliseconds = -1;  ///< it took; -1: not known
   bool operator==(const SnapshotNote&) const = default;
 };
 
@@ -40,6 +41,9 @@ struct Manifest {
   std::vector<SnapshotNote> snapshots;
   std::optional<LogOffset> cut;    ///< the log is being cut back to here
   std::optional<LogOffset> adopt;  ///< this received snapshot is taking the place of all else
+  /// Frames behind `durable_upto` are being copied here from another disk: what they tell of syncs was true
+  /// there.
+  bool copying = false;
   bool operator==(const Manifest&) const = default;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "log/incomplete.h"
 
 namespace hf::log {
 namespace {
@@ -36,6 +37,7 @@ void Recovery::raise_floor(LogOffset durable, const std::string& source) {
 Recovery::Phase Recovery::open() {
   const Result<std::vector<std::string>> names = files_.list();
   if (!names) return refuse("the data folder can't be read: " + names.error().message);
+  if (const std::string why = why_incomplete(files_); !why.empty()) return refuse(why);
   for (const std::string& name : *names) {
     const auto offset = parse_snapshot_name(name);
     const auto skipped = [&] {
@@ -332,7 +334,8 @@ Status Recovery::take_frame(const SegmentReader::Frame& frame, ReplaySink& sink)
   const FrameHeader& header = frame.header;
   ++frames_;
   epoch_max_ = std::max(epoch_max_, header.epoch);
-  if (!reader_->header().mirrored) raise_floor(header.durable_upto, "a frame in " + reader_->name());
+  const bool ours = !manifest_.copying && !reader_->header().mirrored;
+  if (ours) raise_floor(header.durable_upto, "a frame in " + reader_->name());
   Bytes content = frame.content;
   LogOffset begin = header.offset;
   if (header.more || in_group_) {

@@ -38,7 +38,7 @@ Recovery::Phase Recovery::file_ended() {
 Recovery::Phase Recovery::bad_frame(Verdict verdict) {
   const Result<SegmentReader::Ahead> ahead = reader_->look_ahead(reader_->at());
   if (!ahead) return refuse(ahead.error().message);
-  raise_floor(ahead->durable_upto, "a valid frame further on in " + reader_->name());
+  if (!manifest_.copying) raise_floor(ahead->durable_upto, "a valid frame further on in " + reader_->name());
   epoch_max_ = std::max(epoch_max_, ahead->epoch_max);
   return judge_end(verdict_text(verdict), reader_->at());
 }

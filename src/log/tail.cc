@@ -2,6 +2,8 @@
 // connection.
 #include "log/tail.h"
 
+#include <algorithm>
+
 #include "log/segment.h"
 
 namespace hf::log {
@@ -20,10 +22,12 @@ void Tail::skip_to(LogOffset next) {
 
 Result<std::optional<FileStep>> Tail::next_read(const std::vector<SegmentRef>& segments, LogOffset upto) {
   if (next_ >= upto) return std::optional<FileStep>();
-  upto_ = upto;
   const SegmentRef* holder = nullptr;
-  for (const SegmentRef& ref : segments)
+  upto_ = upto;
+  for (const SegmentRef& ref : segments) {
     if (ref.first <= next_) holder = &ref;
+    else upto_ = std::min(upto_, ref.first);
+  }
   if (holder == nullptr)
     return Error{"the log begins at offset " +
                  (segments.empty() ? std::string("none") : std::to_string(segments.front().first.value)) +

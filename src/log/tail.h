@@ -1,10 +1,9 @@
 // Reads a log that is being written, from an offset on, by jobs: what a replica that is behind is sent. Knows
 // a place and nothing else; who asks says which segments there are and how far they may be read. No I/O.
 //
-//   next_read(segments, upto) -> a Read step for Lane::Transfer -> take(its bytes, upto, each) -> next_read
+//   next_read(segments, upto) -> a Read step for Lane::Transfer -> take(its bytes, each) -> next_read
 //   ...
 #pragma once
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,18 +29,17 @@ class Tail {
   /// What to read next; empty when everything up to `upto` (an end of a frame that is written) has been
   /// given. `segments` ascend. Error: the log no longer reaches back to next().
   Result<std::optional<FileStep>> next_read(const std::vector<SegmentRef>& segments, LogOffset upto);
-  /// The bytes that were read (no further than next_read()'s `upto` counts, whatever is written since). Calls
-  /// each(header, frame bytes) for every whole frame up to `upto`. Error: what stands there is no frame of
-  /// this log, or the file ends too early: damage.
+  /// The bytes that were read. Calls each(header, frame bytes) for every whole frame up to what next_read was
+  /// allowed: what stands behind may be half written. Error: what stands there is no frame of this log, or
+  /// the file ends too early: damage.
   template <class Each>
-  Status take(Bytes bytes, LogOffset upto, Each&& each) {
+  Status take(Bytes bytes, Each&& each) {
     if (bytes.empty()) return short_file();
     carry_.append(bytes);
     size_t used = 0;
     FrameHeader header;
     Status status = ok();
-    upto = std::min(upto, upto_);
-    while (at_offset_ < upto) {
+    while (at_offset_ < upto_) {
       const size_t size = whole_frame(Bytes(carry_).substr(used), header, status);
       if (size == 0) break;
       if (header.offset >= next_) {
@@ -51,8 +49,8 @@ class Tail {
       at_offset_ = header.end();
       used += size;
     }
-    // What lies behind `upto` was read before it was written: zeros, or half of it.
-    if (at_offset_ >= upto) carry_.clear();
+    // What lies behind was read before it was written: zeros, or half of it.
+    if (at_offset_ >= upto_) carry_.clear();
     else carry_.erase(0, used);
     at_byte_ += used;
     return status;
@@ -64,10 +62,10 @@ class Tail {
   Status short_file() const;
 
   LogOffset next_;
-  LogOffset upto_;  ///< what was written when the last read was asked for
   std::optional<SegmentRef> segment_;
   uint64_t at_byte_ = 0;  ///< of the segment's file, where carry_ begins
   LogOffset at_offset_;   ///< of the frame there
+  LogOffset upto_;        ///< what was read for: no further, and not past the segment
   std::string carry_;     ///< read and not yet given
   size_t wanted_ = 0;     ///< the frame at the front of carry_ has so many bytes, as far as is known
 };

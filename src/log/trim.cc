@@ -12,7 +12,14 @@ namespace {
 
 constexpr uint64_t steps_in_window = 8;
 
+constexpr uint64_t segments_between_snapshots = 4;
+
 }  // namespace
+
+uint64_t log_growth_max(uint64_t asked_bytes, bool others, uint64_t keep_bytes, uint64_t segment_bytes) {
+  if (asked_bytes > 0 || others) return asked_bytes;
+  return std::max(keep_bytes, segments_between_snapshots * segment_bytes);
+}
 
 Keep decide_keep(const std::vector<SnapshotNote>& snapshots, const KeepPolicy& policy, LogOffset log_begin,
                  LogOffset end, WallMs now_ms, const std::vector<LogOffset>& pins) {

@@ -22,6 +22,13 @@ struct Keep {
   std::vector<LogOffset> forget;  ///< snapshots that are not needed any more, ascending
 };
 
+/// How far the log may grow behind the last snapshot before one is taken for the log's sake, so that what is
+/// not kept on purpose can go. `asked_bytes`: snapshot-log-bytes, 0 for none. When no snapshot is ever due
+/// otherwise (`others`), the log takes one by itself each time it has grown by what it is to keep, and by
+/// four segments at least: a log that nothing trims fills the disk, and nobody asks for that by turning
+/// snapshots off. 0: never.
+uint64_t log_growth_max(uint64_t asked_bytes, bool others, uint64_t keep_bytes, uint64_t segment_bytes);
+
 /// `snapshots` ascend by offset and are all valid; `end` is the log's, `log_begin` where its first segment
 /// begins (for a server without a log: `end`). `pins`: offsets from which others (a replica, a transfer, a
 /// backup) still need the log. Tagged snapshots stay and need no log. The policy's window always begins at a

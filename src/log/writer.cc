@@ -45,6 +45,7 @@ Writer::Writer(WriterOptions options, ResumePoint from)
       sealing_mirrored_(from.mirrored) {
   HF_CHECK(is_id(manifest_.cluster_id));
   manifest_.clean_end.reset();
+  manifest_.copying = false;
   if (from.segment_bytes > 0) {
     HF_CHECK(!manifest_.segments.empty());
     sealing_ = manifest_.segments.back();
@@ -98,7 +99,8 @@ Status Writer::mirror(const std::vector<MirrorFrame>& group) {
     Result<Reign> reign = parse_epoch_command(frame.content);
     if (!reign) return reign.error();
     if (reign->first != frame.header.offset || !manifest_.history.add(*reign))
-      return Error{"the reign of epoch " + std::to_string(reign->epoch.value) + " does not follow the one before"};
+      return Error{"the reign of epoch " + std::to_string(reign->epoch.value) +
+                   " does not follow the one before"};
     manifest_dirty_ = true;
   }
   const uint64_t salt = group[0].header.salt;
@@ -207,6 +209,7 @@ FileJob Writer::new_job(InFlight what) {
 void Writer::add_manifest(std::vector<FileStep>& steps) {
   add_manifest_steps(manifest_, steps);
   manifest_dirty_ = false;
+  notes_planned_ = notes_set_;
   unlisting_ = unlisted_.size();
 }
 
@@ -241,6 +244,17 @@ std::optional<FileJob> Writer::next_job(bool want_sync) {
 /// MANIFEST is on disk before the first frame: so only the last listed segment can be torn, and an unlisted
 /// one holds no frame.
 void Writer::add_opening_steps(const Batch& batch, std::vector<FileStep>& steps) {
+  auto& segments = manifest_.segments;
+  if (!segments.empty() && segments.back().first == batch.segment.first && segments.back() != batch.segment) {
+    // A crash left one there that was opened and got no frame. Its name is this one's: it is unlisted and
+    // goes first, or a crash in between would leave a header with another salt than MANIFEST lists.
+    segments.pop_back();
+    manifest_.durable_upto = synced_;
+    add_manifest(steps);
+    steps.push_back({.kind = Kind::Remove, .name = job_name_});
+    steps.push_back({.kind = Kind::SyncDir});
+    current_.reset();
+  }
   if (current_) {
     add_length_step(steps);
     steps.push_back({.kind = Kind::Sync, .name = segment_name(current_->first)});
@@ -248,8 +262,7 @@ void Writer::add_opening_steps(const Batch& batch, std::vector<FileStep>& steps)
   steps.push_back({.kind = Kind::Write, .name = job_name_, .bytes = batch.header});
   steps.push_back({.kind = Kind::Sync, .name = job_name_});
   steps.push_back({.kind = Kind::SyncDir});
-  if (manifest_.segments.empty() || manifest_.segments.back() != batch.segment)
-    manifest_.segments.push_back(batch.segment);
+  if (segments.empty() || segments.back() != batch.segment) segments.push_back(batch.segment);
   manifest_.durable_upto = batch.segment.first;
   add_manifest(steps);
   for (size_t i = 0; i < steps.size(); ++i)
@@ -368,6 +381,7 @@ FileJob Writer::shutdown_job() {
 
 void Writer::set_snapshots(std::vector<SnapshotNote> snapshots) {
   manifest_.snapshots = std::move(snapshots);
+  ++notes_set_;
   manifest_dirty_ = true;
 }
 
@@ -436,6 +450,7 @@ WriterEvent Writer::log_job_succeeded() {
   const auto unlisted = unlisted_.begin() + static_cast<ptrdiff_t>(std::exchange(unlisting_, 0));
   std::move(unlisted_.begin(), unlisted, std::back_inserter(dropped_));
   unlisted_.erase(unlisted_.begin(), unlisted);
+  notes_written_ = notes_planned_;
   WriterEvent event = WriterEvent::Advanced;
   if (what == InFlight::Cut) {
     cut_due_ = false;
@@ -457,6 +472,7 @@ WriterEvent Writer::log_job_failed(const FileJobDone& done) {
   const InFlight what = in_flight_;
   in_flight_ = InFlight::Nothing;
   unlisting_ = 0;
+  notes_planned_ = notes_written_;
   health_ = Health::Failing;
   may_try_ = false;
   reason_ = "cannot write the log (" + job_name_ + "): " + done.message +

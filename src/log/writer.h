@@ -166,6 +166,8 @@ class Writer {
 
   /// Snapshots for MANIFEST (whole list); written with the next job.
   void set_snapshots(std::vector<SnapshotNote> snapshots);
+  /// MANIFEST on disk holds what set_snapshots said last.
+  bool snapshots_written() const { return notes_written_ == notes_set_; }
 
   // ---- trimming ---------------------------------------------------------------------------------
   /// The log is not needed below `from`: segments that lie wholly below leave MANIFEST with the next job. The
@@ -209,8 +211,9 @@ class Writer {
 
   WriterOptions options_;
   Prng salts_;
-  Manifest manifest_;                  ///< a segment enters when the job that creates it is planned
-  bool manifest_dirty_ = false;        ///< the file says less than manifest_
+  Manifest manifest_;            ///< a segment enters when the job that creates it is planned
+  bool manifest_dirty_ = false;  ///< the file says less than manifest_
+  uint64_t notes_set_ = 0, notes_planned_ = 0, notes_written_ = 0;  ///< calls of set_snapshots
   std::vector<std::string> unlisted_;  ///< out of manifest_, perhaps still in the file
   size_t unlisting_ = 0;               ///< so many of them leave it with the job on Lane::Log
   std::vector<std::string> dropped_;   ///< out of the file

@@ -1,4 +1,5 @@
-// holdfast-check DIR: verifies a data folder without changing it. Exit 0 sound, 1 damaged, 2 unusable.
+// holdfast-check DIR: verifies a data folder without changing it; a dump of Redis's, too. Exit 0 sound, 1
+// damaged, 2 unusable.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -10,24 +11,25 @@
 #include "edge/data_folder.h"
 #include "edge/file_lanes.h"
 #include "edge/posix_files.h"
+#include "edge/redis_dump.h"
 #include "log/check.h"
 #include "log/list.h"
 #include "log/repair.h"
 #include "log/restore.h"
-#include "log/segment.h"
-#include "snapshot/reader.h"
+#include "node/verify.h"
 
 namespace {
 
 using hf::log::FileReport;
 using hf::log::FolderReport;
 using hf::log::Soundness;
-using hf::log::VerifiedSnapshot;
 
 constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
     "       holdfast-check --list [--from POINT] [--to POINT] [--json] DIR\n"
     "       holdfast-check --repair DIR\n"
+    "       holdfast-check [--json] DUMP\n"
+    "       holdfast-check --to-redis FILE DIR|DUMP\n"
     "       holdfast-check [--list ...] [--json] FILE\n"
     "\n"
     "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. "
@@ -36,6 +38,8 @@ constexpr const char* help_text =
     "torn. FILE is a piece of a log by itself, such as a replica keeps under rescue/ when it cuts off what "
     "its\n"
     "primary does not have.\n"
+    "With a file, DUMP, which a Redis or Valkey has saved (dump.rdb): verifies it, and tells what a move to\n"
+    "Holdfast would take and what it would refuse.\n"
     "\n"
     "  --json    one JSON object instead of a table; with --list, one a frame\n"
     "  --list    the log's frames and their commands\n"
@@ -44,53 +48,15 @@ constexpr const char* help_text =
     "  --repair  cut a damaged log before the damage, after copying the originals to rescue/; says first "
     "what\n"
     "            it does, and does only that\n"
+    "  --to-redis FILE\n"
+    "            write FILE, a dump that redis-server 7.0 or newer loads: of the newest snapshot in DIR (tasks,\n"
+    "            which Redis does not know, are left out and counted), or of another DUMP\n"
     "  --help    this text\n"
     "\n"
     "Exit status: 0 sound (a torn tail, which the server cuts by itself at the next start, is sound),\n"
-    "             1 damaged, 2 unusable (no data folder, unreadable, written by a newer version, or bad "
+    "             1 damaged, or a dump with what would be refused,\n"
+    "             2 unusable (no data folder, unreadable, written by a newer version, or bad "
     "usage).\n";
-
-/// Blocks are verified by their sums; what is inside them is the store's business at loading.
-class Discard final : public hf::snapshot::EntrySink {
- public:
-  hf::Status entry(hf::DbIndex, hf::Bytes) override { return hf::ok(); }
-};
-
-VerifiedSnapshot verify_snapshot(hf::Files& files, const std::string& name) {
-  VerifiedSnapshot result;
-  FileReport& report = result.report;
-  report.name = name;
-  report.kind = "snapshot";
-  const auto received = hf::log::parse_received_name(name);
-  report.first = report.end = received ? *received : *hf::log::parse_snapshot_name(name);
-  hf::snapshot::Reader reader(files, name);
-  Discard sink;
-  reader.open();
-  while (reader.phase() == hf::snapshot::Reader::Phase::Loading) reader.step(64 << 20, sink);
-  report.bytes = reader.bytes_total();
-  report.items = reader.keys();
-  if (reader.phase() == hf::snapshot::Reader::Phase::Damaged) {
-    report.soundness = reader.newer() ? Soundness::Unusable : Soundness::Damaged;
-    report.finding = reader.reason();
-    return result;
-  }
-  const hf::snapshot::Header& header = reader.header();
-  if (header.offset != report.end) {
-    report.soundness = Soundness::Damaged;
-    report.finding =
-        "byte 16: the header says offset " + std::to_string(header.offset.value) + ", the name another";
-    return result;
-  }
-  report.finding = header.reason + (header.tag.empty() ? "" : ", tag " + header.tag);
-  result.point = hf::log::SnapshotPoint{.offset = header.offset,
-                                        .previous_sum = header.previous_sum,
-                                        .visible_offset = header.visible_offset,
-                                        .wall_ms = header.wall_ms,
-                                        .cluster_id = header.cluster_id,
-                                        .history = header.history,
-                                        .epoch = header.epoch};
-  return result;
-}
 
 std::string json_text(const std::string& text) {
   std::string out = "\"";
@@ -151,19 +117,12 @@ int complain(const std::string& what) {
   return 2;
 }
 
-std::vector<VerifiedSnapshot> verify_snapshots(hf::Files& files) {
-  std::vector<VerifiedSnapshot> snapshots;
-  if (const auto names = files.list())
-    for (const std::string& name : *names)
-      if (hf::log::parse_snapshot_name(name)) snapshots.push_back(verify_snapshot(files, name));
-  // One that was received and is about to take the place of all else counts as one.
-  const auto text = files.read(hf::log::manifest_name, 0, hf::limits::manifest_bytes_max);
-  const auto manifest = text ? hf::log::decode_manifest(*text) : hf::Result<hf::log::Manifest>(text.error());
-  if (manifest && manifest->adopt) {
-    const std::string name = hf::log::received_name(*manifest->adopt);
-    if (files.exists(name)) snapshots.push_back(verify_snapshot(files, name));
-  }
-  return snapshots;
+/// By its first bytes; all else is taken for a dump.
+bool is_log_piece(const std::string& path) {
+  const std::filesystem::path whole = std::filesystem::absolute(path);
+  hf::edge::PosixFiles files(whole.parent_path().string());
+  const auto front = files.read(whole.filename().string(), 0, 8);
+  return front && *front == "HFLogSeg";
 }
 
 /// A file in a folder, or the whole folder when `name` is empty.
@@ -184,10 +143,9 @@ int repair(const std::string& path) {
   const auto folder = hf::edge::DataFolder::open(path);  // no server may be at it meanwhile
   if (!folder) return complain(folder.error().message);
   hf::edge::PosixFiles files(folder->path());
-  hf::LogOffset base;
-  for (const VerifiedSnapshot& snapshot : verify_snapshots(files))
-    if (snapshot.point) base = std::max(base, snapshot.point->offset);
-  auto plan = hf::log::plan_repair(files, base, std::time(nullptr) * 1000);
+  const auto base = hf::node::newest_whole(files);
+  if (!base) return complain(base.error().message + "; nothing was changed");
+  auto plan = hf::log::plan_repair(files, *base, std::time(nullptr) * 1000);
   if (!plan) return complain(plan.error().message);
   for (const std::string& line : plan->announcement) std::printf("%s\n", line.c_str());
   if (plan->steps.empty()) return 0;
@@ -215,7 +173,7 @@ bool read_bound(const std::string& text, hf::WallMs& wall_ms, hf::LogOffset& off
 int main(int argc, char** argv) {
   bool listing = false, repairing = false;
   hf::log::ListRange range;
-  std::string folder;
+  std::string folder, to_redis;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--help" || argument == "-h") {
@@ -225,7 +183,10 @@ int main(int argc, char** argv) {
     if (argument == "--json") range.json = true;
     else if (argument == "--list") listing = true;
     else if (argument == "--repair") repairing = true;
-    else if (argument == "--from" || argument == "--to") {
+    else if (argument == "--to-redis") {
+      if (++i == argc) return usage(argument + " needs a file to write");
+      to_redis = argv[i];
+    } else if (argument == "--from" || argument == "--to") {
       const bool from = argument == "--from";
       if (++i == argc) return usage(argument + " needs a time or an offset");
       if (!read_bound(argv[i], from ? range.from_ms : range.to_ms, from ? range.from : range.to))
@@ -236,7 +197,11 @@ int main(int argc, char** argv) {
     else folder = argument;
   }
   if (folder.empty()) return usage("which folder?");
-  if (listing && repairing) return usage("--list or --repair, not both");
+  if (listing + repairing + !to_redis.empty() > 1)
+    return usage("one of --list, --repair and --to-redis at a time");
+  if (!to_redis.empty()) return hf::edge::write_dump(folder, to_redis);
+  if (!listing && !repairing && hf::edge::is_file(folder) && !is_log_piece(folder))
+    return hf::edge::check_dump(folder, range.json);
   if (repairing) return repair(folder);
   std::string name;
   if (std::filesystem::is_regular_file(folder)) {
@@ -247,8 +212,8 @@ int main(int argc, char** argv) {
   if (listing) return list(folder, name, range);
 
   hf::edge::PosixFiles files(folder);
-  const FolderReport report =
-      name.empty() ? hf::log::check_folder(files, verify_snapshots(files)) : hf::log::check_file(files, name);
+  const FolderReport report = name.empty() ? hf::log::check_folder(files, hf::node::verify_snapshots(files))
+                                           : hf::log::check_file(files, name);
   if (range.json) print_json(folder, report);
   else print_table(folder, report);
   return static_cast<int>(report.soundness);

@@ -59,8 +59,9 @@ std::vector<command::SnapshotInfo> ServerNode::Impl::snapshots() const {
   std::vector<command::SnapshotInfo> list;
   for (const log::SnapshotNote& note : persistence_.snapshots()) {
     const Persistence::SnapshotFacts facts = persistence_.snapshot_facts(note.offset);
-    list.push_back({note.offset.value, note.epoch.value, note.wall_ms, note.bytes, note.keys, facts.milliseconds,
-                    note.reason, note.tag, states[static_cast<size_t>(facts.state)], facts.finding});
+    list.push_back({note.offset.value, note.epoch.value, note.wall_ms, note.bytes, note.keys,
+                    note.milliseconds, note.reason, note.tag, states[static_cast<size_t>(facts.state)],
+                    facts.finding});
   }
   return list;
 }

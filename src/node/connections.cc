@@ -50,7 +50,7 @@ char* ServerNode::Impl::read_space(ConnId conn, size_t& room) {
   if (session == nullptr || session->closing) return nullptr;
   const size_t limit = static_cast<size_t>(options_.client_query_buffer_limit);
   if (session->input.size() > limit) return nullptr;
-  if (session->upstream && upstream_.waiting() && session->input.size() > limits::read_chunk_bytes * 64)
+  if (session->upstream && upstream_.stopped() && session->input.size() > limits::read_chunk_bytes * 64)
     return nullptr;  // it waits in the socket, and the primary keeps it on disk
   if (session->blocked && session->input.size() > limits::inline_request_bytes_max) return nullptr;
   // A large request grows the buffer with what arrives, never with what its header claims.
@@ -113,6 +113,14 @@ void ServerNode::Impl::collect_output(Effects& effects) {
     if (session.outbox.holding() && !session.held) {
       session.held = true;
       held_.push_back(session.id);
+    }
+    if (!session.outbox.holding() || session.outbox.releasable(safe) > 0) session.held_since_us = 0;
+    else if (session.held_since_us == 0 && session.outbox.waits_for_others()) session.held_since_us = now_.mono_us;
+    if (session.held_since_us > 0 && now_.mono_us - session.held_since_us > options_.commit_timeout_ms * 1000) {
+      persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address +
+                                              " without a reply: what it waits for was not committed within "
+                                              "commit-timeout-ms, and may or may not be");
+      return drop(session, effects);
     }
     enforce_output_limit(session, effects);
   };

@@ -51,11 +51,13 @@ void Executor::refused(ClientState& client, const Spec* spec) {
 }
 
 /// Why the node takes no writes now; null when it does, or when this is none.
-const char* Executor::refusal(const Spec& spec) const {
+const char* Executor::refusal(const Spec& spec, const ClientState& client) const {
   if (!(spec.flags & command::Write)) return nullptr;
+  if (gate.follows && client.redirect && !gate.redirect.empty()) return gate.redirect.c_str();
   if (gate.follows) return "READONLY You can't write against a read only replica.";
   if (!gate.refuse_writes.empty()) return gate.refuse_writes.c_str();
   if (gate.too_few_replicas) return "NOREPLICAS Not enough good replicas to write.";
+  if (!gate.no_quorum.empty()) return gate.no_quorum.c_str();
   return nullptr;
 }
 
@@ -69,7 +71,7 @@ bool Executor::admit(const Spec* spec, ClientState& client, std::span<const Byte
   if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return refuse(gate.refuse_all);
   if (gate.stale && !(spec->flags & command::Stale))
     return refuse("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
-  if (const char* error = refusal(*spec)) return refuse(error);
+  if (const char* error = refusal(*spec, client)) return refuse(error);
   if (gate.memory_full && (spec->flags & command::DenyOom))
     return refuse("OOM command not allowed when used memory > 'maxmemory'.");
   if (client.transaction.open && (spec->flags & command::NoMulti) && !ends_or_changes_transaction(*spec))
@@ -178,7 +180,7 @@ void Executor::run_queued(Context& exec, std::span<const Bytes> args) {
   }
   // The gate may have closed since it was queued; EXEC itself passes it.
   if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return exec.reply.error(gate.refuse_all);
-  if (const char* error = refusal(*spec)) return exec.reply.error(error);
+  if (const char* error = refusal(*spec, exec.client)) return exec.reply.error(error);
   Context ctx = own_context(exec.client, exec.reply, exec.now, exec.mode);
   ctx.args = args;
   ctx.spec = spec;

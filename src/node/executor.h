@@ -25,6 +25,8 @@ struct Gate {
   bool follows = false;        ///< a replica: its clients only read
   bool stale = false;          ///< a replica without its primary that must not answer from what it has
   bool too_few_replicas = false;
+  std::string no_quorum;       ///< "NOQUORUM ...": writes can't be committed
+  std::string redirect;        ///< of a replica: "REDIRECT host:port"
   bool memory_full = false;    ///< used memory is above maxmemory: what may need more gets -OOM
 };
 
@@ -85,7 +87,7 @@ class Executor {
  private:
   bool admit(const command::Spec* spec, command::ClientState& client, std::span<const Bytes> args,
              resp::Writer& reply);
-  const char* refusal(const command::Spec& spec) const;
+  const char* refusal(const command::Spec& spec, const command::ClientState& client) const;
   void call(command::Context& ctx);
   void refused(command::ClientState& client, const command::Spec* spec);
 

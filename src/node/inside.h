@@ -8,14 +8,17 @@
 
 #include "command/context.h"
 #include "command/server.h"
+#include "node/backups.h"
 #include "node/executor.h"
 #include "node/outbox.h"
 #include "node/persistence.h"
 #include "node/replicas.h"
 #include "node/server_node.h"
 #include "node/session.h"
+#include "node/switchover.h"
 #include "node/upstream.h"
 #include "node/waiters.h"
+#include "rdb/reader.h"
 #include "store/digest.h"
 #include "store/store.h"
 #include "task/tasks.h"
@@ -34,6 +37,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void disconnected(ConnId conn);
   void job_done(const FileJobDone& done);
   void dialed(ConnId conn, bool ok, const std::string& why);
+  void backup_report(const BackupReport& report) { backups_.report(report, now_); }
   void turn(Now now, Effects& effects);
   Buffer take_output(ConnId conn);
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
@@ -53,10 +57,15 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   std::vector<command::SnapshotInfo> snapshots() const override;
   Status tag_snapshot(uint64_t id, Bytes tag) override;
   Status delete_snapshot(uint64_t id) override;
+  bool noting_snapshots() const override { return persistence_.noting_snapshots(); }
   Status begin_verify(uint64_t id) override;
   bool verifying() const override { return persistence_.verifying(); }
   Status begin_digest() override;
   std::optional<std::string> digest_result() const override;
+  Result<uint64_t> begin_backup(command::BackupRequest request) override {
+    return backups_.begin(std::move(request), now_);
+  }
+  command::BackupState backup_state() const override { return backups_.state(); }
   Status begin_rewrite() override;
   bool snapshot_running() const override { return persistence_.snapshot_running(); }
   Status last_snapshot_status() const override { return persistence_.last_snapshot_status(); }
@@ -76,20 +85,31 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   command::RoleInfo role() override;
   Status follow(Bytes host, int port) override;
   Status follow_nobody() override;
-  bool role_settled() const override { return persistence_.following() || persistence_.reign_open(); }
+  bool role_settled() const override { return follows() || persistence_.reign_open(); }
   Status replica_says(uint64_t client, Bytes name, Bytes value) override;
   void replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) override;
   void begin_sync(uint64_t client) override;
-  bool follows() const override { return persistence_.following(); }
+  bool follows() const override { return persistence_.following() || foreign_; }
   size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
   bool synced_here(LogOffset offset) override;
-  replication::Holding holding() const override { return persistence_.holding(); }
-  bool ready() const override { return persistence_.can_mirror(); }
+  Status fail_over(Bytes host, int port, int64_t timeout_ms) override;
+  Status abort_failover() override;
+  void replica_promoted(uint64_t client) override;
+  int copies_of_server() const override { return quorum() ? static_cast<int>(options_.min_copies) : 0; }
+  bool ready() const override;
+  replication::Holding holding() const override;
   Status take_group(const std::vector<log::MirrorFrame>& group) override;
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;
+  void take_over(const replication::HandOver& hand_over) override;
   void diverged(LogOffset at) override;
   void adopt(const snapshot::Header& header) override;
   Follower::Progress progress() const override;
+  // ... and following a Redis (import.cc)
+  ForeignPlace foreign_place() const override { return foreign_place_; }
+  Status follow_foreign() override;
+  void import_dump(std::string file, ForeignPlace place) override;
+  Status take_foreign(DbIndex db, const std::vector<Bytes>& args, Bytes raw) override;
+  void foreign_place_is(const ForeignPlace& place) override { foreign_place_ = place; }
   void say(LogLevel level, std::string text) override { persistence_.say(level, std::move(text)); }
 
   // ---- store::Observer -------------------------------------------------------------------------------------------
@@ -136,8 +156,18 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void feed_replicas(Effects& effects);
   void begin_following(const std::string& host, int port);
   void refuse_blocked_writers();
+  void forget_offsets();
   Status apply(const log::MirrorFrame& last, Bytes content);
   void apply_committed();
+  void apply_everything();
+  void import_some(Effects& effects);
+  void note_foreign_place();
+  void leave_foreign();
+  bool quorum() const { return options_.write_concern == config::WriteConcern::Quorum; }
+  void measure_commit();
+  void step_switchover();
+  void end_pause(bool elsewhere);
+  bool postponed_by_pause(Session& session, std::span<const Bytes> args);
   void info_replication(std::string& out);
   void look_at_memory();
   void collect_output(Effects& effects);
@@ -160,7 +190,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   // what it is made of, lower floors first
   config::Options options_;
   Host* host_;
-  size_t walk_entries_a_turn_;
+  size_t walk_entries_a_slice_;
   Prng prng_;
   std::string run_id_;
   store::Store store_;
@@ -169,6 +199,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   command::Counters counters_;
   Executor executor_;
   Persistence persistence_;
+  Backups backups_{options_, store_, persistence_};
   Sessions sessions_;
   Waiters waiters_;
   DirtyKeys dirty_;
@@ -181,6 +212,25 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
     std::string content;
   };
   std::deque<Unapplied> unapplied_;
+  Switchover switchover_;
+
+  // following a Redis
+  bool foreign_ = false;  ///< a reign of one's own, fed by another server's commands
+  ForeignPlace foreign_place_;
+  struct Import {
+    std::string file;
+    ForeignPlace place;
+    std::unique_ptr<rdb::StoreSink> sink;
+    std::unique_ptr<rdb::Reader> reader;  ///< null: loaded; a snapshot has to hold it yet
+    uint64_t at = 0;
+    bool snapshot_asked = false;
+  };
+  std::unique_ptr<Import> import_;
+  MonoUs next_note_us_ = 0;
+  LogOffset noted_cut_;
+  LogOffset commit_;
+  MonoUs copies_asked_us_ = -1;    ///< when a reply last asked for more than this node's word
+  bool answer_promotion_ = false;  ///< the primary waits to hear that this node reigns
   bool role_settled_ = false;  ///< as of the last turn
 
   // the turn under way

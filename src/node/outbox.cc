@@ -9,7 +9,9 @@ void Outbox::hold(Need need) {
   const uint64_t end = taken_ + buffer_.size();
   if (first_ < marks_.size()) {
     Mark& last = marks_.back();
-    const bool covered = need.offset <= last.need.offset && (last.need.synced || !need.synced);
+    const bool stricter = last.need.copies != need.copies ? last.need.copies > need.copies
+                                                          : last.need.synced || !need.synced;
+    const bool covered = need.offset <= last.need.offset && stricter;
     if (covered) {
       last.end = end;
       return;

@@ -11,17 +11,24 @@
 
 namespace hf::node {
 
+constexpr size_t copies_max = 7;
+
 /// How far the log is safe, by the two meanings a reply may ask for.
 struct Safe {
   LogOffset written;  ///< survives kill -9 of the process
   LogOffset synced;   ///< survives a power cut
+  /// By number of members that have it synced, this node among them: survives the loss of all but one of them.
+  std::array<LogOffset, copies_max + 1> on_copies{};
 };
 
 /// What a reply waits for. Offset 0 waits for nothing.
 struct Need {
   LogOffset offset;
   bool synced = false;
-  bool met(const Safe& safe) const { return offset <= (synced ? safe.synced : safe.written); }
+  uint8_t copies = 0;  ///< members that must have it synced; 0: this node's policy alone
+  bool met(const Safe& safe) const {
+    return offset <= (copies > 0 ? safe.on_copies[copies] : synced ? safe.synced : safe.written);
+  }
 };
 
 class Outbox {
@@ -42,6 +49,8 @@ class Outbox {
   /// Gives an emptied buffer back for reuse.
   void reuse(Buffer spare);
   bool holding() const { return first_ < marks_.size(); }
+  /// The first thing held waits for other members, not only for this node's disk.
+  bool waits_for_others() const { return holding() && marks_[first_].need.copies > 1; }
 
  private:
   struct Mark {

@@ -15,7 +15,6 @@ namespace {
 constexpr size_t replay_bytes_a_slice = 4 * 1024 * 1024;
 constexpr size_t unwritten_bytes_max = 512ull * 1024 * 1024;
 constexpr MonoUs second_us = 1'000'000;
-constexpr MonoUs pace_step_us = 5'000;
 constexpr MonoUs sync_overdue_us = 2 * second_us;
 
 }  // namespace
@@ -84,6 +83,7 @@ bool Persistence::load_snapshot() {
                                 .history = header.history,
                                 .epoch = header.epoch});
     last_save_ms_ = header.wall_ms;
+    loaded_ = header.offset;
     reader_.reset();
   }
   return true;
@@ -222,18 +222,22 @@ void Persistence::seal(Now now, const command::Journal& journal) {
                    .epoch = epoch_,
                    .wall_ms = now.wall_ms,
                    .visible_bytes = journal.visible_bytes(),
-                   .commit = writer_->synced(),
+                   .commit = std::max(commit_, std::min(writer_->synced(), on_copies_[1])),
                    .content = journal.content()});
   if (parts_.on_frame) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
   tee_.clear();
 }
 
 Safe Persistence::safe() const {
-  if (!writer_) return {{UINT64_MAX}, {UINT64_MAX}};
+  if (!writer_) {
+    Safe all{{UINT64_MAX}, {UINT64_MAX}};
+    all.on_copies.fill({UINT64_MAX});
+    return all;
+  }
   // everysec promises a second, not more: a disk whose syncs hang holds the replies back.
   const bool overdue = parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
                        writer_->synced() < writer_->written() && now_.mono_us - last_sync_us_ > sync_overdue_us;
-  return {overdue ? writer_->synced() : writer_->written(), writer_->synced()};
+  return {overdue ? writer_->synced() : writer_->written(), writer_->synced(), on_copies_};
 }
 
 void Persistence::update_refusal() {
@@ -355,8 +359,7 @@ void Persistence::once_a_second(Now now) {
 }
 
 MonoUs Persistence::next_wake(Now now) const {
-  // A snapshot that is spread over time goes on in small steps.
-  const MonoUs walk_at = walking_ ? now.mono_us + pace_step_us : INT64_MAX;
+  const MonoUs walk_at = next_slice(now);
   if (writer_ && parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
       writer_->synced() < writer_->written() && !writer_->sync_in_flight())
     return std::min(walk_at, next_sync_us_);

@@ -8,6 +8,7 @@
 //       \-> Restoring -> Closed: back in time, into another folder (restore.cc)
 #pragma once
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -46,6 +47,7 @@ class Persistence final : private log::ReplaySink {
     Prng& prng;
     /// Go back to this point, write it out (into another folder, by way of the driver) and end.
     std::optional<log::RestorePoint> restore = {};
+    bool restore_nothing_written = false;
     /// What replicas still need: from where on the log, and whether a snapshot is being sent.
     std::function<std::vector<LogOffset>()> log_pins = {};
     std::function<bool(LogOffset)> snapshot_in_use = {};
@@ -76,6 +78,8 @@ class Persistence final : private log::ReplaySink {
   Status mirror(const std::vector<log::MirrorFrame>& group);
   /// There is a log to store frames in, and the disk keeps up.
   bool can_mirror() const;
+  /// The earliest offset that the log could be cut back to: the data set there can still be loaded.
+  LogOffset can_go_back_to() const;
   /// Saves and cuts off what was logged behind `at`, then loads again.
   void cut_back(LogOffset at);
   /// Lets `full-<offset>.rdb` take the place of everything, and loads it.
@@ -97,6 +101,11 @@ class Persistence final : private log::ReplaySink {
   LogOffset need_of_this_turn() const { return {end().value + 1}; }
   void seal(Now now, const command::Journal& journal);
   Safe safe() const;
+  /// What the members have synced, by their number (Safe::on_copies); commit goes into frames.
+  void set_copies(const std::array<LogOffset, copies_max + 1>& on_copies, LogOffset commit) {
+    on_copies_ = on_copies;
+    commit_ = commit;
+  }
   bool replies_wait_for_sync() const { return parts_.options.appendfsync == config::FsyncPolicy::Always; }
   bool tasks_wait_for_sync() const { return parts_.options.task_sync == config::TaskSync::Always; }
   /// A reply waits for the sync of this offset: see to it.
@@ -125,12 +134,14 @@ class Persistence final : private log::ReplaySink {
   Status begin_snapshot(Now now, SnapshotPlan plan);
   bool snapshot_running() const { return asked_ || snapshot_ != nullptr; }
   Status last_snapshot_status() const;
-  /// A slice of the walk under way. True: there is more to walk at once.
+  /// The reason of the one taken while stopping: it has the loop to itself.
+  static constexpr const char* shutdown_reason = "shutdown";
+  /// A slice of the walk under way, of so many entries at most, when it is time for one (`next_wake`). True: there is
+  /// more to walk at once.
   bool walk_some(Now now, size_t entries);
   enum class FileState : uint8_t { Unchecked, Written, Verified, Damaged };
   /// What this process knows of a snapshot beside its note.
   struct SnapshotFacts {
-    int64_t milliseconds = -1;  ///< it took; -1: taken before this start
     FileState state = FileState::Unchecked;
     std::string finding = {};  ///< of Damaged
   };
@@ -140,6 +151,10 @@ class Persistence final : private log::ReplaySink {
   /// "" takes the tag off. Error: no such snapshot, or a tag that can't be.
   Status tag_snapshot(LogOffset offset, std::string tag);
   Status delete_snapshot(LogOffset offset);
+  /// A tag given or taken is not in MANIFEST on disk yet.
+  bool noting_snapshots() const { return writer_ && !writer_->snapshots_written(); }
+  /// True once after it is.
+  bool take_notes_written() { return !noting_snapshots() && std::exchange(notes_awaited_, false); }
   /// Begins to read the file through, a block a turn. Error: none such, or one is being read.
   Status begin_verify(LogOffset offset);
   bool verifying() const { return verifier_ != nullptr; }
@@ -150,6 +165,11 @@ class Persistence final : private log::ReplaySink {
   /// Bytes that exist only because a snapshot runs.
   size_t snapshot_copy_bytes() const {
     return (snapshot_ ? snapshot_->waiting_bytes() : 0) + parts_.store.kept_for_walks_bytes();
+  }
+  LogOffset last_cut() const { return last_cut_; }
+  /// Removes a file once the snapshots' lane is free.
+  void remove_file(std::string name) {
+    housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = std::move(name)});
   }
   size_t snapshot_copy_bytes_peak() const { return copy_peak_; }
   uint64_t snapshot_keys_total() const { return snapshot_ ? keys_at_cut_ : 0; }
@@ -202,6 +222,7 @@ class Persistence final : private log::ReplaySink {
   void cut_snapshot(Now now);
   void fail_walk();
   bool ahead_of_pace(Now now) const;
+  MonoUs next_slice(Now now) const;
   void find_snapshots(const std::vector<log::SnapshotNote>& notes);
   log::SnapshotNote* find_note(LogOffset offset);
   Status tag_is_free(LogOffset offset, Bytes tag) const;
@@ -239,6 +260,8 @@ class Persistence final : private log::ReplaySink {
   MonoUs last_sync_us_ = 0, next_sync_us_ = 0;
   bool closing_sent_ = false;
   bool following_ = false, applied_all_ = true;
+  std::array<LogOffset, copies_max + 1> on_copies_{};
+  LogOffset commit_;
   std::string unusable_, tee_;
   Epoch epoch_max_;
   LogOffset reign_needs_;                  ///< synced up to here, the reign is open
@@ -255,13 +278,15 @@ class Persistence final : private log::ReplaySink {
   std::string snapshot_failure_;
   std::vector<log::SnapshotNote> notes_;
   std::map<uint64_t, SnapshotFacts> facts_;  ///< by offset
+  std::optional<LogOffset> loaded_;          ///< the snapshot that the start read whole, every sum checked
   uint64_t keys_at_cut_ = 0;
   size_t copy_peak_ = 0;
   LogOffset last_cut_;
-  MonoUs next_snapshot_report_us_ = 0;
+  MonoUs next_snapshot_report_us_ = 0, next_slice_us_ = 0;
   std::unique_ptr<snapshot::Reader> verifier_;
   LogOffset verifying_;
   bool verify_finished_ = false;
+  bool notes_awaited_ = false;  ///< by who gave or took a tag
   uint64_t next_snapshot_job_ = 1, snapshots_taken_ = 0;
   MonoUs snapshot_begun_us_ = 0;
   WallMs last_save_ms_ = 0, last_try_ms_ = 0;

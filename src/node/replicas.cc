@@ -39,7 +39,7 @@ Replicas::Replica* Replicas::find(ConnId conn) {
 LogOffset Replicas::sendable() const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  return quorum_ ? writer->end() : writer->written();
+  return quorum_ || sync_ ? writer->end() : writer->written();
 }
 
 // ---- coming and going
@@ -48,7 +48,7 @@ LogOffset Replicas::sendable() const {
 bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, Now now) {
   resp::Writer reply(session.outbox.buffer(), 2);
   const log::Writer* writer = parts_.persistence.writer();
-  if (writer == nullptr || !parts_.persistence.serving()) {
+  if (writer == nullptr || writer->history().empty() || !parts_.persistence.serving()) {
     reply.error(
         parts_.options.appendonly
             ? "NOMASTERLINK Can't SYNC while this node has no data set of its own yet; ask again later"
@@ -164,9 +164,8 @@ void Replicas::job_done(const FileJobDone& done) {
       sends->read += done.bytes.size();
       return;
     }
-    const Status taken = replica.tail.take(done.bytes, sendable(), [&](const log::FrameHeader&, Bytes frame) {
-      session->outbox.buffer().append(frame);
-    });
+    const Status taken = replica.tail.take(
+        done.bytes, [&](const log::FrameHeader&, Bytes frame) { session->outbox.buffer().append(frame); });
     if (!taken) fail(*session, taken.error().message);
     return;
   }
@@ -208,8 +207,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   const bool room = session.output_bytes() < window_bytes && !paced;
   if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
     if (sends->read == sends->bytes) {
-      replica.state = Streams{};
-      replica.received = replica.applied = sends->offset;
+      replica.state = Streams{};  // it has what it says it has: nothing until it has taken the snapshot in
     } else if (room && replica.job == 0) {
       read(replica,
            {.kind = FileStep::Kind::Read,
@@ -231,6 +229,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   if (heartbeat_due_ && between_frames && session.output_bytes() < window_bytes) {
     session.outbox.buffer().append(
         replication::encode(replication::Heartbeat{.quorum = quorum_,
+                                                   .sync = sync_,
                                                    .epoch = parts_.persistence.epoch(),
                                                    .end = parts_.persistence.end(),
                                                    .commit = commit_,
@@ -311,11 +310,43 @@ size_t Replicas::healthy(Now now, int64_t lag_ms) const {
 LogOffset Replicas::synced_on(size_t copies) const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  std::vector<LogOffset> all{writer->synced()};
-  for (const Replica& replica : replicas_) all.push_back(replica.synced);
-  if (all.size() < copies) return {};
-  std::sort(all.begin(), all.end(), std::greater<>());
-  return all[copies - 1];
+  if (copies <= 1) return writer->synced();
+  std::vector<LogOffset> others;
+  for (const Replica& replica : replicas_) others.push_back(replica.synced);
+  if (others.size() < copies - 1) return {};
+  std::sort(others.begin(), others.end(), std::greater<>());
+  return std::min(writer->synced(), others[copies - 2]);
+}
+
+std::optional<ConnId> Replicas::candidate(const std::string& host, int port) const {
+  const Replica* best = nullptr;
+  for (const Replica& replica : replicas_) {
+    if (!replica.introduction.native || !std::holds_alternative<Streams>(replica.state)) continue;
+    const auto place = place_of(replica.conn);
+    if (!place || (!host.empty() && (place->host != host || place->port != port))) continue;
+    if (best == nullptr || replica.received > best->received) best = &replica;
+  }
+  if (best == nullptr) return {};
+  return best->conn;
+}
+
+std::optional<Replicas::Place> Replicas::place_of(ConnId conn) const {
+  const Session* session = parts_.sessions.find(conn);
+  for (const Replica& replica : replicas_) {
+    if (replica.conn != conn || session == nullptr) continue;
+    const std::string& peer = session->client.peer_address;
+    return Place{
+        !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':')),
+        replica.introduction.port, replica.synced};
+  }
+  return {};
+}
+
+void Replicas::hand_over(ConnId conn) {
+  Session* session = parts_.sessions.find(conn);
+  if (session == nullptr || find(conn) == nullptr) return;
+  session->outbox.buffer().append(
+      replication::encode(replication::HandOver{parts_.persistence.epoch(), parts_.persistence.end()}));
 }
 
 std::vector<LogOffset> Replicas::log_pins() const {
@@ -336,9 +367,10 @@ bool Replicas::sending_snapshot(LogOffset offset) const {
   });
 }
 
-void Replicas::set_commit(bool quorum, LogOffset commit) {
-  if (quorum != quorum_ || (quorum && commit != commit_)) heartbeat_due_ = true;
+void Replicas::set_commit(bool quorum, bool sync, LogOffset commit) {
+  if (quorum != quorum_ || sync != sync_ || (quorum && commit != commit_)) heartbeat_due_ = true;
   quorum_ = quorum;
+  sync_ = sync;
   commit_ = commit;
 }
 

@@ -54,6 +54,15 @@ class Replicas {
 
   /// How many have it, in memory (WAIT) or on disk (WAITAOF).
   size_t having(LogOffset offset, bool synced) const;
+  /// Who may take over: at that address, or (empty) the one that has the most. Empty: there is none such.
+  std::optional<ConnId> candidate(const std::string& host, int port) const;
+  struct Place {
+    std::string host;
+    int port = 0;
+    LogOffset synced;
+  };
+  std::optional<Place> place_of(ConnId conn) const;
+  void hand_over(ConnId conn);
   /// Connected and acknowledging within `lag_ms`: for min-replicas-to-write.
   size_t healthy(Now now, int64_t lag_ms) const;
   /// The offset that `copies` members have synced, this node included.
@@ -64,7 +73,7 @@ class Replicas {
   /// A node that follows gives on the count of who reigns, so that all below it know whether anybody does.
   void pass_on(uint64_t heartbeats) { heartbeats_ = heartbeats; }
   /// What heartbeats say.
-  void set_commit(bool quorum, LogOffset commit);
+  void set_commit(bool quorum, bool sync, LogOffset commit);
 
   struct Description {
     std::string host, state;
@@ -124,7 +133,7 @@ class Replicas {
   std::vector<std::pair<uint64_t, FileJobDone>> reads_;
   uint64_t next_job_ = 1, heartbeats_ = 0;
   MonoUs next_heartbeat_us_ = 0;
-  bool heartbeat_due_ = false, progressed_ = false, quorum_ = false;
+  bool heartbeat_due_ = false, progressed_ = false, quorum_ = false, sync_ = false;
   LogOffset commit_;
   std::vector<ConnId> failed_;
   uint64_t full_syncs_ = 0, partial_syncs_ = 0, partial_refused_ = 0;

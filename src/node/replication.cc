@@ -21,8 +21,20 @@ void ServerNode::Impl::settle_role() {
   began_serving_ = serving;
   const bool following = persistence_.following();
   const bool reigns = serving && persistence_.reign_open();
-  gate.follows = !reigns;
-  gate.stale = following && !options_.replica_serve_stale_data && !upstream_.up();
+  gate.follows = !reigns || foreign_;
+  if (import_ && import_->reader) gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
+  gate.stale = (following || foreign_) && !options_.replica_serve_stale_data && !upstream_.up();
+  gate.redirect = following || foreign_ ? "REDIRECT " + upstream_.address().host + ":" +
+                                              std::to_string(upstream_.address().port)
+                                        : std::string();
+  const int64_t patience_ms = std::max<int64_t>(1000, 4 * options_.heartbeat_interval_ms);
+  const size_t members = 1 + (reigns && quorum() ? replicas_.healthy(now_, patience_ms) : 0);
+  gate.no_quorum.clear();
+  if (reigns && quorum() && members < static_cast<size_t>(options_.min_copies))
+    gate.no_quorum = "NOQUORUM Writes can't be committed: " + std::to_string(members) + " of " +
+                     std::to_string(options_.min_copies) +
+                     " members (min-copies) are there. Connect replicas, or set "
+                     "write-concern async";
   gate.too_few_replicas = reigns && options_.min_replicas_to_write > 0 &&
                           replicas_.healthy(now_, options_.min_replicas_max_lag * 1000) <
                               static_cast<size_t>(options_.min_replicas_to_write);
@@ -30,12 +42,26 @@ void ServerNode::Impl::settle_role() {
     tasks_.set_epoch(persistence_.epoch());
     tasks_.rearm(now_);
     everyone_ready(role_key);
+    // What was recovered may not be committed: nobody is shown it before this reign's record is.
+    if (quorum()) dirty_.touched_all(persistence_.end());
+    if (answer_promotion_) {
+      answer_promotion_ = false;
+      if (Session* link = upstream_.conn() ? sessions_.find(*upstream_.conn()) : nullptr) {
+        resp::Writer(link->outbox.buffer(), 2)
+            .command({"REPLCONF", "hfpromoted", std::to_string(persistence_.epoch().value)});
+        link->upstream = false;
+        link->closing = true;
+        touch(*link);
+      }
+      upstream_.let_go();
+    }
   }
   role_settled_ = reigns;
 }
 
 void ServerNode::Impl::begin_following(const std::string& host, int port) {
   options_.replicaof = host + " " + std::to_string(port);
+  leave_foreign();
   persistence_.follow();
   upstream_.follow(upstream_address(host, port));
 }
@@ -54,6 +80,7 @@ UpstreamAddress ServerNode::Impl::upstream_address(const std::string& host, int 
 }
 
 Status ServerNode::Impl::follow(Bytes host, int port) {
+  if (switchover_.pausing()) return Error{"a failover is under way; FAILOVER ABORT ends it"};
   if (!options_.appendonly) return Error{"a replica needs the log: start with appendonly yes"};
   replicas_.drop_all(kill_);
   begin_following(std::string(host), port);
@@ -64,13 +91,17 @@ Status ServerNode::Impl::follow(Bytes host, int port) {
 }
 
 Status ServerNode::Impl::follow_nobody() {
-  if (!persistence_.following()) return ok();
-  apply_committed();
-  while (!unapplied_.empty()) {  // it is in the log that this node goes on with
-    (void)executor_.replay(unapplied_.front().content, unapplied_.front().wall_ms);
-    unapplied_.pop_front();
+  if (foreign_) {
+    if (import_) return Error{"the data set of the Redis followed is not stored whole yet; ask again later"};
+    upstream_.leave();
+    leave_foreign();
+    options_.replicaof.clear();
+    persistence_.say(LogLevel::Notice, "Following nobody from now on (REPLICAOF NO ONE)");
+    settle_role();
+    return ok();
   }
-  persistence_.set_applied_all(true);
+  if (!persistence_.following()) return ok();
+  apply_everything();
   if (Status begun = persistence_.begin_own_reign(now_); !begun) return begun;
   upstream_.leave();
   options_.replicaof.clear();
@@ -94,7 +125,7 @@ void ServerNode::Impl::refuse_blocked_writers() {
 
 command::RoleInfo ServerNode::Impl::role() {
   command::RoleInfo info;
-  info.primary = !persistence_.following();
+  info.primary = !follows();
   info.offset = persistence_.visible_end();
   if (!info.primary) {
     info.host = upstream_.address().host;
@@ -150,6 +181,11 @@ void ServerNode::Impl::begin_sync(uint64_t client) {
   if (session == nullptr) return;
   const ReplicaIntroduction nothing;
   const ReplicaIntroduction& said = session->introduction ? *session->introduction : nothing;
+  if (import_) {
+    resp::Writer(session->outbox.buffer(), 2)
+        .error("NOMASTERLINK This node is taking in the data set of a Redis; ask again later");
+    return;
+  }
   if (!said.native) {
     resp::Writer(session->outbox.buffer(), 2)
         .error("ERR only Holdfast servers can follow this one so far (REPLCONF capa holdfast1)");
@@ -204,6 +240,7 @@ void ServerNode::Impl::job_done(const FileJobDone& done) {
 }
 
 void ServerNode::Impl::follow_upstream(Effects& effects) {
+  import_some(effects);
   Session* link = upstream_.conn() ? sessions_.find(*upstream_.conn()) : nullptr;
   const uint64_t before = link == nullptr ? 0 : link->outbox.stream_end();
   if (upstream_.tick(now_, link == nullptr ? nullptr : &link->outbox.buffer())) {
@@ -213,7 +250,7 @@ void ServerNode::Impl::follow_upstream(Effects& effects) {
   if (link != nullptr && link->outbox.stream_end() != before) touch(*link);
   if (upstream_.verify_some(now_)) effects.again = true;
   if (auto job = upstream_.next_job()) effects.jobs.push_back(std::move(*job));
-  if (link != nullptr && upstream_.may_go_on()) make_runnable(*link);
+  if (link != nullptr && !link->input.empty() && upstream_.may_go_on()) make_runnable(*link);
   if (!upstream_.wants_dial(now_)) return;
   upstream_.greet_as(upstream_address(upstream_.address().host, upstream_.address().port));
   Session& session = sessions_.add();
@@ -255,6 +292,7 @@ Status ServerNode::Impl::take_group(const std::vector<log::MirrorFrame>& group) 
   const Bytes content = frames.size() > 1 ? Bytes(whole) : last.content;
   const bool committed =
       !upstream_.last_heartbeat().quorum || last.header.end() <= upstream_.last_heartbeat().commit;
+  if (upstream_.last_heartbeat().sync) persistence_.want_sync(last.header.end());
   if (committed && unapplied_.empty()) return apply(last, content);
   if (last.header.type == log::FrameType::Data)
     unapplied_.push_back(
@@ -265,7 +303,7 @@ Status ServerNode::Impl::take_group(const std::vector<log::MirrorFrame>& group) 
 }
 
 void ServerNode::Impl::take_heartbeat(const replication::Heartbeat& heartbeat) {
-  if (heartbeat.quorum) persistence_.want_sync(persistence_.end());
+  if (heartbeat.quorum || heartbeat.sync) persistence_.want_sync(persistence_.end());
   apply_committed();
 }
 
@@ -281,8 +319,51 @@ void ServerNode::Impl::apply_committed() {
   persistence_.set_applied_all(unapplied_.empty());
 }
 
+/// What is in the log that this node goes on with.
+void ServerNode::Impl::apply_everything() {
+  turn_need_ = persistence_.need_of_this_turn();
+  while (!unapplied_.empty()) {
+    const Status applied = executor_.replay(unapplied_.front().content, unapplied_.front().wall_ms);
+    if (!applied)
+      persistence_.say(LogLevel::Warning, "A logged change can't be applied: " + applied.error().message);
+    unapplied_.pop_front();
+  }
+  persistence_.set_applied_all(true);
+}
+
+void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
+  if (hand_over.end != persistence_.end() || hand_over.epoch != persistence_.epoch()) {
+    persistence_.say(LogLevel::Warning, "The primary gives its role away at offset " +
+                                            std::to_string(hand_over.end.value) +
+                                            ", which is not where this node is");
+    return;
+  }
+  apply_everything();
+  if (Status begun = persistence_.begin_own_reign(now_); !begun) {
+    persistence_.say(LogLevel::Warning, "Can't take over: " + begun.error().message);
+    return;
+  }
+  answer_promotion_ = true;
+  options_.replicaof.clear();
+  turn_need_ = persistence_.need_of_this_turn();
+  persistence_.say(LogLevel::Notice,
+                   "Taking over from the primary at offset " + std::to_string(hand_over.end.value));
+}
+
+/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Whose
+/// writes are still held back never learn what became of them; nor could they be told the truth yet.
+void ServerNode::Impl::forget_offsets() {
+  dirty_ = DirtyKeys();
+  sessions_.for_each([&](Session& session) {
+    session.client.last_write = {};
+    if (session.outbox.holding() && !session.upstream) kill_.push_back(session.id);
+  });
+  commit_ = {};
+}
+
 void ServerNode::Impl::diverged(LogOffset at) {
   replicas_.drop_all(kill_);
+  forget_offsets();
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.cut_back(at);
@@ -290,16 +371,134 @@ void ServerNode::Impl::diverged(LogOffset at) {
 
 void ServerNode::Impl::adopt(const snapshot::Header& header) {
   replicas_.drop_all(kill_);
+  forget_offsets();
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.adopt(header);
 }
 
+replication::Holding ServerNode::Impl::holding() const {
+  replication::Holding holding = persistence_.holding();
+  if (!holding.cluster_id.empty()) holding.begin = persistence_.can_go_back_to();
+  return holding;
+}
+
 Follower::Progress ServerNode::Impl::progress() const {
+  // While another state is taken in, what the old log had says nothing of the primary's.
   const log::Writer* writer = persistence_.writer();
-  if (writer == nullptr) return {};
+  if (writer == nullptr || !persistence_.serving()) return {};
   return {persistence_.epoch(), writer->end(), writer->synced(),
           unapplied_.empty() ? writer->end() : unapplied_.front().begin};
+}
+
+// ---- write concern
+// ---------------------------------------------------------------------------------------------------
+
+/// How far each number of members has come; the commit offset never goes back.
+void ServerNode::Impl::measure_commit() {
+  if (!persistence_.logging()) return;
+  std::array<LogOffset, copies_max + 1> on_copies{};
+  for (size_t copies = 1; copies <= copies_max; ++copies) on_copies[copies] = replicas_.synced_on(copies);
+  const auto wanted = static_cast<size_t>(std::clamp<int64_t>(options_.min_copies, 1, copies_max));
+  if (quorum() && !persistence_.following()) {
+    commit_ = std::max(commit_, on_copies[wanted]);
+    for (size_t copies = 1; copies <= wanted; ++copies)
+      on_copies[copies] = std::max(on_copies[copies], commit_);
+  } else {
+    commit_ = {};
+  }
+  persistence_.set_copies(on_copies, commit_);
+  const bool asked = copies_asked_us_ >= 0 && now_.mono_us - copies_asked_us_ < 10'000'000;
+  replicas_.set_commit(quorum() && !persistence_.following(), asked || quorum() || switchover_.pausing(),
+                       commit_);
+}
+
+// ---- switchover
+// --------------------------------------------------------------------------------------------------------
+
+Status ServerNode::Impl::fail_over(Bytes host, int port, int64_t timeout_ms) {
+  if (follows()) return Error{"FAILOVER is not valid when server is a replica."};
+  if (switchover_.pausing()) return Error{"FAILOVER already in progress."};
+  if (!replicas_.any()) return Error{"FAILOVER requires connected replicas."};
+  const auto target = replicas_.candidate(std::string(host), port);
+  if (!target)
+    return Error{host.empty() ? "FAILOVER: no replica is online"
+                              : "FAILOVER target HOST and PORT is not a replica."};
+  const auto place = replicas_.place_of(*target);
+  persistence_.say(LogLevel::Notice, "Failing over to " + place->host + ":" + std::to_string(place->port));
+  switchover_.begin(*target, place->host, place->port, now_, timeout_ms);
+  return ok();
+}
+
+Status ServerNode::Impl::abort_failover() {
+  if (!switchover_.pausing()) return Error{"No failover in progress."};
+  if (switchover_.state() == Switchover::State::HandedOver)
+    persistence_.say(LogLevel::Warning, "The failover is given up behind the handing over: should " +
+                                            switchover_.host() +
+                                            " reign already, two histories part from here");
+  switchover_.give_up("aborted");
+  end_pause(false);
+  return ok();
+}
+
+/// Behind the sealing: the log's end is what the target has to reach.
+void ServerNode::Impl::step_switchover() {
+  if (switchover_.state() != Switchover::State::Draining) return;
+  const auto place = replicas_.place_of(switchover_.target());
+  persistence_.want_sync(persistence_.end());
+  const auto step =
+      switchover_.step(now_, persistence_.end(), place ? std::optional(place->synced) : std::nullopt);
+  if (step == Switchover::Step::HandOver) {
+    replicas_.hand_over(switchover_.target());
+    if (Session* session = sessions_.find(switchover_.target())) touch(*session);
+  } else if (step == Switchover::Step::GiveUp) {
+    persistence_.say(LogLevel::Warning, "The failover to " + switchover_.host() + " is given up: " +
+                                            switchover_.last_error() + ". This node goes on as the primary.");
+    end_pause(false);
+  }
+}
+
+void ServerNode::Impl::replica_promoted(uint64_t client) {
+  const Session* session = session_of(client);
+  if (session == nullptr || switchover_.state() != Switchover::State::HandedOver ||
+      session->id != switchover_.target())
+    return;
+  const MonoUs paused = switchover_.promoted(now_);
+  persistence_.say(LogLevel::Notice, switchover_.host() + ":" + std::to_string(switchover_.port()) +
+                                         " reigns; writes were paused for " + std::to_string(paused / 1000) +
+                                         "." + std::to_string(paused % 1000 / 100) +
+                                         " ms. Following it from now on.");
+  replicas_.drop_all(kill_);
+  begin_following(switchover_.host(), switchover_.port());
+  settle_role();
+  refuse_blocked_writers();
+  end_pause(true);
+}
+
+bool ServerNode::Impl::postponed_by_pause(Session& session, std::span<const Bytes> args) {
+  const command::Spec* spec = command::find_command(args[0]);
+  if (spec == nullptr || !session.client.authenticated) return false;
+  const bool exec = Bytes(spec->name) == "exec" && session.client.transaction.open;
+  if (!exec && (!(spec->flags & command::Write) || session.client.transaction.open)) return false;
+  session.blocked = session.client.blocked = session.postponed = true;
+  waiters_.add(session.id, session.client.db, {}, std::vector<std::string>(args.begin(), args.end()),
+               INT64_MAX);
+  return true;
+}
+
+/// What was held is run now; where the role has gone elsewhere, its client is told where, or sent to look.
+void ServerNode::Impl::end_pause(bool elsewhere) {
+  std::vector<Session*> held;
+  sessions_.for_each([&](Session& session) {
+    if (session.postponed) held.push_back(&session);
+  });
+  std::sort(held.begin(), held.end(), [&](Session* a, Session* b) {
+    return waiters_.find(a->id)->order < waiters_.find(b->id)->order;
+  });
+  for (Session* session : held) {
+    if (elsewhere && !session->client.redirect) kill_.push_back(session->id);
+    else rerun(*session, Executor::Again::First);
+  }
 }
 
 // ---- INFO
@@ -308,7 +507,7 @@ Follower::Progress ServerNode::Impl::progress() const {
 void ServerNode::Impl::info_replication(std::string& out) {
   Section s(out, "Replication");
   const std::string none(40, '0');
-  const bool primary = !persistence_.following();
+  const bool primary = !follows();
   s.text("role", primary ? "master" : "slave");
   if (!primary) {
     const bool up = upstream_.up();
@@ -358,7 +557,15 @@ void ServerNode::Impl::info_replication(std::string& out) {
                ",applied=" + std::to_string(d.applied.value) +
                ",protocol=" + (d.native ? "holdfast" : "redis"));
   }
-  s.text("master_failover_state", "no-failover");
+  constexpr const char* states[] = {"no-failover", "waiting-for-sync", "failover-in-progress"};
+  s.text("master_failover_state", states[static_cast<size_t>(switchover_.state())]);
+  if (switchover_.done() + switchover_.given_up() > 0) {
+    s.number("failovers_done", switchover_.done()).number("failovers_given_up", switchover_.given_up());
+    s.number("failover_last_pause_us", switchover_.last_pause_us());
+    if (!switchover_.last_error().empty()) s.text("failover_last_error", switchover_.last_error());
+  }
+  s.text("write_concern", quorum() ? "quorum" : "async");
+  if (quorum()) s.number("commit_offset", commit_.value).number("min_copies", options_.min_copies);
   const replication::Holding held = persistence_.holding();
   const auto& reigns = held.history.reigns();
   s.text("master_replid", persistence_.reign_id().empty() ? none : persistence_.reign_id());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "log/incomplete.h"
 #include "log/segment.h"
 #include "node/persistence.h"
 
@@ -23,8 +24,8 @@ std::vector<log::SnapshotNote> Persistence::snapshots_in_folder() {
     snapshot::Reader reader(parts_.files, name);
     if (reader.open() == snapshot::Reader::Phase::Damaged) continue;
     const snapshot::Header& header = reader.header();
-    found.push_back({*offset, header.epoch, header.wall_ms, reader.bytes_total(), reader.footer().keys, header.reason,
-                     header.tag});
+    found.push_back({*offset, header.epoch, header.wall_ms, reader.bytes_total(), reader.footer().keys,
+                     header.reason, header.tag});
     for (const log::SnapshotNote& note : told)
       if (note.offset == *offset) found.back().tag = note.tag;
   }
@@ -53,6 +54,10 @@ void Persistence::restored() {
   say(LogLevel::Notice, "The state at offset " + std::to_string(reached.end.value) + ", last written to at " +
                             log::time_text(reached.wall_ms) +
                             (reached.stopped ? "" : ", which is the end of the log"));
+  if (parts_.restore_nothing_written) {
+    phase_ = Phase::Closed;
+    return;
+  }
   snapshot::Header header;
   header.cluster_id = cluster_id_ = reached.manifest.cluster_id;
   header.offset = reached.end;
@@ -80,9 +85,10 @@ void Persistence::end_restore() {
   manifest.cluster_id = header.cluster_id;
   manifest.history = header.history;
   manifest.durable_upto = header.offset;
-  manifest.snapshots = {{header.offset, header.epoch, header.wall_ms, snapshot_->file_bytes(), snapshot_->keys(),
-                         header.reason, header.tag}};
+  manifest.snapshots = {{header.offset, header.epoch, header.wall_ms, snapshot_->file_bytes(),
+                         snapshot_->keys(), header.reason, header.tag}};
   log::add_manifest_steps(manifest, repair_);
+  log::add_unmark_steps(repair_);
   say(LogLevel::Notice, "Restored " + std::to_string(snapshot_->keys()) + " keys into " + snapshot_->name());
   snapshot_.reset();
 }

@@ -36,14 +36,14 @@ store::Options ServerNode::Impl::store_options(const config::Options& options, u
 ServerNode::Impl::Impl(Setup setup)
     : options_(std::move(setup.options)),
       host_(setup.host),
-      walk_entries_a_turn_(setup.walk_entries_a_turn),
+      walk_entries_a_slice_(setup.walk_entries_a_slice),
       prng_(setup.seed),
       run_id_(random_hex40(prng_)),
       store_(store_options(options_, prng_.next())),
       tasks_(static_cast<uint32_t>(options_.databases)),
       executor_({store_, tasks_, *this, journal_, prng_, counters_}),
       persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore),
-                    [this] { return replicas_.log_pins(); },
+                    setup.restore_nothing_written, [this] { return replicas_.log_pins(); },
                     [this](LogOffset offset) { return replicas_.sending_snapshot(offset); },
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
@@ -56,6 +56,10 @@ ServerNode::Impl::Impl(Setup setup)
   timer_client_.internal = timer_client_.authenticated = true;
   executor_.gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
   apply_options();
+  executor_.on_internal_record = [this](std::span<const Bytes> args) {
+    if (args.size() != 3 || args[0] != "HOLDFAST.UPSTREAM") return;
+    foreign_place_ = {std::string(args[1] == "?" ? Bytes() : args[1]), parse_uint(args[2]).value_or(0)};
+  };
   if (options_.replicaof.empty()) return;
   const size_t blank = options_.replicaof.find(' ');
   begin_following(options_.replicaof.substr(0, blank), static_cast<int>(parse_int(Bytes(options_.replicaof).substr(blank + 1)).value_or(0)));
@@ -91,6 +95,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   now_ = persistence_.never_backwards(now);
   bool more = false;
 
+  turn_need_ = persistence_.need_of_this_turn();  // what is loaded touches keys, too
   more |= persistence_.recover_some(now_);
   turn_need_ = persistence_.need_of_this_turn();
   settle_role();
@@ -108,20 +113,27 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   // Not while closing: nothing may follow the record of the clean end.
   if (persistence_.phase() == Persistence::Phase::Serving) {
     if (persistence_.take_snapshot_finished()) everyone_ready(save_key);
-    if (!executor_.gate.follows) run_timers();
+    if (persistence_.take_notes_written()) everyone_ready(noted_key);
+    const bool own_clock = !executor_.gate.follows && !switchover_.pausing();
+    if (own_clock) run_timers();
     serve_waiters();
-    if (!executor_.gate.follows) expire_some();
+    if (own_clock) expire_some();
   }
+  if (foreign_) note_foreign_place();
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
     journal_.clear();
   }
+  backups_.sealed(now_);
   if (now_.mono_us >= next_second_) once_a_second(effects);
   if (walk_some(!batch.empty())) more = true;
   if (store_.free_some(freed_entries_a_turn)) more = true;
   if (tasks_.free_some(freed_entries_a_turn)) more = true;
   if (shutdown_asked_) step_shutdown(effects);
+  step_switchover();
+  measure_commit();
   follow_upstream(effects);
+  backups_.pump(effects);
   persistence_.pump(now_, effects);
   feed_replicas(effects);
   for (const ConnId id : kill_)
@@ -130,14 +142,16 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   collect_output(effects);
   more |= !runnable_.empty();
   effects.again = effects.again || more;
-  effects.wake_at = std::min({effects.wake_at, next_wake(more), upstream_.next_wake(), replicas_.next_wake()});
+  effects.wake_at = std::min({effects.wake_at, next_wake(more), upstream_.next_wake(), replicas_.next_wake(),
+                              switchover_.next_wake()});
 }
 
-/// A slice of each walk; a smaller one while clients want something.
+/// A slice of each walk; of one that comes with every turn a smaller one while clients want something.
 bool ServerNode::Impl::walk_some(bool busy) {
-  const size_t entries = std::max<size_t>(1, busy ? walk_entries_a_turn_ / 4 : walk_entries_a_turn_);
-  bool more = persistence_.walk_some(now_, entries);
+  bool more = persistence_.walk_some(now_, walk_entries_a_slice_);
   more |= persistence_.verify_some();
+  const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
+  more |= backups_.walk_some(entries);
   if (digest_walk_ != 0) {
     if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
     if (digest_walk_ == 0) everyone_ready(digest_key);
@@ -252,6 +266,7 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
 }
 
 void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, Bytes raw) {
+  if (switchover_.pausing() && postponed_by_pause(session, args)) return;
   command::ClientState& client = session.client;
   resp::Writer reply(session.outbox.buffer(), client.protocol);
   const size_t reply_at = session.outbox.size();
@@ -283,11 +298,11 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
   if (outcome.wrote) session.client.last_write = turn_need_;
   if (!persistence_.logging() || executor_.gate.follows) return;
   Need need{{}, persistence_.replies_wait_for_sync()};
+  need.copies = static_cast<uint8_t>(std::max(session.client.copies, copies_of_server()));
+  if (need.copies > 0) copies_asked_us_ = now_.mono_us;
   if (outcome.wrote) {
     need.offset = turn_need_;
-  } else if (dirty_.last() > (need.synced || outcome.waits_for_sync
-                                  ? persistence_.safe().synced
-                                  : persistence_.safe().written)) {
+  } else if (!Need{dirty_.last(), need.synced || outcome.waits_for_sync, need.copies}.met(persistence_.safe())) {
     if (outcome.spec->flags & command::WholeKeyspace) {
       need.offset = dirty_.last();
     } else {
@@ -307,7 +322,7 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
     resp::Writer(session.outbox.buffer(), session.client.protocol).error(persistence_.refuse_reads_in_doubt());
     return;
   }
-  if (need.synced) persistence_.want_sync(need.offset);
+  if (need.synced || need.copies > 0) persistence_.want_sync(need.offset);
   session.outbox.hold(need);
 }
 
@@ -320,9 +335,18 @@ void ServerNode::Impl::rerun(Session& session, Executor::Again again) {
   const DbIndex db_now = client.db;
   client.db = waiter->db;
   const size_t reply_at = session.outbox.size();
-  const Executor::Outcome outcome = executor_.run(client, args, Bytes(), reply, now_, again);
+  const Executor::Outcome outcome =
+      executor_.run(client, args, Bytes(), reply, now_, session.postponed ? Executor::Again::First : again);
   client.db = db_now;
+  if (outcome.blocked && session.postponed) {  // only now it waits for what it asked for
+    session.postponed = false;
+    std::vector<std::string> kept(args.begin(), args.end());  // they live in the waiter that goes
+    waiters_.remove(session.id);
+    waiters_.add(session.id, client.db, outcome.block.keys, std::move(kept), outcome.block.deadline);
+    return;
+  }
   if (outcome.blocked) return;  // it keeps its place
+  session.postponed = false;
   gate_reply(session, outcome, args, reply_at);
   waiters_.remove(session.id);
   session.blocked = client.blocked = false;
@@ -419,6 +443,7 @@ void ServerNode::Impl::once_a_second(Effects&) {
   ops_per_second_ = executor_.statistics.commands - ops_last_;
   ops_last_ = executor_.statistics.commands;
   persistence_.once_a_second(now_);
+  if (!shutdown_asked_) backups_.once_a_second(now_);
   const MonoUs idle_us = options_.timeout * second_us;
   sessions_.for_each([&](Session& session) {
     if (idle_us > 0 && !session.blocked && !session.upstream && !session.client.replica && now_.mono_us - session.client.last_active_at > idle_us)
@@ -455,7 +480,7 @@ void ServerNode::Impl::step_shutdown(Effects& effects) {
     return;
   }
   if (shutdown_save_ && !shutdown_snapshot_begun_) {
-    const Status begun = persistence_.begin_snapshot(now_, {.reason = "shutdown"});
+    const Status begun = persistence_.begin_snapshot(now_, {.reason = Persistence::shutdown_reason});
     if (!begun.ok() && persistence_.snapshot_running()) return;
     shutdown_snapshot_begun_ = true;
     if (!begun.ok()) shutdown_save_ = false;
@@ -486,6 +511,7 @@ bool ServerNode::owes_reply(ConnId conn) { return impl_->owes_reply(conn); }
 void ServerNode::disconnected(ConnId conn) { impl_->disconnected(conn); }
 void ServerNode::dialed(ConnId conn, bool ok, const std::string& why) { impl_->dialed(conn, ok, why); }
 void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
+void ServerNode::backup_report(const BackupReport& report) { impl_->backup_report(report); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }
 void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }
 Buffer ServerNode::take_output(ConnId conn) { return impl_->take_output(conn); }

@@ -23,11 +23,14 @@ struct Setup {
   /// Must outlive the node.
   Files* files = nullptr;
   Host* host = nullptr;
-  /// Entries that a snapshot's walk visits in one turn. The simulator sets it low, so that walks take many turns.
-  size_t walk_entries_a_turn = 256;
+  /// Entries that a snapshot's walk visits at a time, a millisecond apart. The simulator sets it low, so that walks take
+  /// many turns.
+  size_t walk_entries_a_slice = 1024;
   /// Instead of serving: the state at this point, read from `files`. The jobs make a data folder of it, so the driver
   /// must carry them out in another one. Ends with exit 0, or 1 having said why.
   std::optional<log::RestorePoint> restore = {};
+  /// With `restore`: only bring the state back, for its digest; write nothing.
+  bool restore_nothing_written = false;
 };
 
 class ServerNode {
@@ -52,6 +55,7 @@ class ServerNode {
   /// Of Effects::dial: the connection stands (`local`: its own address), or `why` not.
   void dialed(ConnId conn, bool ok, const std::string& why);
   void job_done(const FileJobDone& done);
+  void backup_report(const BackupReport& report);
   /// SIGTERM, SIGINT: finish what is acknowledged, sync, exit 0.
   void request_shutdown();
 

@@ -36,6 +36,8 @@ struct Session {
   bool closing = false;     ///< no more commands; closes when everything is sent
   bool stalled = false;     ///< has too much unsent output: input is kept, not executed
   bool upstream = false;    ///< the link to the node's own primary: its input is no requests
+  bool postponed = false;   ///< blocked because writes are paused: it is run then as if it came then
+  MonoUs held_since_us = 0;  ///< its output waits for other members since; 0: it does not
   bool blocked = false;     ///< waits for a key: input is not executed
   uint64_t over_soft_since_us = 0;  ///< output above the soft limit since, 0 when below
 

@@ -12,6 +12,14 @@ namespace {
 
 constexpr int64_t retry_after_failure_ms = 60'000;
 constexpr MonoUs report_every_us = 10'000'000;
+// The loop sleeps between slices. One that asks for the next turn at once is never asleep when a request comes, and
+// the scheduler lets who has had more than its share of a processor wait for the others: some milliseconds.
+constexpr MonoUs slice_every_us = 1'000;
+// Where it is ahead of its pace, or of the disk.
+constexpr MonoUs pace_step_us = 5'000;
+// Copying so much takes about as long as a slice may. Entries differ in size: it is looked at between steps.
+constexpr uint64_t slice_bytes_max = 512 * 1024;
+constexpr size_t entries_a_step = 128;
 constexpr size_t tag_bytes_max = 128;
 
 /// Tags stand in MANIFEST's lines and in file headers.
@@ -115,12 +123,25 @@ bool Persistence::walk_some(Now now, size_t entries) {
     fail_walk();
     return false;
   }
-  if (snapshot_->should_pause() || ahead_of_pace(now)) return false;
-  if (parts_.store.walk_some(walk_, entries)) {
-    walking_ = false;
-    snapshot_->finish();
+  if (now.mono_us < next_slice_us_ || snapshot_->should_pause() || ahead_of_pace(now)) return false;
+  const uint64_t stop_at = snapshot_->raw_bytes() + slice_bytes_max;
+  for (size_t left = entries; walking_ && left > 0 && snapshot_->raw_bytes() < stop_at;) {
+    const size_t step = std::min(left, entries_a_step);
+    left -= step;
+    walking_ = !parts_.store.walk_some(walk_, step);
   }
-  return walking_ && !ahead_of_pace(now);
+  if (!walking_) snapshot_->finish();
+  // Nobody is served any more, or yet.
+  const bool alone = phase_ != Phase::Serving || plan_.reason == shutdown_reason;
+  next_slice_us_ = alone ? 0 : now.mono_us + slice_every_us;
+  return walking_ && alone;
+}
+
+MonoUs Persistence::next_slice(Now now) const {
+  if (!walking_) return INT64_MAX;
+  // The end of the job that it waits for makes a turn, too.
+  if (snapshot_->should_pause() || ahead_of_pace(now)) return now.mono_us + pace_step_us;
+  return std::max(now.mono_us, next_slice_us_);
 }
 
 void Persistence::snapshot_job_done(const FileJobDone& done) {
@@ -161,8 +182,9 @@ void Persistence::end_snapshot(Now now) {
                       .bytes = snapshot_->file_bytes(),
                       .keys = snapshot_->keys(),
                       .reason = header.reason,
-                      .tag = tag});
-    facts_[header.offset.value] = {static_cast<int64_t>(seconds * 1000), FileState::Written, {}};
+                      .tag = tag,
+                      .milliseconds = static_cast<int64_t>(seconds * 1000)});
+    facts_[header.offset.value] = {FileState::Written, {}};
     char text[200];
     std::snprintf(text, sizeof text, "Snapshot %s: %llu keys, %s in %.2f s", snapshot_->name().c_str(),
                   static_cast<unsigned long long>(snapshot_->keys()), to_human(snapshot_->file_bytes()).c_str(),
@@ -215,6 +237,7 @@ void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
   }
   std::sort(notes_.begin(), notes_.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
   if (!notes_.empty()) last_cut_ = notes_.back().offset;
+  if (loaded_ && find_note(*loaded_) != nullptr) facts_[loaded_->value].state = FileState::Verified;
 }
 
 log::SnapshotNote* Persistence::find_note(LogOffset offset) {
@@ -243,6 +266,7 @@ Status Persistence::tag_snapshot(LogOffset offset, std::string tag) {
   if (Status s = tag_is_free(offset, tag); !s) return s;
   note->tag = std::move(tag);
   writer_->set_snapshots(notes_);
+  notes_awaited_ = true;
   return ok();
 }
 
@@ -341,7 +365,10 @@ void Persistence::snapshot_when_due(Now now) {
     allow(parts_.options.snapshot_interval);
   for (const config::SavePoint& point : parts_.options.save)
     if (since_s >= point.seconds && changed >= static_cast<uint64_t>(point.changes)) allow(point.seconds);
-  const auto log_bytes = static_cast<uint64_t>(parts_.options.snapshot_log_bytes);
+  const bool timed = parts_.options.snapshot_interval > 0 || !parts_.options.save.empty();
+  const uint64_t log_bytes = log::log_growth_max(static_cast<uint64_t>(parts_.options.snapshot_log_bytes),
+                                                 timed, static_cast<uint64_t>(parts_.options.log_keep_bytes),
+                                                 static_cast<uint64_t>(parts_.options.log_segment_bytes));
   const bool grown = log_bytes > 0 && writer_ && changed > 0 && end().value - last_cut_.value >= log_bytes;
   if (interval_s == 0 && !grown) return;
   if (spread) {

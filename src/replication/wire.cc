@@ -17,7 +17,7 @@ bool whole(Bytes in, size_t size, Bytes magic) {
 
 std::string encode(const Heartbeat& heartbeat) {
   std::string out(heartbeat_magic);
-  put_le<uint32_t>(out, heartbeat.quorum ? 1 : 0);
+  put_le<uint32_t>(out, (heartbeat.quorum ? 1 : 0) | (heartbeat.sync ? 2 : 0));
   put_le<uint64_t>(out, heartbeat.epoch.value);
   put_le<uint64_t>(out, heartbeat.end.value);
   put_le<uint64_t>(out, heartbeat.commit.value);
@@ -31,11 +31,27 @@ std::string encode(const Heartbeat& heartbeat) {
 std::optional<Heartbeat> decode_heartbeat(Bytes in) {
   if (!whole(in, heartbeat_bytes, heartbeat_magic)) return {};
   return Heartbeat{.quorum = (get_le<uint32_t>(in, 4) & 1) != 0,
+                   .sync = (get_le<uint32_t>(in, 4) & 2) != 0,
                    .epoch = {get_le<uint64_t>(in, 8)},
                    .end = {get_le<uint64_t>(in, 16)},
                    .commit = {get_le<uint64_t>(in, 24)},
                    .wall_ms = get_le<int64_t>(in, 32),
                    .sequence = get_le<uint64_t>(in, 40)};
+}
+
+std::string encode(const HandOver& hand_over) {
+  std::string out(hand_over_magic);
+  put_le<uint32_t>(out, 0);
+  put_le<uint64_t>(out, hand_over.epoch.value);
+  put_le<uint64_t>(out, hand_over.end.value);
+  put_le<uint64_t>(out, sum64(out));
+  HF_CHECK(out.size() == hand_over_bytes);
+  return out;
+}
+
+std::optional<HandOver> decode_hand_over(Bytes in) {
+  if (!whole(in, hand_over_bytes, hand_over_magic)) return {};
+  return HandOver{.epoch = {get_le<uint64_t>(in, 8)}, .end = {get_le<uint64_t>(in, 16)}};
 }
 
 std::string encode(const SnapshotAhead& ahead) {

@@ -17,6 +17,7 @@ constexpr Bytes native_capability = "holdfast1";
 /// Sent at least once a heartbeat interval, and at once when the commit offset moves.
 struct Heartbeat {
   bool quorum = false;  ///< apply up to `commit` only; else everything as it comes
+  bool sync = false;    ///< sync what comes at once: replies wait for it
   Epoch epoch;
   LogOffset end, commit;
   WallMs wall_ms = 0;
@@ -26,6 +27,17 @@ struct Heartbeat {
 constexpr Bytes heartbeat_magic = "HFhb";
 constexpr size_t heartbeat_bytes = 56;
 std::string encode(const Heartbeat& heartbeat);
+
+/// The replica holds everything up to `end`, and nothing more will come: it is the primary now. It answers
+/// REPLCONF hfpromoted <epoch> once its reign is open.
+struct HandOver {
+  Epoch epoch;
+  LogOffset end;
+  bool operator==(const HandOver&) const = default;
+};
+constexpr Bytes hand_over_magic = "HFho";
+constexpr size_t hand_over_bytes = 32;
+std::string encode(const HandOver& hand_over);
 
 /// The file follows, `bytes` long.
 struct SnapshotAhead {
@@ -39,6 +51,7 @@ std::string encode(const SnapshotAhead& ahead);
 
 /// Empty: the bytes (of exactly that size) are none, or damaged.
 std::optional<Heartbeat> decode_heartbeat(Bytes in);
+std::optional<HandOver> decode_hand_over(Bytes in);
 std::optional<SnapshotAhead> decode_snapshot_ahead(Bytes in);
 
 /// A replica tells what it holds in REPLCONF holdfast <this>: cluster id, begin, end, history.

@@ -8,10 +8,7 @@
 namespace hf::store {
 namespace {
 
-constexpr uint8_t expiry_bit = 0x80;
 constexpr uint8_t type_max = static_cast<uint8_t>(Type::Task);
-/// First bytes of the pieces of large values.
-enum Piece : uint8_t { piece_head = 0x40, piece_fields = 0x41, piece_field_head = 0x42, piece_bytes = 0x43 };
 
 void put_fixed64(std::string& out, uint64_t value) {
   char buf[8];
@@ -183,6 +180,27 @@ Status Store::load_value(DbIndex db, const Key& key, Bytes encoded, WallMs expir
   if (find(db, key) != nullptr) return bad("its key is there already");
   if (Status s = load(db, key, head.type, encoded, expire_at); !s) return s;
   changed(db, key);
+  return ok();
+}
+
+Status Store::check_value(Bytes encoded) const {
+  Head head;
+  if (Status s = take_type(encoded, head); !s) return s;
+  if (head.expires) return bad("a value carries no expiry");
+  if (head.type == Type::Hash) {
+    Pairs pairs;
+    bool packable = false;
+    return take_pairs(encoded, options_, pairs, packable);
+  }
+  Bytes bytes;
+  if (!take_counted(encoded, bytes)) return bad("the value is cut or malformed");
+  if (!encoded.empty()) return bad("bytes behind the value");
+  if (head.type == Type::String) return ok();
+  const ObjectLoader loader = in_->loaders[static_cast<size_t>(head.type)];
+  if (loader == nullptr)
+    return Error{std::string("encoded entry: this build has no values of type ") + type_name(head.type)};
+  auto object = loader(bytes);
+  if (!object) return object.error();
   return ok();
 }
 

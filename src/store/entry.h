@@ -93,6 +93,11 @@ class Entry {
   uint16_t value_size_;  ///< of an inline value
 };
 
+// For who takes encoded entries apart. In an entry's first byte, beside the type: an expiry follows.
+constexpr uint8_t expiry_bit = 0x80;
+/// First bytes of the pieces of large values.
+enum Piece : uint8_t { piece_head = 0x40, piece_fields = 0x41, piece_field_head = 0x42, piece_bytes = 0x43 };
+
 /// Appends type, expiry, key and value in the stable format of src/store/FORMAT.md.
 void encode_entry(const Entry& entry, std::string& out);
 struct LargeValue;
@@ -104,7 +109,7 @@ void encode_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t si
 void encode_bytes(uint64_t number, Bytes piece, std::string& out);
 /// False: a piece of a value whose encode_large came before.
 bool begins_entry(Bytes encoded);
-/// Appends type and value only: what DUMP carries. Store::load_value reads it.
+/// Appends type and value only: what DUMP makes its payload of. Store::load_value reads it.
 void encode_value(const Entry& entry, std::string& out);
 
 }  // namespace hf::store

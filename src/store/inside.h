@@ -74,8 +74,10 @@ struct Walk {
     Block* block = nullptr;
     std::unique_ptr<SavedParts> saved = nullptr;
     size_t part = 0;  ///< of `saved`; `position` is the byte in it
+    size_t kept = 0;  ///< of `saved`, as last counted into kept_bytes
   };
   std::deque<Pending> pending;
+  size_t recount_at = 0;  ///< in `pending`: see recount_kept
   uint64_t next_number = 1;
 
   bool complete() const { return parts.empty() && pending.empty(); }
@@ -122,6 +124,9 @@ struct Store::Inside {
   void read_block(Walk& walk, uint64_t number, Block* block);
   void end_block(Block* block);
   void end_table(Walk& walk, FieldTable& table);
+  /// Blobs that an Object shares with a walk begin to cost memory when the Object drops them, and nobody
+  /// tells: so some values that wait are counted anew at each call, in turn.
+  void recount_kept();
   Slot* insert(Database& database, uint64_t hash, Entry* entry) {
     Layout::set_generation(*entry, newest_byte());
     return database.insert(hash, entry);
@@ -169,7 +174,7 @@ struct Store::Inside {
     bool removed = false;  ///< kept for the walks only
   };
   std::unordered_map<Block*, BlockRead> blocks_read;
-  size_t kept_bytes = 0;  ///< in removed blocks, and saved forms waiting
+  size_t kept_bytes = 0;  ///< in removed blocks, and in saved forms waiting, what they hold alone
   std::deque<std::unique_ptr<Database>> garbage_databases;
   std::deque<std::unique_ptr<FieldTable>> garbage_tables;
   /// A value that comes in pieces, by its number in the snapshot.

@@ -29,6 +29,14 @@ class SavedParts {
   }
   const std::vector<std::shared_ptr<const std::string>>& parts() const { return parts_; }
   size_t size() const { return size_; }
+  /// Bytes of the parts that nobody else holds: what keeping these costs. A shared part comes to count when
+  /// its value lets go of it.
+  size_t held_alone() const {
+    size_t bytes = 0;
+    for (const auto& part : parts_)
+      if (part.use_count() == 1) bytes += part->size();
+    return bytes;
+  }
 
  private:
   std::vector<std::shared_ptr<const std::string>> parts_;  ///< none empty

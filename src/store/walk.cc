@@ -105,7 +105,10 @@ void Store::abort_walk(WalkId id) { in_->end_walk(walk_index(in_->walks, id)); }
 
 size_t Store::walks_active() const { return in_->walks.size() - (in_->sweep != 0 ? 1 : 0); }
 
-size_t Store::kept_for_walks_bytes() const { return in_->kept_bytes; }
+size_t Store::kept_for_walks_bytes() const {
+  in_->recount_kept();
+  return in_->kept_bytes;
+}
 
 void Store::Inside::end_part(Walk& walk) {
   Database* d = walk.parts.back().database;
@@ -120,7 +123,7 @@ void Store::Inside::end_walk(size_t index) {
   for (Walk::Pending& pending : walk.pending) {
     if (pending.table != nullptr) end_table(walk, *pending.table);
     if (pending.block != nullptr) end_block(pending.block);
-    if (pending.saved != nullptr) kept_bytes -= pending.saved->size();
+    kept_bytes -= pending.kept;
   }
   walk.pending.clear();
   while (!walk.parts.empty()) end_part(walk);

@@ -12,6 +12,8 @@ namespace {
 constexpr size_t bytes_an_entry = 1024;
 /// A table up to this many fields may still be small enough to go as one entry.
 constexpr size_t whole_fields_max = 1024;
+/// Values of a walk that one recount looks at: some microseconds.
+constexpr size_t recounted_values = 16;
 
 bool fits_a_piece(const FieldTable& table) {
   if (table.size() > whole_fields_max) return false;
@@ -46,7 +48,7 @@ void Store::Inside::hand_over_to(Walk& walk, DbIndex db, Entry& entry) {
     walk.consumer->take(db, entry);
     return;
   }
-  if (pending.saved != nullptr) kept_bytes += large.size;
+  if (pending.saved != nullptr) kept_bytes += pending.kept = pending.saved->held_alone();
   large.number = pending.number = walk.next_number++;
   walk.consumer->take_large(large);
   if (pending.block != nullptr) return read_block(walk, pending.number, pending.block);
@@ -113,10 +115,23 @@ size_t Store::Inside::visit_pending(Walk& walk) {
       pending.position = 0;
       done = false;
     }
-    if (done && pending.saved != nullptr) kept_bytes -= pending.saved->size();
+    if (done) kept_bytes -= pending.kept;
   }
   if (done) walk.pending.pop_front();
   return seen;
+}
+
+void Store::Inside::recount_kept() {
+  for (const auto& walk : walks) {
+    for (size_t i = std::min(recounted_values, walk->pending.size()); i > 0; --i) {
+      if (walk->recount_at >= walk->pending.size()) walk->recount_at = 0;
+      Walk::Pending& pending = walk->pending[walk->recount_at++];
+      if (pending.saved == nullptr) continue;
+      const size_t kept = pending.saved->held_alone();
+      kept_bytes += kept - pending.kept;
+      pending.kept = kept;
+    }
+  }
 }
 
 void Store::Inside::end_table(Walk& walk, FieldTable& table) {

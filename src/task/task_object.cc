@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "base/number.h"
 #include "task/pack.h"
@@ -21,10 +22,15 @@ enum RunFlag : uint8_t {
   FlagsKnown = 63,
 };
 
+/// Blobs from this size on go into saved parts by reference; smaller ones cost less as a copy.
+constexpr size_t shared_bytes_min = 4096;
+
 /// Shared bytes are written once and referred to by the number of their appearance, so that sharing survives
 /// a save.
 struct Saver {
-  Packer pack;
+  std::string& out;
+  store::SavedParts* parts = nullptr;  ///< where large blobs go, by reference; null: into `out` like all else
+  Packer pack{out};
   std::unordered_map<const void*, uint64_t> seen_blobs = {}, seen_checkpoints = {};
 
   static bool seen_before(std::unordered_map<const void*, uint64_t>& seen, const void* what, Packer& pack) {
@@ -43,7 +49,13 @@ struct Saver {
     pack.number(c.sum.high);
     pack.text(c.meta);
     pack.text(c.tag);
-    pack.text(*c.payload);
+    blob(c.payload);
+  }
+  void blob(const Blob& bytes) {
+    if (parts == nullptr || bytes->size() < shared_bytes_min) return pack.text(*bytes);
+    pack.number(bytes->size());
+    parts->append(std::exchange(out, {}));
+    parts->share(bytes);
   }
   void event(const RunEvent& e) {
     pack.whole(e.at);
@@ -78,8 +90,8 @@ struct Saver {
     for (const Text* t :
          {&r.queue, &r.worker, &rare.request, &rare.note, &rare.reason, &rare.trace, &rare.unique})
       pack.text(t->view());
-    if (r.payload && !seen_before(seen_blobs, r.payload.get(), pack)) pack.text(*r.payload);
-    if (rare.result) pack.text(*rare.result);
+    if (r.payload && !seen_before(seen_blobs, r.payload.get(), pack)) blob(r.payload);
+    if (rare.result) blob(rare.result);
     pack.number(rare.tags ? rare.tags->size() : 0);
     if (rare.tags)
       for (const auto& [key, value] : *rare.tags) {
@@ -297,7 +309,19 @@ void RunList::drop_front(size_t n) {
 }
 
 void TaskObject::save(std::string& out) const {
-  Saver saver{Packer(out)};
+  Saver saver{out};
+  save_with(saver);
+}
+
+void TaskObject::save_parts(store::SavedParts& out) const {
+  std::string small;
+  Saver saver{small, &out};
+  save_with(saver);
+  out.append(std::move(small));
+}
+
+template <class S>
+void TaskObject::save_with(S& saver) const {
   saver.pack.byte(format_version);
   saver.pack.number(next_number_);
   saver.pack.number(trimmed_);

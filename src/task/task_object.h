@@ -124,6 +124,7 @@ class TaskObject final : public store::Object {
   store::Type type() const override { return store::Type::Task; }
   const char* encoding() const override { return "task"; }
   void save(std::string& out) const override;
+  void save_parts(store::SavedParts& out) const override;
   std::unique_ptr<store::Object> clone() const override;
   size_t memory_bytes() const override;
   static Result<std::unique_ptr<TaskObject>> load(Bytes saved);
@@ -153,6 +154,8 @@ class TaskObject final : public store::Object {
   } home;
 
  private:
+  template <class S>
+  void save_with(S& saver) const;
   Status apply_submit(const Change& change);
   Status apply_restart(const Change& change);
   Status apply_to(Run& run, const Change& change);

@@ -62,12 +62,19 @@ class Harness : public command::Server, public store::Observer {
   std::vector<command::SnapshotInfo> snapshots() const override { return known_snapshots; }
   Status tag_snapshot(uint64_t id, Bytes tag) override;
   Status delete_snapshot(uint64_t id) override;
+  bool noting_snapshots() const override { return false; }
   Status begin_verify(uint64_t) override { return ok(); }
   bool verifying() const override { return false; }
   Status begin_digest() override { return ok(); }
   std::optional<std::string> digest_result() const override { return "digest"; }
   std::vector<command::SnapshotInfo> known_snapshots;
   Status begin_rewrite() override { return begin_snapshot({}); }
+  Result<uint64_t> begin_backup(command::BackupRequest request) override {
+    backup_asked = std::move(request);
+    return uint64_t{7};
+  }
+  command::BackupState backup_state() const override { return {.id = 7, .phase = "copy"}; }
+  command::BackupRequest backup_asked;
   bool snapshot_running() const override { return saving; }
   Status last_snapshot_status() const override { return ok(); }
   int64_t last_save_seconds() const override { return 1'600'000'000; }
@@ -91,6 +98,10 @@ class Harness : public command::Server, public store::Observer {
   bool follows() const override { return false; }
   size_t replicas_having(LogOffset, bool) const override { return 0; }
   bool synced_here(LogOffset) override { return true; }
+  Status fail_over(Bytes, int, int64_t) override { return Error{"not in this test"}; }
+  Status abort_failover() override { return ok(); }
+  void replica_promoted(uint64_t) override {}
+  int copies_of_server() const override { return 0; }
 
   // store::Observer
   void key_changed(DbIndex db, const store::Key& key) override;

@@ -9,14 +9,14 @@ import sys
 FLOORS = [
     ["base"],
     ["resp", "store"],
-    ["task", "log", "snapshot", "replication", "sentinel", "config", "command"],
+    ["task", "rdb", "log", "snapshot", "replication", "sentinel", "config", "command"],
     ["node"],
     ["edge", "cli"],
     ["main"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-# On floor 2 rooms do not see each other, but commands use tasks.
-SIDEWAYS = {("command", "task")}
+# On floor 2 rooms do not see each other, but commands use tasks, and DUMP and RESTORE the dump's codec.
+SIDEWAYS = {("command", "task"), ("command", "rdb")}
 # Floors 1 and 4 likewise: rooms of one floor are independent.
 OUTSIDE = re.compile(
     r'#include *[<"](uv\.h|sys/socket\.h|fcntl\.h|unistd\.h|pthread\.h|thread|mutex|fstream|filesystem)[>"]'

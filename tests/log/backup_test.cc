@@ -2,6 +2,8 @@
 #include <catch2/catch.hpp>
 
 #include "log/backup.h"
+#include "log/incomplete.h"
+#include "log/repair.h"
 #include "log_support.h"
 
 using namespace hf;
@@ -100,6 +102,73 @@ TEST_CASE("the backup keeps what the server has trimmed") {
   CHECK(plan->begin == LogOffset{0});
   carry_out(server.disk, copy, *plan);
   CHECK(recover(copy).seen.text == text + command_text(40, 120));
+}
+
+TEST_CASE("the first backup, or one after a gap, does not start before it is whole") {
+  for (const bool gap : {false, true}) {
+    for (size_t stop = 1;; ++stop) {
+      INFO("gap " << gap << ", stopped after action " << stop);
+      Server server;
+      MemoryFiles copy;
+      server.write(40);
+      if (gap) {
+        carry_out(server.disk, copy, *plan_backup(server.disk, copy));
+        server.write(80);
+        server.writer.trim_to(server.writer.end());
+        server.write(1);
+        for (const std::string& name : server.writer.take_dropped()) server.disk.remove(name);
+      }
+      const auto plan = plan_backup(server.disk, copy);
+      REQUIRE(plan);
+      if (stop == plan->actions.size()) break;
+      carry_out(server.disk, copy, *plan, stop);
+      CHECK(recover(copy).refusal().find("a backup into this folder was not finished") != std::string::npos);
+      const auto repair = plan_repair(copy, {0}, 1);
+      REQUIRE_FALSE(repair);
+      CHECK(repair.error().message.find("was not finished") != std::string::npos);
+      MemoryFiles elsewhere;
+      CHECK_FALSE(plan_backup(copy, elsewhere));
+      carry_out(server.disk, copy, *plan_backup(server.disk, copy));
+      CHECK_FALSE(copy.exists(incomplete_name));
+      if (!gap) CHECK(recover(copy).seen.text == recover(server.disk).seen.text);
+    }
+  }
+}
+
+TEST_CASE(
+    "frames copied and not yet synced are a torn tail of the backup, whatever they tell of the server's "
+    "syncs") {
+  Server server;
+  MemoryFiles copy;
+  server.write(3);
+  carry_out(server.disk, copy, *plan_backup(server.disk, copy));
+  const std::string before = recover(copy).seen.text;
+  const uint64_t had = *copy.size("log-00000000000000000000.aof");
+  server.write(4);
+  const auto plan = plan_backup(server.disk, copy);
+  REQUIRE(plan);
+  carry_out(server.disk, copy, *plan, plan->actions.size() - 1);
+  for (uint64_t at = had; at < had + 50; ++at) copy.content("log-00000000000000000000.aof")[at] = 0;
+  const RecoveryRun torn = recover(copy);
+  REQUIRE(torn.refusal() == "");
+  CHECK(torn.seen.text == before);
+  CHECK(torn.result().torn);
+  const auto repair = plan_repair(copy, {0}, 1);
+  REQUIRE(repair);
+  CHECK(repair->steps.empty());
+  carry_out(server.disk, copy, *plan_backup(server.disk, copy));
+  CHECK(recover(copy).seen.text == recover(server.disk).seen.text);
+  CHECK(copy.content(manifest_name).find("copying") == std::string::npos);
+}
+
+TEST_CASE("a backup does not go into an unfinished restore") {
+  Server server;
+  MemoryFiles copy;
+  server.write(4);
+  REQUIRE(copy.run({.steps = *begin_restore(copy)}).ok);
+  const auto plan = plan_backup(server.disk, copy);
+  REQUIRE_FALSE(plan);
+  CHECK(plan.error().message.find("a restore into this folder was not finished") != std::string::npos);
 }
 
 TEST_CASE("another history, another cluster or a folder of someone else is left alone") {

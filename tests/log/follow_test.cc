@@ -342,8 +342,7 @@ std::optional<std::string> read_tail(MemoryFiles& disk, const Writer& writer, Lo
     if (!step) return error = step.error().message, std::nullopt;
     if (!*step) return all;
     const auto bytes = disk.read((*step)->name, (*step)->offset, std::min((*step)->length, uint64_t{piece}));
-    const Status taken =
-        tail.take(*bytes, writer.written(), [&](const FrameHeader&, Bytes frame) { all += frame; });
+    const Status taken = tail.take(*bytes, [&](const FrameHeader&, Bytes frame) { all += frame; });
     if (!taken) return error = taken.error().message, std::nullopt;
   }
   FAIL("it never comes to an end");
@@ -373,8 +372,7 @@ TEST_CASE("the tail follows a log that grows, and takes zeros written ahead for 
       REQUIRE(step.ok());
       if (!*step) return;
       const auto bytes = primary.disk.read((*step)->name, (*step)->offset, (*step)->length);
-      REQUIRE(
-          tail.take(*bytes, primary.writer.written(), [&](const FrameHeader&, Bytes f) { all += f; }).ok());
+      REQUIRE(tail.take(*bytes, [&](const FrameHeader&, Bytes f) { all += f; }).ok());
     }
   };
   go_on();
@@ -406,13 +404,13 @@ TEST_CASE("what is written between a read and its arrival does not make the read
     primary.add(command_text(60, 50));
     const std::string late = in_part ? file.substr(size, 20) + std::string(60, '\0') : std::string(300, '\0');
     const size_t turn = primary.turns.size() - 2;
-    REQUIRE(tail.take(*bytes + late, primary.writer.written(), each).ok());
+    REQUIRE(tail.take(*bytes + late, each).ok());
     CHECK(tail.next() == before);
     const auto more = tail.next_read(primary.writer.manifest().segments, primary.writer.written());
     REQUIRE(more.ok());
     REQUIRE(*more);
     const auto rest = primary.disk.read((*more)->name, (*more)->offset, (*more)->length);
-    REQUIRE(tail.take(*rest, primary.writer.written(), each).ok());
+    REQUIRE(tail.take(*rest, each).ok());
     CHECK(tail.next() == primary.writer.written());
     CHECK(all.ends_with(primary.turns[turn] + primary.turns[turn + 1]));
   }

@@ -1,6 +1,9 @@
 // MANIFEST: what it says comes back, and no flipped byte or cut passes.
 #include <catch2/catch.hpp>
 
+#include <cstdio>
+
+#include "base/checksum.h"
 #include "log/manifest.h"
 #include "log/segment.h"
 #include "log_support.h"
@@ -19,7 +22,7 @@ Manifest sample() {
   m.durable_upto = {70000000};
   m.clean_end = LogOffset{70000123};
   m.snapshots = {{{5000}, {1}, 1700000000000, 123456, 789, "bgsave", ""},
-                 {{6000}, {2}, 1700000000001, 123457, 790, "save", "before-upgrade"}};
+                 {{6000}, {2}, 1700000000001, 123457, 790, "save", "before-upgrade", 1234}};
   return m;
 }
 
@@ -28,6 +31,25 @@ Manifest sample() {
 TEST_CASE("a manifest comes back as it was encoded") {
   const Manifest m = sample();
   const auto back = decode_manifest(encode_manifest(m));
+  REQUIRE(back.ok());
+  CHECK(*back == m);
+}
+
+TEST_CASE("a manifest from before snapshots' times were kept is still read") {
+  Manifest m = sample();
+  std::string text = encode_manifest(m);
+  const auto replace = [&](const std::string& what, const std::string& by) {
+    const size_t at = text.find(what);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, what.size(), by);
+  };
+  replace(" bgsave - -\n", " bgsave -\n");
+  replace(" before-upgrade 1234\n", " before-upgrade\n");
+  text.resize(text.rfind("sum "));
+  char sum[32];
+  std::snprintf(sum, sizeof sum, "sum %016llx\n", static_cast<unsigned long long>(sum64(text)));
+  m.snapshots.back().milliseconds = -1;
+  const auto back = decode_manifest(text + sum);
   REQUIRE(back.ok());
   CHECK(*back == m);
 }

@@ -60,6 +60,14 @@ RecoveryRun recover_from(Files& files, const Writer::CutPoint& cut) {
 
 }  // namespace
 
+TEST_CASE("a log that no snapshot would ever trim takes one whenever it has grown by what it keeps") {
+  CHECK(log_growth_max(0, false, 1000, 64) == 1000);
+  CHECK(log_growth_max(0, false, 0, 64) == 4 * 64);
+  CHECK(log_growth_max(500, false, 1000, 64) == 500);
+  CHECK(log_growth_max(500, true, 1000, 64) == 500);
+  CHECK(log_growth_max(0, true, 1000, 64) == 0);
+}
+
 TEST_CASE("without a snapshot the whole log is kept") {
   const Keep keep = decide_keep({}, {}, {0}, {1000}, 0);
   CHECK(keep.log_from == LogOffset{0});

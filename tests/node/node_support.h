@@ -56,10 +56,13 @@ class NodeDriver {
     list.swap(jobs);
     for (const FileJob& job : list) node_->job_done(files_.run(job));
   }
+  /// Until it wants nothing more, now or within a millisecond.
   void settle() {
     for (int quiet = 0; quiet < 3;) {
       turn();
-      const bool busy = effects.again || !jobs.empty();
+      const bool soon = effects.wake_at <= mono_us + 1'000;
+      const bool busy = effects.again || soon || !jobs.empty();
+      if (soon && effects.wake_at > mono_us) mono_us = effects.wake_at;
       run_jobs();
       quiet = busy ? 0 : quiet + 1;
     }

@@ -1,7 +1,9 @@
-// Back in time: the state at an offset, at a time, of a tag, into a fresh folder that starts as any other; held
-// against the digest that the live node had there.
+// Back in time: the state at an offset, at a time, of a tag, into a fresh folder that starts as any other;
+// held against the digest that the live node had there.
 #include <catch2/catch.hpp>
 
+#include "log/incomplete.h"
+#include "log/manifest.h"
 #include "log/restore.h"
 #include "node_support.h"
 
@@ -60,7 +62,9 @@ std::vector<Mark> live(MemoryFiles& disk, config::Options options, uint64_t seed
       case 3: driver.ask(conn, "SET " + key + " v PX " + std::to_string(1'000'000 + i)); break;
       case 4: driver.ask(conn, "TASK.SUBMIT t" + std::to_string(i) + " QUEUE q"); break;
       case 5: driver.ask(conn, "APPEND " + key + " y"); break;
-      default: if (i % 3 == 0) driver.ask(conn, "BGSAVE" + (i % 2 == 0 ? " TAG at" + std::to_string(i) : "")); break;
+      default:
+        if (i % 3 == 0) driver.ask(conn, "BGSAVE" + (i % 2 == 0 ? " TAG at" + std::to_string(i) : ""));
+        break;
     }
     driver.settle();
     marks.push_back({driver.node().log_place().end, driver.wall_ms, driver.node().digest()});
@@ -170,6 +174,37 @@ TEST_CASE("the reign after a restore has a number that the life left behind neve
   NodeDriver again(to, options, 9);
   REQUIRE(again.node().serving());
   CHECK(again.node().log_place().epoch == Epoch{4});
+}
+
+TEST_CASE("an unfinished restore does not start, and is begun anew; a finished or foreign folder is not") {
+  MemoryFiles disk, to;
+  config::Options options;
+  options.save.clear();
+  const std::vector<Mark> marks = live(disk, options, 3);
+  auto begin = log::begin_restore(to);
+  REQUIRE(begin);
+  REQUIRE(to.run({.steps = *begin}).ok);
+  to.content("snapshot-00000000000000000042.rdb.tmp") = "half";
+  {
+    NodeDriver refused(to);
+    CHECK(refused.exit == 1);
+    REQUIRE_FALSE(refused.lines.empty());
+    CHECK(refused.lines.back().find("a restore into this folder was not finished") != std::string::npos);
+    MemoryFiles elsewhere;
+    CHECK(restore(to, elsewhere, "10").said.find("was not finished") != std::string::npos);
+  }
+  begin = log::begin_restore(to);
+  REQUIRE(begin);
+  REQUIRE(to.run({.steps = *begin}).ok);
+  CHECK(*to.list() == std::vector<std::string>{log::incomplete_name});
+  const Restored result = restore(disk, to, std::to_string(marks.back().offset.value));
+  REQUIRE(result.exit == 0);
+  CHECK_FALSE(to.exists(log::incomplete_name));
+  CHECK_FALSE(log::begin_restore(to));
+  MemoryFiles foreign;
+  foreign.content("thesis.txt") = "x";
+  REQUIRE_FALSE(log::begin_restore(foreign));
+  CHECK(log::begin_restore(foreign).error().message.find("thesis.txt") != std::string::npos);
 }
 
 TEST_CASE("points in time are read strictly and printed back") {

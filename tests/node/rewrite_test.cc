@@ -88,6 +88,35 @@ TEST_CASE("snapshots trim the log to what the options keep") {
   CHECK(again.node().digest() == digest);
 }
 
+TEST_CASE("with snapshots off the log still stays within a few times what it keeps, and starts again") {
+  MemoryFiles disk;
+  config::Options options;
+  options.save.clear();
+  options.snapshot_interval = options.snapshot_log_bytes = 0;
+  options.log_segment_bytes = 64 << 10;
+  options.log_keep_bytes = 100 << 10;
+  std::string digest;
+  {
+    NodeDriver node(disk, options);
+    const auto conn = node.connect();
+    uint64_t most = 0;
+    for (int i = 0; i < 8000; i += 200) {
+      write_some(node, conn, i, i + 200);
+      node.pass_ms(1100);
+      node.settle();
+      const uint64_t kept = std::stoull(field(node, conn, "log_end_offset")) -
+                            std::stoull(field(node, conn, "log_begin_offset"));
+      most = std::max(most, kept);
+    }
+    CHECK(std::stoull(field(node, conn, "log_end_offset")) > 4'000'000);
+    CHECK(most < 1'200'000);  // snapshot-keep 2: two of them, 256 KiB and a second's writes apart
+    CHECK(count(disk, "snapshot-") == 2);
+    digest = node.node().digest();
+  }
+  NodeDriver node(disk, options, 2);
+  CHECK(node.node().digest() == digest);
+}
+
 TEST_CASE("a server may be started with and without a log in turns and loses nothing that was saved") {
   MemoryFiles disk;
   config::Options with, without;

@@ -76,6 +76,35 @@ TEST_CASE("a tagged snapshot stays when newer ones push others out, over a resta
   CHECK(driver.ask(conn, "SNAPSHOT LIST").starts_with("*1\r\n"));
 }
 
+TEST_CASE("after a restart SNAPSHOT LIST tells how long a snapshot took, and that the one loaded is sound") {
+  MemoryFiles disk;
+  config::Options options = options_for_debug();
+  {
+    NodeDriver driver(disk, options);
+    const auto conn = driver.connect();
+    for (const char* tag : {"one", "two"}) {
+      driver.ask(conn, "INCR a");
+      driver.send(conn, std::string("BGSAVE TAG ") + tag + "\r\n");
+      driver.turn();
+      driver.pass_ms(1234);
+      driver.settle();
+      CHECK(driver.take(conn) == "+Background saving started\r\n");
+    }
+    driver.ask(conn, "PING");
+  }
+  NodeDriver driver(disk, options, 2);
+  const std::string list = driver.ask(driver.connect(), "SNAPSHOT LIST");
+  const auto shows = [&](const std::string& tag, const std::string& state) {
+    const size_t at = list.find("\r\n" + tag + "\r\n");
+    const size_t took = list.rfind("milliseconds\r\n:12", at);
+    return took != std::string::npos && at - took < 60 &&
+           list.substr(at, 60).find(state) != std::string::npos;
+  };
+  CAPTURE(list);
+  CHECK(shows("one", "unchecked"));
+  CHECK(shows("two", "verified"));
+}
+
 TEST_CASE("SNAPSHOT VERIFY names a damaged file and its byte") {
   MemoryFiles disk;
   NodeDriver driver(disk, options_for_debug());
@@ -192,4 +221,28 @@ TEST_CASE("an orderly end takes a snapshot when the option says so") {
   driver.settle();
   CHECK(driver.exit == 0);
   CHECK(count_snapshots(disk) == 1);
+}
+
+TEST_CASE("a tag is acknowledged once MANIFEST on disk holds it, and not before") {
+  MemoryFiles disk;
+  config::Options options;
+  options.save.clear();
+  NodeDriver driver(disk, options);
+  const auto conn = driver.connect();
+  driver.ask(conn, "SET a 1");
+  driver.ask(conn, "BGSAVE TAG one");
+  for (const std::string line : {"SNAPSHOT TAG one two", "SNAPSHOT UNTAG two"}) {
+    INFO(line);
+    driver.send(conn, line + "\r\n");
+    driver.turn();
+    driver.turn();
+    CHECK(driver.take(conn).empty());
+    REQUIRE_FALSE(driver.jobs.empty());
+    driver.run_jobs();
+    driver.turn();
+    CHECK(driver.take(conn) == "+OK\r\n");
+    const auto manifest = log::decode_manifest(disk.content(log::manifest_name));
+    REQUIRE(manifest);
+    CHECK(manifest->snapshots.back().tag == (line.find("UNTAG") == std::string::npos ? "two" : ""));
+  }
 }

@@ -69,6 +69,10 @@ TEST_CASE("the resync verdict, case by case") {
        "continue 60"},
       {"diverged, and the log is trimmed past the point", holding(two, 120, 200), holding(one, 0, 130),
        "full"},
+      {"diverged, and the replica can't go back as far", holding(two, 0, 200), holding(one, 110, 130),
+       "full"},
+      {"diverged, and the replica can just go back as far", holding(two, 0, 200), holding(one, 100, 130),
+       "diverged 100"},
       {"nothing in common", holding({{1, 'a', 0}}, 0, 10), holding({{1, 'b', 0}}, 0, 10), "full"},
       {"the primary forgot the oldest reigns", holding({{2, 'b', 100}}, 0, 200), holding(two, 0, 150),
        "continue 150"},
@@ -86,7 +90,7 @@ TEST_CASE("the resync verdict, case by case") {
 }
 
 TEST_CASE("what travels beside frames comes back as it went, and never when a bit is wrong") {
-  const Heartbeat heartbeat{true, {7}, {1000}, {900}, 1'700'000'000'000, 42};
+  const Heartbeat heartbeat{true, true, {7}, {1000}, {900}, 1'700'000'000'000, 42};
   const std::string text = encode(heartbeat);
   REQUIRE(text.size() == heartbeat_bytes);
   CHECK(decode_heartbeat(text) == heartbeat);

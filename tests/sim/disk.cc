@@ -350,6 +350,21 @@ void SimDisk::power_cut() {
   durable_names_ = std::move(left);
 }
 
+std::map<std::string, std::string> SimDisk::contents() const {
+  std::map<std::string, std::string> all;
+  for (const auto& [name, file] : names_) all[name] = file->now;
+  return all;
+}
+
+void SimDisk::fill(const std::map<std::string, std::string>& files) {
+  HF_CHECK(names_.empty());
+  for (const auto& [name, bytes] : files) {
+    auto file = std::make_shared<File>();
+    file->now = file->durable = bytes;
+    names_[name] = durable_names_[name] = std::move(file);
+  }
+}
+
 void SimDisk::settle_names() {
   for (const NameChange& change : name_changes_) {
     const bool kept = prng_.chance(1, 2);

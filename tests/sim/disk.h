@@ -58,6 +58,12 @@ class SimDisk final : public Files {
   void kill();
   /// Power: `kill`, and then only what a disk remembers.
   void power_cut();
+  /// From here on chance is drawn anew: the same story with another end.
+  void reseed(uint64_t seed) { prng_ = Prng(seed); }
+  /// All that a process would read, folders below included.
+  std::map<std::string, std::string> contents() const;
+  /// Puts these files on the platter of an empty disk.
+  void fill(const std::map<std::string, std::string>& files);
 
   // ---- faults -----------------------------------------------------------------------------------
   /// The n-th step of this kind from now on fails with `code` (errno).
@@ -81,7 +87,7 @@ class SimDisk final : public Files {
     std::string durable;                 ///< what is on the platter
     std::map<uint64_t, uint64_t> dirty;  ///< page -> number of the write that last touched it
     std::optional<uint64_t> cut_to;      ///< smallest unsynced truncation
-    uint64_t synced_from = 0;  ///< the latest finished sync saw the writes up to this one
+    uint64_t synced_from = 0;            ///< the latest finished sync saw the writes up to this one
   };
   using FileRef = std::shared_ptr<File>;
   struct NameChange {

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/planted.h"
+#include "drills.h"
 #include "world.h"
 
 namespace hf::sim {
@@ -28,6 +29,8 @@ struct Flags {
   std::string seeds_file = "tests/sim/seeds.txt";  ///< these always run, before the others
   bool counts_matter = true;
   bool all_planted = false;
+  bool drills = false;
+  DrillFlags drill;
 };
 
 struct Plant {
@@ -272,7 +275,8 @@ bool plant_by_name(const std::string& name) {
 int usage() {
   std::fputs(
       "usage: sim [--seed N | --seeds COUNT [--from N] | --hours H] [--jobs N] [--kept FILE] [--any-faults]\n"
-      "           [--plant NAME | --planted]\n",
+      "           [--plant NAME | --planted]\n"
+      "       sim --drills [--drill NAME] [--outcomes N] [--jobs N]\n",
       stderr);
   return 2;
 }
@@ -295,10 +299,17 @@ int main(int argc, char** argv) {
     else if (flag == "--plant" && more) {
       if (!hf::sim::plant_by_name(argv[++i])) return 2;
     } else if (flag == "--planted") flags.all_planted = true;
+    else if (flag == "--drills") flags.drills = true;
+    else if (flag == "--drill" && more) flags.drills = true, flags.drill.only = argv[++i];
+    else if (flag == "--outcomes" && more) flags.drill.outcomes = std::strtoull(argv[++i], nullptr, 10);
     else if (flag == "--any-faults") flags.counts_matter = false;
     else return hf::sim::usage();
   }
   if (flags.all_planted) return hf::sim::run_planted();
   if (flags.jobs < 1 || flags.jobs > 64) return hf::sim::usage();
+  if (flags.drills) {
+    flags.drill.jobs = flags.jobs;
+    return hf::sim::run_drills(flags.drill);
+  }
   return flags.seed != 0 ? hf::sim::run_one(flags.seed) : hf::sim::run_many(flags);
 }

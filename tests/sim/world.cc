@@ -76,7 +76,7 @@ void World::start_node() {
   setup.seed = prng_.next();
   setup.files = &disk_;
   setup.host = this;
-  setup.walk_entries_a_turn = static_cast<size_t>(prng_.between(1, 40));
+  setup.walk_entries_a_slice = static_cast<size_t>(prng_.between(1, 40));
   always_ = always_next_ = setup.options.appendfsync == config::FsyncPolicy::Always;
   came_back_ = served_ = shutting_down_ = shutdown_by_command_ = false;
   log_end_ = epoch_ = 0;
