@@ -310,8 +310,14 @@ void ServerLoop::rearm() {
   uv_update_time(&loop_);
   const MonoUs wait_us = effects_.wake_at - sample_time().mono_us;
   const uint64_t wait_ms = wait_us <= 0 ? 0 : static_cast<uint64_t>((wait_us + 999) / 1000);
+  // One that is due before the loop polls would be over, and the poll then waits for a client, maybe for ever:
+  // the turn comes behind a poll that does not wait.
   uv_timer_start(
-      &timer_, [](uv_timer_t*) {}, wait_ms, 0);
+      &timer_,
+      [](uv_timer_t* h) {
+        uv_idle_start(&static_cast<ServerLoop*>(h->loop->data)->at_once_, [](uv_idle_t*) {});
+      },
+      wait_ms, 0);
 }
 
 void ServerLoop::resume_paused() {
