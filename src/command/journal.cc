@@ -1,6 +1,7 @@
 // One buffer, cleared each turn and reused, so that recording a command costs one copy and no allocation.
 #include "command/journal.h"
 
+#include "base/check.h"
 #include "base/number.h"
 
 namespace hf::command {
@@ -36,6 +37,14 @@ void Journal::append_raw(DbIndex db, Bytes text, bool visible) {
   open(db, visible);
   content_.append(text);
   if (visible) visible_bytes_ += text.size();
+}
+
+void Journal::append_bare(std::initializer_list<Bytes> args) {
+  if (muted) return;
+  HF_CHECK(!transaction_open_);
+  const size_t before = content_.size();
+  resp::Writer(content_, 2).command(args);
+  visible_bytes_ += content_.size() - before;
 }
 
 void Journal::end_transaction() {

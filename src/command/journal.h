@@ -23,6 +23,9 @@ class Journal {
   /// The same, for a command whose RESP text is at hand.
   void append_raw(DbIndex db, Bytes text, bool visible = true);
 
+  /// Appends what touches no database and stands outside any transaction: said to stock Redis replicas.
+  void append_bare(std::initializer_list<Bytes> args);
+
   /// Between these, the first command is preceded by MULTI and the last followed by EXEC.
   void begin_transaction() { in_transaction_ = true; }
   void end_transaction();

@@ -60,6 +60,12 @@ void replconf(Context& ctx) {
     return ctx.server.replica_acknowledges(ctx.client.id, ctx.args.subspan(2));
   if (ctx.args.size() == 3 && equal_nocase(ctx.args[1], "hfpromoted"))
     return ctx.server.replica_promoted(ctx.client.id);
+  if (ctx.args.size() >= 3 && equal_nocase(ctx.args[1], "ack")) {
+    const bool synced = ctx.args.size() == 5 && equal_nocase(ctx.args[3], "fack");
+    return ctx.server.redis_replica_acknowledges(ctx.client.id, ctx.args[2], synced ? ctx.args[4] : Bytes());
+  }
+  // Logged for stock replicas, which answer it; nobody else has to.
+  if (ctx.args.size() == 3 && equal_nocase(ctx.args[1], "getack")) return;
   if (ctx.args.size() % 2 == 0) return ctx.syntax_error();
   bool native = false;
   for (size_t i = 1; i < ctx.args.size(); i += 2) {
@@ -71,7 +77,7 @@ void replconf(Context& ctx) {
   else ctx.reply.ok();
 }
 
-void psync(Context& ctx) { ctx.server.begin_sync(ctx.client.id); }
+void psync(Context& ctx) { ctx.server.begin_sync(ctx.client.id, ctx.args); }
 
 /// Redis's: the connection's own writes up to now.
 void wait(Context& ctx) {
@@ -166,6 +172,8 @@ const Spec rows[] = {
      "What a replica says of itself to its primary.", "[name value ...]", replconf},
     {"psync", -3, link, no_keys, 0, "server", "2.8.0", "O(1)",
      "Turns the connection into a replica's.", "replicationid offset", psync},
+    {"sync", 1, link, no_keys, 0, "server", "1.0.0", "O(N)",
+     "PSYNC by its old name: always the whole data set.", "", psync},
     {"wait", 3, Blocking, no_keys, CatConnection, "generic", "3.0.0", "O(1)",
      "Waits until so many replicas have this connection's writes.", "numreplicas timeout", wait, {},
      "request_policy:all_shards response_policy:agg_min"},

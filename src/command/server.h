@@ -136,7 +136,10 @@ class Server {
   virtual Status replica_says(uint64_t client, Bytes name, Bytes value) = 0;
   virtual void replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) = 0;
   /// The connection becomes a replica; everything it is sent from now on is the node's doing, the answer too.
-  virtual void begin_sync(uint64_t client) = 0;
+  /// `args`: PSYNC id offset, or SYNC.
+  virtual void begin_sync(uint64_t client, std::span<const Bytes> args) = 0;
+  /// REPLCONF ACK of a Redis, whose offsets are the Redis-visible ones; `synced` may be empty.
+  virtual void redis_replica_acknowledges(uint64_t client, Bytes received, Bytes synced) = 0;
   virtual bool follows() const = 0;
   /// How many replicas hold the log up to `offset`: received, or synced.
   virtual size_t replicas_having(LogOffset offset, bool synced) const = 0;

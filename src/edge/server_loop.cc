@@ -310,12 +310,12 @@ void ServerLoop::rearm() {
   uv_update_time(&loop_);
   const MonoUs wait_us = effects_.wake_at - sample_time().mono_us;
   const uint64_t wait_ms = wait_us <= 0 ? 0 : static_cast<uint64_t>((wait_us + 999) / 1000);
-  // One that is due before the loop polls would be over, and the poll then waits for a client, maybe for ever:
-  // the turn comes behind a poll that does not wait.
+  // The turn comes behind the poll, and timers before it: one that is over by then must not leave the poll
+  // waiting for something else to happen.
   uv_timer_start(
       &timer_,
-      [](uv_timer_t* h) {
-        uv_idle_start(&static_cast<ServerLoop*>(h->loop->data)->at_once_, [](uv_idle_t*) {});
+      [](uv_timer_t* t) {
+        uv_idle_start(&static_cast<ServerLoop*>(t->loop->data)->at_once_, [](uv_idle_t*) {});
       },
       wait_ms, 0);
 }

@@ -88,7 +88,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool role_settled() const override { return follows() || persistence_.reign_open(); }
   Status replica_says(uint64_t client, Bytes name, Bytes value) override;
   void replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) override;
-  void begin_sync(uint64_t client) override;
+  void begin_sync(uint64_t client, std::span<const Bytes> args) override;
+  void redis_replica_acknowledges(uint64_t client, Bytes received, Bytes synced) override;
   bool follows() const override { return persistence_.following() || foreign_; }
   size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
   bool synced_here(LogOffset offset) override;
@@ -128,11 +129,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
     return {p.done, p.total};
   }
   std::string digest() const { return to_hex(store_.digest()); }
-  LogPlace log_place() const {
-    const log::Writer* writer = persistence_.writer();
-    if (writer == nullptr) return {};
-    return {persistence_.epoch(), writer->history().last().first, writer->end()};
-  }
+  LogPlace log_place() const;
 
  private:
   static store::Options store_options(const config::Options& options, uint64_t seed);
@@ -154,9 +151,10 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void follow_upstream(Effects& effects);
   UpstreamAddress upstream_address(const std::string& host, int port) const;
   void feed_replicas(Effects& effects);
+  void speak_to_stock_replicas();
   void begin_following(const std::string& host, int port);
   void refuse_blocked_writers();
-  void forget_offsets();
+  void forget_behind(LogOffset kept);
   Status apply(const log::MirrorFrame& last, Bytes content);
   void apply_committed();
   void apply_everything();
@@ -231,6 +229,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   LogOffset commit_;
   MonoUs copies_asked_us_ = -1;    ///< when a reply last asked for more than this node's word
   bool answer_promotion_ = false;  ///< the primary waits to hear that this node reigns
+  bool acks_wanted_ = false;       ///< a WAIT of this turn waits for replicas that have to be asked
   bool role_settled_ = false;  ///< as of the last turn
 
   // the turn under way

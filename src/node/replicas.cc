@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/number.h"
+#include "base/planted.h"
 #include "resp/writer.h"
 #include "snapshot/format.h"
 
@@ -39,31 +40,46 @@ Replicas::Replica* Replicas::find(ConnId conn) {
 LogOffset Replicas::sendable() const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  return quorum_ || sync_ ? writer->end() : writer->written();
+  return quorum_ || sync_ || planted(Bug::SentBeforeWritten) ? writer->end() : writer->written();
 }
 
 // ---- coming and going
 // ----------------------------------------------------------------------------------------------
 
+/// True: nobody can follow this node now, and the answer says so.
+bool Replicas::refuse_sync(Session& session) {
+  const log::Writer* writer = parts_.persistence.writer();
+  if (writer != nullptr && !writer->history().empty() && parts_.persistence.serving()) return false;
+  resp::Writer(session.outbox.buffer(), 2)
+      .error(parts_.options.appendonly
+                 ? "NOMASTERLINK Can't SYNC while this node has no data set of its own yet; ask again later"
+                 : "ERR replication needs the log: start the primary with appendonly yes");
+  return true;
+}
+
+std::string Replicas::name_of(const Replica& replica, const Session& session) const {
+  const std::string& announced = replica.introduction.host;
+  return (announced.empty() ? session.client.peer_address : announced) + " (port " +
+         std::to_string(replica.introduction.port) + ")";
+}
+
 bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, Now now) {
+  if (refuse_sync(session)) return false;
   resp::Writer reply(session.outbox.buffer(), 2);
   const log::Writer* writer = parts_.persistence.writer();
-  if (writer == nullptr || writer->history().empty() || !parts_.persistence.serving()) {
-    reply.error(
-        parts_.options.appendonly
-            ? "NOMASTERLINK Can't SYNC while this node has no data set of its own yet; ask again later"
-            : "ERR replication needs the log: start the primary with appendonly yes");
-    return false;
-  }
   const replication::Holding nothing;
   const replication::Verdict verdict =
       replication::judge(holding(), introduction.holding ? *introduction.holding : nothing);
   remove(session.id);
   Replica replica{.conn = session.id, .introduction = introduction};
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
-  const std::string who = (introduction.host.empty() ? session.client.peer_address : introduction.host) +
-                          " (port " + std::to_string(introduction.port) + ")";
-  parts_.persistence.say(LogLevel::Notice, "Replica " + who + ": " + replication::describe(verdict));
+  const std::string& peer = session.client.peer_address;
+  replica.host = introduction.host.empty() ? peer.substr(0, peer.rfind(':')) : introduction.host;
+  for (Replica& other : replicas_)
+    if (other.host == replica.host && other.introduction.port == introduction.port)
+      other.superseded = !planted(Bug::SupersededCounted);
+  parts_.persistence.say(LogLevel::Notice,
+                         "Replica " + name_of(replica, session) + ": " + replication::describe(verdict));
   const std::string& reign = writer->history().last().id;
   if (const auto* diverged = std::get_if<replication::Diverged>(&verdict)) {
     ++partial_refused_;
@@ -89,13 +105,17 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
 }
 
 void Replicas::remove(ConnId conn) {
-  std::erase_if(replicas_, [&](const Replica& replica) { return replica.conn == conn; });
+  std::erase_if(replicas_, [&](const Replica& replica) {
+    if (replica.conn == conn && replica.stock) --stock_count_;
+    return replica.conn == conn;
+  });
   if (replicas_.empty()) recent_.clear(), recent_bytes_ = 0;
 }
 
 void Replicas::drop_all(std::vector<ConnId>& kill) {
   for (const Replica& replica : replicas_) kill.push_back(replica.conn);
   replicas_.clear();
+  stock_count_ = 0;
   recent_.clear();
   recent_bytes_ = 0;
 }
@@ -158,6 +178,7 @@ void Replicas::job_done(const FileJobDone& done) {
     if (session == nullptr) return;
     if (!done.ok) return fail(*session, "what it needs can't be read: " + done.message);
     budget_bytes_ -= static_cast<double>(done.bytes.size());
+    if (replica.stock) return stock_job_done(replica, *session, done);
     if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
       if (done.bytes.empty()) return fail(*session, "the snapshot being sent has become shorter");
       session->outbox.buffer().append(done.bytes);
@@ -178,12 +199,14 @@ void Replicas::start_snapshot(Replica& replica, Session& session, Now now) {
   Persistence& persistence = parts_.persistence;
   const auto& notes = persistence.snapshots();
   const LogOffset begin = persistence.writer()->begin();
-  if (!notes.empty() && notes.back().offset >= begin && !persistence.snapshot_running()) {
+  if (!notes.empty() && notes.back().offset >= std::max(begin, awaits.from) && !persistence.snapshot_running()) {
     const log::SnapshotNote& note = notes.back();
     const uint64_t behind = persistence.end() - note.offset;
     if (awaits.asked || behind <= std::max(note.bytes, small_log_bytes)) {
-      session.outbox.buffer().append(
-          replication::encode(replication::SnapshotAhead{note.offset, note.bytes}));
+      if (replica.stock) replica.stock->dump = begin_dump(replica, session, now);
+      else
+        session.outbox.buffer().append(
+            replication::encode(replication::SnapshotAhead{note.offset, note.bytes}));
       replica.state = SendsSnapshot{note.offset, note.bytes, 0};
       replica.tail = log::Tail(note.offset);
       return;
@@ -203,11 +226,18 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
                     std::vector<ConnId>& touched) {
   const uint64_t before = session.outbox.stream_end();
   if (std::holds_alternative<AwaitsSnapshot>(replica.state)) start_snapshot(replica, session, now);
+  if (replica.stock) {
+    feed_stock(replica, session, now, effects);
+    if (session.outbox.stream_end() != before || session.outbox.size() > 0) touched.push_back(session.id);
+    return;
+  }
   const bool paced = parts_.options.replication_max_bytes_per_second > 0 && budget_bytes_ <= 0;
   const bool room = session.output_bytes() < window_bytes && !paced;
   if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
     if (sends->read == sends->bytes) {
-      replica.state = Streams{};  // it has what it says it has: nothing until it has taken the snapshot in
+      // It has what it says it has: nothing until it has taken the snapshot in.
+      if (planted(Bug::ReplicaCountedEarly)) replica.received = sends->offset;
+      replica.state = Streams{};
     } else if (room && replica.job == 0) {
       read(replica,
            {.kind = FileStep::Kind::Read,
@@ -258,18 +288,29 @@ void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
   if (rate > 0 && budget_bytes_ <= 0)
     effects.wake_at = std::min(effects.wake_at, now.mono_us + second_us / 100);
   trim_recent();
+  const bool snapshot_ran = parts_.persistence.snapshot_running();
   const MonoUs silent_us = parts_.options.repl_timeout * second_us;
   for (Replica& replica : replicas_) {
     Session* session = parts_.sessions.find(replica.conn);
-    if (session == nullptr || session->closing) continue;
+    if (session == nullptr) continue;
+    if (session->closing) {  // it has got all it wanted, perhaps between two turns
+      touched.push_back(replica.conn);
+      continue;
+    }
     const bool streams = std::holds_alternative<Streams>(replica.state);
-    if (streams && now.mono_us - replica.acknowledged_us > silent_us) {
+    // A stock replica that loads its dump says only line ends, and a client of SYNC nothing at all.
+    const MonoUs heard_us = !replica.stock             ? replica.acknowledged_us
+                            : replica.stock->plain_sync ? now.mono_us
+                                                        : session->client.last_active_at;
+    if (streams && now.mono_us - heard_us > silent_us) {
       fail(*session, "it has acknowledged nothing for repl-timeout");
       continue;
     }
     feed(replica, *session, now, effects, touched);
   }
   heartbeat_due_ = false;
+  // The cut belongs to the next turn, which would else wait for something to happen.
+  if (!snapshot_ran && parts_.persistence.snapshot_running()) effects.again = true;
   for (const ConnId id : failed_) {
     if (parts_.sessions.find(id) == nullptr) continue;
     remove(id);
@@ -296,13 +337,14 @@ void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffs
 
 size_t Replicas::having(LogOffset offset, bool synced) const {
   return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
-    return (synced ? replica.synced : replica.received) >= offset;
+    return !replica.superseded && (synced ? replica.synced : replica.received) >= offset;
   }));
 }
 
-size_t Replicas::healthy(Now now, int64_t lag_ms) const {
+size_t Replicas::healthy(Now now, int64_t lag_ms, bool members) const {
   return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
-    return std::holds_alternative<Streams>(replica.state) &&
+    return !replica.superseded && std::holds_alternative<Streams>(replica.state) &&
+           (!replica.stock || (!members && replica.stock->listens)) &&
            now.mono_us - replica.acknowledged_us <= lag_ms * 1000;
   }));
 }
@@ -312,7 +354,9 @@ LogOffset Replicas::synced_on(size_t copies) const {
   if (writer == nullptr) return {};
   if (copies <= 1) return writer->synced();
   std::vector<LogOffset> others;
-  for (const Replica& replica : replicas_) others.push_back(replica.synced);
+  // A stock Redis can't take this node's place: what it holds is no member's copy.
+  for (const Replica& replica : replicas_)
+    if (!replica.superseded && !replica.stock) others.push_back(replica.synced);
   if (others.size() < copies - 1) return {};
   std::sort(others.begin(), others.end(), std::greater<>());
   return std::min(writer->synced(), others[copies - 2]);
@@ -334,10 +378,7 @@ std::optional<Replicas::Place> Replicas::place_of(ConnId conn) const {
   const Session* session = parts_.sessions.find(conn);
   for (const Replica& replica : replicas_) {
     if (replica.conn != conn || session == nullptr) continue;
-    const std::string& peer = session->client.peer_address;
-    return Place{
-        !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':')),
-        replica.introduction.port, replica.synced};
+    return Place{replica.host, replica.introduction.port, replica.synced};
   }
   return {};
 }
@@ -379,16 +420,20 @@ std::vector<Replicas::Description> Replicas::describe(Now now) const {
   for (const Replica& replica : replicas_) {
     const Session* session = parts_.sessions.find(replica.conn);
     if (session == nullptr) continue;
-    const std::string& peer = session->client.peer_address;
     Description d;
-    d.host = !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':'));
+    d.host = replica.host;
     d.port = replica.introduction.port;
     d.native = replica.introduction.native;
     d.state = std::holds_alternative<AwaitsSnapshot>(replica.state)  ? "wait_bgsave"
-              : std::holds_alternative<SendsSnapshot>(replica.state) ? "send_bulk"
+              : std::holds_alternative<SendsSnapshot>(replica.state) || (replica.stock && !replica.stock->listens)
+                  ? "send_bulk"
                                                                      : "online";
     d.received = replica.received, d.synced = replica.synced, d.applied = replica.applied;
     d.lag_bytes = parts_.persistence.end() - replica.received;
+    if (replica.stock) {
+      const uint64_t end = parts_.persistence.visible_end();
+      d.lag_bytes = end - std::min(end, replica.stock->acknowledged);
+    }
     d.lag_ms = d.lag_bytes == 0 ? 0 : (now.mono_us - replica.caught_up_us) / 1000;
     d.ack_age_ms = (now.mono_us - replica.acknowledged_us) / 1000;
     list.push_back(std::move(d));

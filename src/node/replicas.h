@@ -11,12 +11,15 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/prng.h"
 #include "base/types.h"
 #include "config/options.h"
 #include "log/tail.h"
 #include "node/effects.h"
 #include "node/persistence.h"
 #include "node/session.h"
+#include "node/stock_dump.h"
+#include "node/stock_feed.h"
 #include "replication/verdict.h"
 #include "replication/wire.h"
 
@@ -28,12 +31,27 @@ class Replicas {
     const config::Options& options;
     Persistence& persistence;
     Sessions& sessions;
+    Prng& prng;
   };
   explicit Replicas(Parts parts) : parts_(parts) {}
 
   /// PSYNC arrived and the introduction is known: answers on `session` and feeds it from now on. False:
   /// refused, with an error as the answer.
   bool begin(Session& session, const ReplicaIntroduction& introduction, Now now);
+  /// What a stock Redis asks for.
+  struct StockAsk {
+    bool plain_sync = false;  ///< SYNC: it knows no offsets
+    std::string reign = {};   ///< whose bytes it has; "?" for none
+    int64_t next = -1;        ///< Redis's offset: the first byte it lacks, counted from 1
+  };
+  /// The same for a stock Redis replica, or redis-cli as one (stock_replicas.cc).
+  bool begin_stock(Session& session, const ReplicaIntroduction& introduction, const StockAsk& ask, Now now);
+  void acknowledge_stock(ConnId conn, uint64_t received, std::optional<uint64_t> synced, Now now);
+  bool any_stock() const { return stock_count_ > 0; }
+  /// True once each repl-ping-replica-period.
+  bool take_ping_due(Now now);
+  /// In all dumps for Redis so far.
+  uint64_t tasks_left_out() const { return tasks_left_out_; }
   void remove(ConnId conn);
   /// The role or the history changed: all have to ask again.
   void drop_all(std::vector<ConnId>& kill);
@@ -46,7 +64,9 @@ class Replicas {
   /// output.
   void pump(Now now, Effects& effects, std::vector<ConnId>& touched);
   void job_done(const FileJobDone& done);
-  MonoUs next_wake() const { return replicas_.empty() ? INT64_MAX : next_heartbeat_us_; }
+  MonoUs next_wake() const {
+    return replicas_.empty() ? INT64_MAX : any_stock() ? std::min(next_heartbeat_us_, next_ping_us_) : next_heartbeat_us_;
+  }
   /// True once after some replica's acknowledgement moved.
   bool take_progress() { return std::exchange(progressed_, false); }
   void acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffset synced, LogOffset applied,
@@ -64,7 +84,8 @@ class Replicas {
   std::optional<Place> place_of(ConnId conn) const;
   void hand_over(ConnId conn);
   /// Connected and acknowledging within `lag_ms`: for min-replicas-to-write.
-  size_t healthy(Now now, int64_t lag_ms) const;
+  /// `members`: only those that count for the write concern, which stock replicas do not.
+  size_t healthy(Now now, int64_t lag_ms, bool members = false) const;
   /// The offset that `copies` members have synced, this node included.
   LogOffset synced_on(size_t copies) const;
   /// From where the log is needed by them, and the snapshots being sent.
@@ -95,20 +116,40 @@ class Replicas {
  private:
   struct AwaitsSnapshot {
     bool asked;  ///< for one of its own: any newer one will do
+    LogOffset from;  ///< no older one will do: who wants no stream wants the state of now
   };
   struct SendsSnapshot {
     LogOffset offset;
     uint64_t bytes, read;
   };
   struct Streams {};
+  /// A stock replica's place in the log is looked for: first the segment, from the newest back, then the frame.
+  struct Seeks {
+    LogOffset below;  ///< no segment from here on can hold it
+    uint64_t wanted = 0;
+    Epoch reign;
+    std::optional<LogOffset> reign_end;  ///< empty: it reigns still
+    LogOffset segment = {};              ///< whose header is being read
+  };
+  /// What a replica that is a stock Redis has beside the rest.
+  struct Stock {
+    bool plain_sync = false;
+    bool listens = false;  ///< what is sent goes into its stream: behind a dump, only once it has acknowledged
+    std::unique_ptr<StockDump> dump;
+    std::unique_ptr<StockFeed> feed;
+    uint64_t acknowledged = 0;
+  };
   struct Replica {
     ConnId conn;
     ReplicaIntroduction introduction;
-    std::variant<AwaitsSnapshot, SendsSnapshot, Streams> state;
+    std::variant<AwaitsSnapshot, SendsSnapshot, Streams, Seeks> state;
+    std::unique_ptr<Stock> stock;  ///< null: a Holdfast
     log::Tail tail{LogOffset{}};
     uint64_t job = 0;  ///< the read under way; 0: none
     LogOffset received, synced, applied;
     MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
+    std::string host;         ///< announced, or where it connects from
+    bool superseded = false;  ///< it has connected again, and this connection does not know: it counts once
   };
   struct Chunk {
     LogOffset begin, end;
@@ -120,6 +161,19 @@ class Replicas {
   void start_snapshot(Replica& replica, Session& session, Now now);
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
+  bool refuse_sync(Session& session);
+  std::string name_of(const Replica& replica, const Session& session) const;
+  void feed_stock(Replica& replica, Session& session, Now now, Effects& effects);
+  void stock_job_done(Replica& replica, Session& session, const FileJobDone& done);
+  void needs_full(Replica& replica, Session& session, const std::string& why);
+  void continue_stock(Replica& replica, Session& session);
+  void take_dump(Replica& replica, Session& session, Bytes bytes);
+  std::unique_ptr<StockDump> begin_dump(Replica& replica, Session& session, Now now);
+  void seek_segment(Replica& replica, Session& session, Effects& effects);
+  void seek_in(Replica& replica, Session& session, Bytes segment_header);
+  void take_stock(Replica& replica, Session& session, const log::FrameHeader& header, Bytes frame);
+  bool stock_from_memory(Replica& replica, Session& session);
+  LogOffset stock_sendable() const;
   void fail(Session& session, const std::string& why);
   void note_lag(Replica& replica, Now now);
   LogOffset sendable() const;
@@ -136,6 +190,9 @@ class Replicas {
   bool heartbeat_due_ = false, progressed_ = false, quorum_ = false, sync_ = false;
   LogOffset commit_;
   std::vector<ConnId> failed_;
+  size_t stock_count_ = 0;
+  MonoUs next_ping_us_ = 0;
+  uint64_t tasks_left_out_ = 0;
   uint64_t full_syncs_ = 0, partial_syncs_ = 0, partial_refused_ = 0;
   double budget_bytes_ = 0;  ///< replication-max-bytes-per-second: what may be sent at once
   MonoUs budget_us_ = 0;

@@ -3,6 +3,7 @@
 
 #include "base/compress.h"
 #include "base/number.h"
+#include "base/planted.h"
 #include "command/table.h"
 #include "node/info_section.h"
 #include "node/inside.h"
@@ -28,7 +29,7 @@ void ServerNode::Impl::settle_role() {
                                               std::to_string(upstream_.address().port)
                                         : std::string();
   const int64_t patience_ms = std::max<int64_t>(1000, 4 * options_.heartbeat_interval_ms);
-  const size_t members = 1 + (reigns && quorum() ? replicas_.healthy(now_, patience_ms) : 0);
+  const size_t members = 1 + (reigns && quorum() ? replicas_.healthy(now_, patience_ms, true) : 0);
   gate.no_quorum.clear();
   if (reigns && quorum() && members < static_cast<size_t>(options_.min_copies))
     gate.no_quorum = "NOQUORUM Writes can't be committed: " + std::to_string(members) + " of " +
@@ -155,6 +156,11 @@ Status ServerNode::Impl::replica_says(uint64_t client, Bytes name, Bytes value) 
     said.host = std::string(value);
   } else if (equal_nocase(name, "capa")) {
     if (equal_nocase(value, replication::native_capability)) said.native = true;
+    if (equal_nocase(value, "eof")) said.takes_marked_dumps = true;
+  } else if (equal_nocase(name, "rdb-only")) {
+    said.dump_only = value == "1";
+  } else if (equal_nocase(name, "rdb-filter-only")) {
+    said.dump_empty = true;  // every filter there is keeps something that this server has none of
   } else if (equal_nocase(name, "holdfast")) {
     said.holding = replication::decode_holding(value);
     if (!value.empty() && !said.holding) return Error{"ERR REPLCONF holdfast: not what a replica holds"};
@@ -176,7 +182,13 @@ void ServerNode::Impl::replica_acknowledges(uint64_t client, std::span<const Byt
     replicas_.acknowledge(session->id, {values[0]}, {values[1]}, {values[2]}, {values[3]}, now_);
 }
 
-void ServerNode::Impl::begin_sync(uint64_t client) {
+void ServerNode::Impl::redis_replica_acknowledges(uint64_t client, Bytes received, Bytes synced) {
+  const Session* session = session_of(client);
+  const auto offset = parse_uint(received);
+  if (session != nullptr && offset) replicas_.acknowledge_stock(session->id, *offset, parse_uint(synced), now_);
+}
+
+void ServerNode::Impl::begin_sync(uint64_t client, std::span<const Bytes> args) {
   Session* session = session_of(client);
   if (session == nullptr) return;
   const ReplicaIntroduction nothing;
@@ -186,11 +198,6 @@ void ServerNode::Impl::begin_sync(uint64_t client) {
         .error("NOMASTERLINK This node is taking in the data set of a Redis; ask again later");
     return;
   }
-  if (!said.native) {
-    resp::Writer(session->outbox.buffer(), 2)
-        .error("ERR only Holdfast servers can follow this one so far (REPLCONF capa holdfast1)");
-    return;
-  }
   // A circle of replicas would hold itself up: only who is linked passes on what comes to it.
   if (persistence_.following() && !upstream_.up()) {
     resp::Writer(session->outbox.buffer(), 2)
@@ -198,8 +205,24 @@ void ServerNode::Impl::begin_sync(uint64_t client) {
                "); do the two follow each other, in a circle?");
     return;
   }
-  replicas_.begin(*session, said, now_);
+  if (said.native) {
+    replicas_.begin(*session, said, now_);
+  } else {
+    Replicas::StockAsk ask{.plain_sync = args.size() < 3};
+    if (!ask.plain_sync) ask.reign = std::string(args[1]), ask.next = parse_int(args[2]).value_or(-1);
+    replicas_.begin_stock(*session, said, ask, now_);
+  }
   touch(*session);
+}
+
+/// What keeps their links alive and makes them answer is part of the log: every replica counts the same bytes.
+void ServerNode::Impl::speak_to_stock_replicas() {
+  const bool asked = std::exchange(acks_wanted_, false);
+  const bool may_log = persistence_.phase() == Persistence::Phase::Serving && !executor_.gate.follows &&
+                       !switchover_.pausing() && persistence_.refuse_writes().empty();
+  if (!may_log || !replicas_.any_stock()) return;
+  if (asked) journal_.append_bare({"REPLCONF", "GETACK", "*"});
+  if (replicas_.take_ping_due(now_)) journal_.append_bare({"PING"});
 }
 
 bool ServerNode::Impl::synced_here(LogOffset offset) {
@@ -351,20 +374,23 @@ void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
                    "Taking over from the primary at offset " + std::to_string(hand_over.end.value));
 }
 
-/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Whose
-/// writes are still held back never learn what became of them; nor could they be told the truth yet.
-void ServerNode::Impl::forget_offsets() {
+/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Connections
+/// whose writes go, or are still held back, are closed: no answer about them would be true for long.
+void ServerNode::Impl::forget_behind(LogOffset kept) {
   dirty_ = DirtyKeys();
   sessions_.for_each([&](Session& session) {
-    session.client.last_write = {};
-    if (session.outbox.holding() && !session.upstream) kill_.push_back(session.id);
+    if (!session.upstream && (session.outbox.holding() || session.client.last_write > kept))
+      kill_.push_back(session.id);
   });
   commit_ = {};
 }
 
 void ServerNode::Impl::diverged(LogOffset at) {
+  // The log may have been trimmed since it was told how far back it reaches: it is asked again, and told
+  // anew.
+  if (persistence_.writer() == nullptr || at < persistence_.can_go_back_to()) return;
   replicas_.drop_all(kill_);
-  forget_offsets();
+  forget_behind(at);
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.cut_back(at);
@@ -372,7 +398,7 @@ void ServerNode::Impl::diverged(LogOffset at) {
 
 void ServerNode::Impl::adopt(const snapshot::Header& header) {
   replicas_.drop_all(kill_);
-  forget_offsets();
+  forget_behind({});
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.adopt(header);
@@ -388,7 +414,8 @@ Follower::Progress ServerNode::Impl::progress() const {
   // While another state is taken in, what the old log had says nothing of the primary's.
   const log::Writer* writer = persistence_.writer();
   if (writer == nullptr || !persistence_.serving()) return {};
-  return {persistence_.epoch(), writer->end(), writer->synced(),
+  return {persistence_.epoch(), writer->end(),
+          planted(Bug::AckBeforeStored) ? writer->end() : writer->synced(),
           unapplied_.empty() ? writer->end() : unapplied_.front().begin};
 }
 
@@ -558,6 +585,7 @@ void ServerNode::Impl::info_replication(std::string& out) {
                ",applied=" + std::to_string(d.applied.value) +
                ",protocol=" + (d.native ? "holdfast" : "redis"));
   }
+  if (replicas_.tasks_left_out() > 0) s.number("replication_tasks_left_out", replicas_.tasks_left_out());
   constexpr const char* states[] = {"no-failover", "waiting-for-sync", "failover-in-progress"};
   s.text("master_failover_state", states[static_cast<size_t>(switchover_.state())]);
   if (switchover_.done() + switchover_.given_up() > 0) {

@@ -48,7 +48,7 @@ ServerNode::Impl::Impl(Setup setup)
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
                     }}),
-      replicas_({options_, persistence_, sessions_}),
+      replicas_({options_, persistence_, sessions_, prng_}),
       upstream_(*this, *setup.files, prng_),
       ahead_(ahead_max) {
   store_.set_observer(this);
@@ -117,9 +117,10 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     const bool own_clock = !executor_.gate.follows && !switchover_.pausing();
     if (own_clock) run_timers();
     serve_waiters();
-    if (own_clock) expire_some();
+    if (own_clock || planted(Bug::ReplicaExpires)) expire_some();
   }
   if (foreign_) note_foreign_place();
+  speak_to_stock_replicas();
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
     journal_.clear();
@@ -274,6 +275,7 @@ void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, By
   ++client.commands;
   if (outcome.blocked) {
     session.blocked = client.blocked = true;
+    if (Bytes(outcome.spec->name).starts_with("wait")) acks_wanted_ = true;
     waiters_.add(session.id, client.db, outcome.block.keys, std::vector<std::string>(args.begin(), args.end()),
                  outcome.block.deadline);
     return;
@@ -498,6 +500,23 @@ void ServerNode::Impl::step_shutdown(Effects& effects) {
 void ServerNode::Impl::give_up_shutdown() {
   shutdown_asked_ = shutdown_forced_ = shutdown_snapshot_begun_ = false;
   everyone_ready(shutdown_key);
+}
+
+ServerNode::LogPlace ServerNode::Impl::log_place() const {
+  LogPlace place;
+  place.following = persistence_.following();
+  place.linked = upstream_.up();
+  const log::Writer* writer = persistence_.writer();
+  if (writer == nullptr) return place;
+  place.epoch = persistence_.epoch();
+  if (!writer->history().empty()) place.reign_begin = writer->history().last().first;
+  place.end = writer->end(), place.begin = writer->begin();
+  place.written = writer->written(), place.synced = writer->synced();
+  place.back_to = persistence_.can_go_back_to();
+  place.last_sum = writer->last_sum();
+  place.settled = persistence_.serving() && unapplied_.empty();
+  place.cluster_id = persistence_.cluster_id();
+  return place;
 }
 
 // ---- the outside ---------------------------------------------------------------------------------------------------

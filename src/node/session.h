@@ -20,6 +20,9 @@ struct ReplicaIntroduction {
   int port = 0;
   std::string host;  ///< announced; empty: the connection's
   bool native = false;
+  bool takes_marked_dumps = false;  ///< capa eof: a dump's length need not be known ahead
+  bool dump_only = false;           ///< it wants no stream behind the dump (redis-cli --rdb)
+  bool dump_empty = false;          ///< it wants only the stream (redis-cli --replica)
   std::optional<replication::Holding> holding;
 };
 

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/little_endian.h"
 #include "base/number.h"
+#include "base/planted.h"
 #include "log/segment.h"
 #include "resp/writer.h"
 
@@ -445,7 +446,7 @@ std::optional<FileJob> Upstream::next_job() {
   if (r->written == 0) job.steps.push_back({.kind = FileStep::Kind::Remove, .name = name});
   job.steps.push_back({.kind = FileStep::Kind::Write, .name = name, .offset = r->written, .bytes = r->chunk});
   if (all) {
-    job.steps.push_back({.kind = FileStep::Kind::Sync, .name = name});
+    if (!planted(Bug::AdoptedUnsynced)) job.steps.push_back({.kind = FileStep::Kind::Sync, .name = name});
     job.steps.push_back({.kind = FileStep::Kind::SyncDir});
     r->finishing = true;
   }

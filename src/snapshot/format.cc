@@ -163,6 +163,8 @@ Result<std::string> decode_block(Bytes block, const BlockHeader& header) {
 
 // ---- index and footer ---------------------------------------------------------------------------
 
+bool begins_index(Bytes in) { return in.starts_with(index_magic); }
+
 std::string encode_index(const std::vector<IndexEntry>& index, uint64_t salt) {
   std::string out(index_magic);
   put_le<uint32_t>(out, static_cast<uint32_t>(index.size()));

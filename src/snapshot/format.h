@@ -66,6 +66,8 @@ struct IndexEntry {
   uint32_t entries = 0;
   bool operator==(const IndexEntry&) const = default;
 };
+/// `in` (four bytes at least) begins an index, not a block.
+bool begins_index(Bytes in);
 std::string encode_index(const std::vector<IndexEntry>& index, uint64_t salt);
 Result<std::vector<IndexEntry>> decode_index(Bytes in, uint64_t salt);
 constexpr size_t index_header_bytes = 16;

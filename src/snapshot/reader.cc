@@ -91,6 +91,20 @@ Reader::Phase Reader::step(size_t budget_bytes, EntrySink& sink) {
   return phase_ = Phase::Done;
 }
 
+Status give_entries(Bytes raw, uint32_t entries, EntrySink& sink) {
+  for (uint32_t i = 0; i < entries; ++i) {
+    if (raw.size() < entry_prefix_bytes) return Error{"an entry overruns its block"};
+    const uint32_t db = get_le<uint32_t>(raw, 0), bytes = get_le<uint32_t>(raw, 4);
+    if (db > database_max || bytes > raw.size() - entry_prefix_bytes)
+      return Error{"an entry overruns its block"};
+    if (Status status = sink.entry(db, raw.substr(entry_prefix_bytes, bytes)); !status)
+      return Error{"entry " + std::to_string(i) + ": " + status.error().message};
+    raw.remove_prefix(entry_prefix_bytes + bytes);
+  }
+  if (!raw.empty()) return Error{"bytes behind the last entry of a block"};
+  return ok();
+}
+
 Status Reader::load_block(EntrySink& sink) {
   const IndexEntry& entry = index_[block_];
   const Result<std::string> block = read(entry.at, entry.bytes);
@@ -101,17 +115,7 @@ Status Reader::load_block(EntrySink& sink) {
     return Error{"the index describes another block"};
   const Result<std::string> raw = decode_block(*block, *header);
   if (!raw) return raw.error();
-  Bytes rest = *raw;
-  for (uint32_t i = 0; i < header->entries; ++i) {
-    if (rest.size() < entry_prefix_bytes) return Error{"an entry overruns its block"};
-    const uint32_t db = get_le<uint32_t>(rest, 0), bytes = get_le<uint32_t>(rest, 4);
-    if (db > database_max || bytes > rest.size() - entry_prefix_bytes)
-      return Error{"an entry overruns its block"};
-    if (Status status = sink.entry(db, rest.substr(entry_prefix_bytes, bytes)); !status)
-      return Error{"entry " + std::to_string(i) + ": " + status.error().message};
-    rest.remove_prefix(entry_prefix_bytes + bytes);
-  }
-  if (!rest.empty()) return Error{"bytes behind the last entry of a block"};
+  if (Status given = give_entries(*raw, header->entries, sink); !given) return given;
   keys_ += header->entries;
   raw_bytes_ += header->raw_bytes;
   return ok();

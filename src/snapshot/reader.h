@@ -24,6 +24,9 @@ class EntrySink {
   virtual Status end() { return ok(); }
 };
 
+/// Hands the entries of a block's raw content on. Error: they do not fill it, or the sink refused one.
+Status give_entries(Bytes raw, uint32_t entries, EntrySink& sink);
+
 /// Puts them into a store. `store` must outlive the sink.
 class StoreSink final : public EntrySink {
  public:

@@ -94,7 +94,8 @@ class Harness : public command::Server, public store::Observer {
   bool role_settled() const override { return true; }
   Status replica_says(uint64_t, Bytes, Bytes) override { return ok(); }
   void replica_acknowledges(uint64_t, std::span<const Bytes>) override {}
-  void begin_sync(uint64_t) override {}
+  void begin_sync(uint64_t, std::span<const Bytes>) override {}
+  void redis_replica_acknowledges(uint64_t, Bytes, Bytes) override {}
   bool follows() const override { return false; }
   size_t replicas_having(LogOffset, bool) const override { return 0; }
   bool synced_here(LogOffset) override { return true; }

@@ -255,6 +255,7 @@ TEST_CASE("what can't be taken yet stays, costs no turns, is no silence, and goe
   rig.feed(source.stream);
   CHECK(rig.node.groups == 0);
   CHECK_FALSE(rig.in.empty());
+  CHECK(rig.link.stopped());
   CHECK_FALSE(rig.link.may_go_on());
   for (int i = 0; i < 10; ++i) {
     rig.now.mono_us += 3'000'000;
@@ -268,7 +269,7 @@ TEST_CASE("what can't be taken yet stays, costs no turns, is no silence, and goe
   CHECK_FALSE(rig.link.may_go_on());
   // Half a frame waits for the wire, not for the node.
   rig.feed(source.stream.substr(source.stream.rfind("HFrm"), 40));
-  CHECK_FALSE(rig.link.may_go_on());
+  CHECK_FALSE(rig.link.stopped());
 }
 
 TEST_CASE("after a link is lost the next is dialed later, and a new address at once") {
