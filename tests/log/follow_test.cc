@@ -342,8 +342,7 @@ std::optional<std::string> read_tail(MemoryFiles& disk, const Writer& writer, Lo
     if (!step) return error = step.error().message, std::nullopt;
     if (!*step) return all;
     const auto bytes = disk.read((*step)->name, (*step)->offset, std::min((*step)->length, uint64_t{piece}));
-    const Status taken =
-        tail.take(*bytes, [&](const FrameHeader&, Bytes frame) { all += frame; });
+    const Status taken = tail.take(*bytes, [&](const FrameHeader&, Bytes frame) { all += frame; });
     if (!taken) return error = taken.error().message, std::nullopt;
   }
   FAIL("it never comes to an end");
@@ -373,8 +372,7 @@ TEST_CASE("the tail follows a log that grows, and takes zeros written ahead for 
       REQUIRE(step.ok());
       if (!*step) return;
       const auto bytes = primary.disk.read((*step)->name, (*step)->offset, (*step)->length);
-      REQUIRE(
-          tail.take(*bytes, [&](const FrameHeader&, Bytes f) { all += f; }).ok());
+      REQUIRE(tail.take(*bytes, [&](const FrameHeader&, Bytes f) { all += f; }).ok());
     }
   };
   go_on();

@@ -20,6 +20,7 @@ struct Recorder final : Follower {
   std::vector<replication::Heartbeat> heartbeats;
   std::optional<LogOffset> cut;
   std::optional<snapshot::Header> adopted;
+  std::optional<replication::HandOver> taken_over;
   std::vector<std::string> said;
 
   replication::Holding holding() const override { return has; }
@@ -32,9 +33,9 @@ struct Recorder final : Follower {
   void take_heartbeat(const replication::Heartbeat& heartbeat) override { heartbeats.push_back(heartbeat); }
   void diverged(LogOffset at) override { cut = at; }
   void adopt(const snapshot::Header& header) override { adopted = header; }
-  void take_over(const replication::HandOver&) override {}
+  void take_over(const replication::HandOver& hand_over) override { taken_over = hand_over; }
   ForeignPlace foreign_place() const override { return {}; }
-  Status follow_foreign() override { return Error{"not in this test"}; }
+  Status follow_foreign() override { return Error{"no Redis is followed here"}; }
   void import_dump(std::string, ForeignPlace) override {}
   Status take_foreign(DbIndex, const std::vector<Bytes>&, Bytes) override { return ok(); }
   void foreign_place_is(const ForeignPlace&) override {}
@@ -190,7 +191,7 @@ TEST_CASE("a handshake that goes wrong is told in words that help") {
   Rig asks, refuses("secret"), other, waits, nonsense, endless, busy;
   CHECK(error_of(asks, "-NOAUTH Authentication required.\r\n").find("set masterauth") != std::string::npos);
   CHECK(error_of(refuses, "-NOAUTH x\r\n-WRONGPASS y\r\n").find("check masterauth") != std::string::npos);
-  CHECK(error_of(other, "+PONG\r\n+OK\r\n+OK\r\n").find("not in this test") != std::string::npos);
+  CHECK(error_of(other, "+PONG\r\n+OK\r\n+OK\r\n").find("no Redis is followed here") != std::string::npos);
   CHECK(error_of(waits, "+PONG\r\n+OK\r\n+OK holdfast1\r\n+OK\r\n-NOMASTERLINK later\r\n").find("later") !=
         std::string::npos);
   CHECK(error_of(nonsense, "+PONG\r\n+OK\r\n+OK holdfast1\r\n+OK\r\n+DIVERGED here\r\n").find("no sense") !=
@@ -204,6 +205,20 @@ TEST_CASE("a diverged replica is told where, and the link ends for it to come ag
   rig.greet("+DIVERGED 4711");
   CHECK(rig.node.cut == LogOffset{4711});
   CHECK(rig.closed);
+}
+
+TEST_CASE("the role is taken over when the word for it came whole, and the link ends when it came damaged") {
+  const std::string word = replication::encode(replication::HandOver{.epoch = {3}, .end = {99}});
+  for (size_t byte = 0; byte <= word.size(); ++byte) {
+    std::string sent = word;
+    if (byte < word.size()) sent[byte] = static_cast<char>(sent[byte] ^ 0x04);
+    Rig rig;
+    rig.greet("+CONTINUE abc");
+    rig.feed(sent, 5);
+    INFO("byte " << byte);
+    CHECK(rig.node.taken_over.has_value() == (byte == word.size()));
+    CHECK(rig.closed == (byte < word.size()));
+  }
 }
 
 TEST_CASE("silence ends a link in any state, and so does a primary below which nobody reigns") {
