@@ -96,6 +96,7 @@ help:
 	@echo 'make test-long     the rest: many seeds, planted bugs, fuzzers, kills, real clients; half an hour'
 	@echo 'make demo          a real job, killed again and again, ends with the right result (ARGS=--short, --json)'
 	@echo 'make bench         speed, durability, memory and snapshots beside redis-server (ARGS=--quick, --json)'
+	@echo '                   (its --json is drawn by utils/bench/plot FILE)'
 	@echo 'make unit          unit tests only; build/tests/<room>-test for one room'
 	@echo 'make fuzz          fuzz every reader of foreign bytes (SECONDS_EACH=60)'
 	@echo 'make sanitize      unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -151,7 +152,7 @@ test-long:
 
 # Fuzz targets, under clang: build-fuzz/tests/fuzz/<target>-fuzz. `make fuzz SECONDS_EACH=60` runs them all.
 FUZZ := build-fuzz
-FUZZ_TARGETS := parser log snapshot entry config
+FUZZ_TARGETS := parser log snapshot entry config rdb
 SECONDS_EACH ?= 60
 FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 fuzz-programs:

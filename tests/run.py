@@ -38,11 +38,11 @@ def short_steps():
 
 def long_steps():
     steps = [("simulator 5,000 seeds", ["build/tests/sim", "--seeds", "5000", "--jobs", "2"], 1200)]
-    steps += [("recovery drills, 200 outcomes", ["build/tests/sim", "--drills", "--outcomes", "200", "--jobs", "2"], 600)]
+    steps += [("recovery drills, 50 outcomes", ["build/tests/sim", "--drills", "--outcomes", "50", "--jobs", "2"], 600)]
     steps += [("simulator planted bugs", ["build-planted/tests/sim", "--planted", "--jobs", "2"], 900)]
     steps += [("fuzz a minute each", ["tests/fuzz/run.sh", "build-fuzz/tests/fuzz", "fixed"], 900)]
     steps += [(name + " long", command, 900)
-              for name, command, _ in python_tests("process", ["--long"]) if re.search("kill|peer|attack", name)]
+              for name, command, _ in python_tests("process", ["--long"]) if re.search("kill|peer|attack|fail_nth", name)]
     steps += [("demo", [PYTHON, "utils/demo/run.py"], 600)]
     return steps
 

@@ -28,7 +28,10 @@ bool type_arg(Context& ctx, size_t i, ClientType& type) {
   return true;
 }
 
-ClientType type_of(const ClientState&) { return ClientType::Normal; }
+ClientType type_of(const ClientState& client) {
+  if (client.primary) return ClientType::Master;
+  return client.replica ? ClientType::Replica : ClientType::Normal;
+}
 
 void client_list(Context& ctx) {
   std::string list;

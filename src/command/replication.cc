@@ -146,7 +146,10 @@ void failover(Context& ctx) {
     return status ? ctx.reply.ok() : ctx.error("ERR " + status.error().message);
   }
   // Handing the role to a replica that lacks acknowledged writes would lose them: that is not offered.
-  if (force) return ctx.error("ERR FAILOVER FORCE would lose acknowledged writes; use REPLICAOF NO ONE on the replica if that is meant");
+  if (force)
+    return ctx.error(
+        "ERR FAILOVER FORCE would lose acknowledged writes; use REPLICAOF NO ONE on the replica if that is "
+        "meant");
   const Status status = ctx.server.fail_over(host, static_cast<int>(port), timeout);
   if (status) ctx.reply.ok();
   else ctx.error("ERR " + status.error().message);

@@ -48,6 +48,23 @@ struct RoleInfo {
   int port = 0;
 };
 
+/// What BACKUP START asks for.
+struct BackupRequest {
+  bool full = false;   ///< begin a new folder below backup-dir
+  std::string folder;  ///< absolute; empty: below backup-dir, by the schedule's rules
+  std::string token;   ///< of `folder`: the content of its file BACKUP-TOKEN
+};
+/// The backup under way, or the last one, as BACKUP STATUS shows it.
+struct BackupState {
+  uint64_t id = 0;         ///< 0: none since the start
+  const char* phase = "";  ///< digest, sync, copy; done, failed; idle
+  std::string folder, digest, error;
+  uint64_t bytes_done = 0, bytes_total = 0;
+  uint64_t offset = 0, begin = 0, end = 0;  ///< of the cut; of the log in the folder
+  WallMs wall_ms = 0;
+  int64_t milliseconds = 0;
+};
+
 enum class SaveMode : uint8_t { Default, Save, NoSave };
 
 class Server {
@@ -92,6 +109,9 @@ class Server {
   virtual Status begin_digest() = 0;
   virtual std::optional<std::string> digest_result() const = 0;  ///< none: it is being made
   static constexpr const char* digest_key = "__digest__";
+  /// The id of the backup that begins. Error: one is running, or why it can't.
+  virtual Result<uint64_t> begin_backup(BackupRequest request) = 0;
+  virtual BackupState backup_state() const = 0;
   virtual bool snapshot_running() const = 0;
   /// BGREWRITEAOF: a snapshot, then a log that begins there.
   virtual Status begin_rewrite() = 0;

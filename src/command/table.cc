@@ -22,9 +22,10 @@ class Table {
  public:
   Table() {
     const std::span<const Spec> families[] = {
-        string_commands(),      hash_commands(),   key_commands(),    expire_commands(),
-        connection_commands(),  client_commands(), server_commands(), introspection_commands(),
-        transaction_commands(), snapshot_commands(), task_commands(), replication_commands()};
+        string_commands(),      hash_commands(),     key_commands(),    expire_commands(),
+        connection_commands(),  client_commands(),   server_commands(), introspection_commands(),
+        transaction_commands(), snapshot_commands(), backup_commands(), task_commands(),
+        replication_commands(), dump_commands()};
     for (const auto family : families)
       for (const Spec& spec : family) add(spec);
   }

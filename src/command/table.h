@@ -11,6 +11,7 @@ std::span<const Spec> string_commands();
 std::span<const Spec> hash_commands();
 std::span<const Spec> key_commands();
 std::span<const Spec> expire_commands();
+std::span<const Spec> dump_commands();
 std::span<const Spec> connection_commands();
 std::span<const Spec> server_commands();
 std::span<const Spec> client_commands();
@@ -18,6 +19,7 @@ std::span<const Spec> introspection_commands();  ///< COMMAND and its subcommand
 std::span<const Spec> transaction_commands();
 std::span<const Spec> snapshot_commands();
 std::span<const Spec> replication_commands();
+std::span<const Spec> backup_commands();
 std::span<const Spec> task_commands();
 
 /// Case-insensitive; null when unknown.

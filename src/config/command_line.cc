@@ -22,6 +22,7 @@ bool mode_value(Setting& setting, CommandLine& out) {
   if (setting.name == "restore-to") return out.mode = Mode::Restore, out.restore_to = setting.value, true;
   if (setting.name == "into") return out.into = setting.value, true;
   if (setting.name == "backup-to") return out.mode = Mode::Backup, out.backup_to = setting.value, true;
+  if (setting.name == "verify-backup") return out.mode = Mode::Verify, out.verify = setting.value, true;
   return false;
 }
 

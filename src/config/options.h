@@ -82,6 +82,10 @@ struct Options {
   int64_t log_keep_bytes = 256ll << 20;
   int64_t log_keep_seconds = 0;
   int64_t log_preallocate_bytes = 1ll << 20;
+  std::string backup_dir;                   ///< empty: no scheduled backups
+  int64_t backup_full_at_s = 3 * 3600;      ///< second of the day, UTC; -1: only the first is full
+  int64_t backup_incremental_every = 3600;  ///< seconds; 0: none
+  int64_t backup_keep = 7;
 
   // Replication
   std::string replicaof;  ///< "host port"; empty: a primary

@@ -86,6 +86,22 @@ Result<int64_t> parse_octal(Bytes text, int64_t min, int64_t max) {
   return value;
 }
 
+Result<int64_t> parse_day_time(Bytes text) {
+  if (text.empty()) return -1;
+  const auto digit = [&](size_t i) { return text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : 99; };
+  const bool shaped = text.size() == 5 && text[2] == ':';
+  const int64_t hour = shaped ? digit(0) * 10 + digit(1) : 99,
+                minute = shaped ? digit(3) * 10 + digit(4) : 99;
+  if (hour > 23 || minute > 59) return Error{"argument must be a time of day, such as 03:00, or empty"};
+  return (hour * 60 + minute) * 60;
+}
+
+std::string print_day_time(int64_t second) {
+  if (second < 0) return "";
+  const std::string hour = std::to_string(second / 3600), minute = std::to_string(second / 60 % 60);
+  return std::string(2 - hour.size(), '0') + hour + ":" + std::string(2 - minute.size(), '0') + minute;
+}
+
 Result<std::vector<std::string>> parse_words(Bytes text) {
   std::vector<std::string> words;
   for (const Bytes word : split_blanks(text)) words.emplace_back(word);

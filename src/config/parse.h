@@ -17,6 +17,9 @@ Result<int64_t> parse_bytes(Bytes text, int64_t min, int64_t max);
 Result<int64_t> parse_millis(Bytes text, int64_t min, int64_t max);
 Result<int64_t> parse_octal(Bytes text, int64_t min, int64_t max);
 Result<std::vector<std::string>> parse_words(Bytes text);
+/// "03:00" as the second of the day; "" as -1.
+Result<int64_t> parse_day_time(Bytes text);
+std::string print_day_time(int64_t second);
 Result<std::vector<SavePoint>> parse_save(Bytes text);
 using BufferLimits = std::array<BufferLimit, client_classes>;
 /// `limits` with the classes that `text` names replaced.

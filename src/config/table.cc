@@ -152,6 +152,19 @@ Row choice(const About& about, std::span<const Bytes> names) {
   return row;
 }
 
+template <int64_t Options::*Member>
+Row day_time(const About& about) {
+  Row row = base_row(about, Shape::DayTime);
+  row.parse = [](const Row&, Bytes value, Options& options) -> Status {
+    const auto second = parse_day_time(value);
+    if (!second) return second.error();
+    store<Member>(options, *second);
+    return ok();
+  };
+  row.print = [](const Row&, const Options& o) { return print_day_time(o.*Member); };
+  return row;
+}
+
 Row bind_row(const About& about) {
   Row row = base_row(about, Shape::Words);
   row.parse = [](const Row&, Bytes value, Options& options) -> Status {
@@ -323,7 +336,22 @@ void add_durability(std::vector<Row>& rows) {
        memory<&Options::log_preallocate_bytes>(
            {"log-preallocate-bytes", s, When::Start,
             "zeros are written so far ahead of the log, which makes a sync a third cheaper; 0 for none"},
-           0, 64ll << 20)});
+           0, 64ll << 20),
+       text<&Options::backup_dir>(
+           {"backup-dir", s, When::Protected,
+            "folder of scheduled backups, each in a folder of its own below it; empty for none"}),
+       day_time<&Options::backup_full_at_s>(
+           {"backup-full-at", s, When::Anytime,
+            "time of day (UTC) at which a new full backup begins; empty: only the first is full"}),
+       number<&Options::backup_incremental_every>(
+           {"backup-incremental-every", s, When::Anytime,
+            "seconds between backups that add what is new to the newest full one; 0 for none"},
+           0, int_max),
+       number<&Options::backup_keep>(
+           {"backup-keep", s, When::Anytime,
+            "full backups that are kept, each with what was added to it; older ones "
+            "are removed"},
+           1, 1000)});
 }
 
 void add_tasks(std::vector<Row>& rows) {
@@ -520,6 +548,7 @@ std::string allowed(const Row& row) {
     case Shape::Millis: return "milliseconds, 15s, 10m, 7d";
     case Shape::Fraction: return "0 to 1";
     case Shape::Octal: return "octal, up to " + print_octal(row.max);
+    case Shape::DayTime: return "HH:MM, or empty";
     case Shape::Text:
     case Shape::Secret: return "text";
     case Shape::Words: return "words";

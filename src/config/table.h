@@ -25,10 +25,11 @@ enum class When : uint8_t {
 enum class Shape : uint8_t {
   YesNo,
   Number,
-  Memory,  ///< bytes, also as 64mb or 1gb
-  Millis,  ///< milliseconds, also as 15s, 10m, 2h or 7d
+  Memory,    ///< bytes, also as 64mb or 1gb
+  Millis,    ///< milliseconds, also as 15s, 10m, 2h or 7d
   Fraction,  ///< 0 to 1
-  Octal,   ///< file permissions, such as 700
+  Octal,     ///< file permissions, such as 700
+  DayTime,   ///< 03:00, or empty
   Text,
   Secret,  ///< text that no message repeats
   Words,   ///< several words (an array in TOML)

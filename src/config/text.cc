@@ -155,7 +155,11 @@ std::string help() {
       "  --backup-to DIR\n"
       "        copy the data in --dir to DIR, also while its server runs; again: only what is new.\n"
       "        DIR is a data folder: start a server on it, or --restore-to a point in it. Cut short,\n"
-      "        it is run again; until then an earlier backup there stays what it was\n";
+      "        it is run again; until then an earlier backup there stays what it was\n"
+      "  --verify-backup DIR\n"
+      "        bring back the state in DIR, which BACKUP START, holdfast-cli backup or backup-dir made, and "
+      "compare\n"
+      "        its digest with the server's at that point; 0: equal, 1: not, 2: no finished backup\n";
   const Options defaults;
   const Row* before = nullptr;
   for (const Row& row : table()) {

@@ -18,6 +18,13 @@ Error system_error(const std::string& what) {
   return Error{what + ": " + std::strerror(code), code};
 }
 
+/// A file that was removed and written again under its old name is another one.
+bool still_names(int fd, const std::string& path) {
+  struct stat open, named;
+  return ::fstat(fd, &open) == 0 && ::stat(path.c_str(), &named) == 0 && open.st_ino == named.st_ino &&
+         open.st_dev == named.st_dev;
+}
+
 }  // namespace
 
 PosixFiles::~PosixFiles() {
@@ -52,7 +59,7 @@ Result<uint64_t> PosixFiles::size(const std::string& name) {
 bool PosixFiles::exists(const std::string& name) { return ::access(path(name).c_str(), F_OK) == 0; }
 
 Result<int> PosixFiles::descriptor(const std::string& name) {
-  if (open_fd_ >= 0 && open_name_ == name) return open_fd_;
+  if (open_fd_ >= 0 && open_name_ == name && still_names(open_fd_, path(name))) return open_fd_;
   const int fd = ::open(path(name).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return system_error(path(name));
   if (open_fd_ >= 0) ::close(open_fd_);

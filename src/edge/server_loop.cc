@@ -68,6 +68,7 @@ ServerLoop::ServerLoop(node::ServerNode& node, LogSink& log, const std::string& 
     : node_(node),
       log_(log),
       lanes_(data_folder, [this] { uv_async_send(&lanes_wake_); }),
+      backups_(data_folder, [this] { uv_async_send(&lanes_wake_); }),
       listeners_(&loop_, [this](uv_stream_t* listener, bool unix_socket) { accept(listener, unix_socket); }) {
   std::signal(SIGPIPE, SIG_IGN);
   HF_CHECK(uv_loop_init(&loop_) == 0);
@@ -89,6 +90,7 @@ ServerLoop::ServerLoop(node::ServerNode& node, LogSink& log, const std::string& 
 }
 
 ServerLoop::~ServerLoop() {
+  backups_.stop();
   lanes_.drain();
   listeners_.close();
   for (Connection* c : connections_)
@@ -263,6 +265,7 @@ void ServerLoop::on_signal(int number) {
 
 void ServerLoop::jobs_done() {
   for (const FileJobDone& done : lanes_.take_done()) node_.job_done(done);
+  for (const node::BackupReport& report : backups_.take_reports()) node_.backup_report(report);
 }
 
 // ---- the turn
@@ -287,6 +290,7 @@ void ServerLoop::carry_out() {
   for (const node::LogLine& line : effects_.lines) log_.write(line.level, line.text);
   for (FileJob& job : effects_.jobs) lanes_.submit(std::move(job));
   for (const node::Dial& target : effects_.dial) dial(target);
+  if (effects_.backup) backups_.submit(std::move(*effects_.backup));
   for (const node::ConnId id : effects_.send)
     if (Connection* c = find(id)) flush(*c);
   for (const node::ConnId id : effects_.close)
@@ -353,6 +357,7 @@ void ServerLoop::finish() {
   stopping_ = true;
   listeners_.close();
   lanes_.drain();
+  backups_.stop();
   uv_idle_stop(&at_once_);
   if (!writes_pending()) return uv_stop(&loop_);
   uv_timer_start(

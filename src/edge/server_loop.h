@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "edge/backup_worker.h"
 #include "edge/file_lanes.h"
 #include "edge/listeners.h"
 #include "edge/log_sink.h"
@@ -67,6 +68,7 @@ class ServerLoop {
   uv_async_t lanes_wake_;
   uv_signal_t signals_[3];
   FileLanes lanes_;
+  BackupWorker backups_;
   Listeners listeners_;
   std::vector<Connection*> connections_;  // by the slot of their ConnId
   std::vector<node::ConnId> paused_;      // the node had no room for their input

@@ -76,7 +76,7 @@ FileReport check_manifest(Files& files, std::optional<Manifest>& manifest) {
 /// `torn_at`: the byte at which the server would cut this segment.
 FileReport check_segment(Files& files, const std::string& name, std::optional<uint64_t> torn_at) {
   FileReport report{.name = name, .kind = "segment"};
-  report.first = report.end = *parse_segment_name(name);
+  if (const auto first = parse_segment_name(name)) report.first = report.end = *first;
   const auto fail = [&](const Error& error) {
     report.soundness = soundness_of(error);
     report.finding = error.message;
@@ -87,6 +87,7 @@ FileReport check_segment(Files& files, const std::string& name, std::optional<ui
   report.bytes = *size;
   SegmentReader reader(files, name);
   if (const Status status = reader.open(); !status) return fail(status.error());
+  report.first = report.end = reader.header().first;
   ChainPoint chain{reader.header().first, reader.header().previous_sum, reader.header().epoch};
   SegmentReader::Frame frame;
   while (true) {
@@ -211,6 +212,19 @@ FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& sna
   for (FileReport& leftover : leftovers) report.files.push_back(std::move(leftover));
   for (const FileReport& file : report.files) report.soundness = std::max(report.soundness, file.soundness);
   write_verdict(judged, report);
+  return report;
+}
+
+FolderReport check_file(Files& files, const std::string& name) {
+  FolderReport report;
+  report.files.push_back(check_segment(files, name, {}));
+  const FileReport& file = report.files.front();
+  report.soundness = file.soundness;
+  report.end = file.end;
+  report.verdict =
+      file.soundness == Soundness::Sound
+          ? std::to_string(file.items) + " frames, each with its sum; --list shows their commands"
+          : file.finding;
   return report;
 }
 

@@ -34,6 +34,7 @@ struct FileReport {
 struct VerifiedSnapshot {
   FileReport report;
   std::optional<SnapshotPoint> point;
+  bool unreadable = false;  ///< the system would not let it be read: it may be whole or not
 };
 
 struct FolderReport {
@@ -45,5 +46,8 @@ struct FolderReport {
 };
 
 FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& snapshots);
+
+/// A segment by itself, whatever it is called: what lies under rescue/.
+FolderReport check_file(Files& files, const std::string& name);
 
 }  // namespace hf::log

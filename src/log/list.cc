@@ -84,6 +84,26 @@ class Lister {
   std::string group_;
 };
 
+/// Hands over what is wanted of a segment. True: what follows lies behind the range.
+Result<bool> list_segment(Files& files, const std::string& name, bool last, Lister& lister) {
+  SegmentReader reader(files, name);
+  if (Status opened = reader.open(); !opened) return opened.error();
+  ChainPoint chain{reader.header().first, reader.header().previous_sum, reader.header().epoch};
+  SegmentReader::Frame frame;
+  for (;;) {
+    const auto verdict = reader.next(chain, frame);
+    if (!verdict) return verdict.error();
+    if (*verdict == Verdict::End) return false;
+    if (*verdict != Verdict::Valid) {
+      if (last || (*verdict == Verdict::Zeros && *reader.zeros_to_the_end())) return false;
+      return Error{"log segment " + name + ", byte " + std::to_string(reader.at()) + ": " +
+                   verdict_text(*verdict)};
+    }
+    if (lister.behind(frame.header)) return true;
+    if (lister.wanted(frame.header)) lister.take(frame.header, frame.content);
+  }
+}
+
 }  // namespace
 
 std::string printable(Bytes text, size_t bytes_max) {
@@ -113,23 +133,18 @@ Status list_log(Files& files, const ListRange& range, const std::function<void(c
       const bool opened = next.open().ok();
       if (opened && (next.header().first <= range.from || next.header().wall_ms < range.from_ms)) continue;
     }
-    SegmentReader reader(files, segments[i]);
-    if (Status opened = reader.open(); !opened) return opened;
-    ChainPoint chain{reader.header().first, reader.header().previous_sum, reader.header().epoch};
-    SegmentReader::Frame frame;
-    for (;;) {
-      const auto verdict = reader.next(chain, frame);
-      if (!verdict) return verdict.error();
-      if (*verdict == Verdict::End) break;
-      if (*verdict != Verdict::Valid) {
-        if (last || (*verdict == Verdict::Zeros && *reader.zeros_to_the_end())) break;
-        return Error{"log segment " + segments[i] + ", byte " + std::to_string(reader.at()) + ": " +
-                     verdict_text(*verdict)};
-      }
-      if (lister.behind(frame.header)) return ok();
-      if (lister.wanted(frame.header)) lister.take(frame.header, frame.content);
-    }
+    const Result<bool> behind = list_segment(files, segments[i], last, lister);
+    if (!behind) return behind.error();
+    if (*behind) break;
   }
+  return ok();
+}
+
+Status list_file(Files& files, const std::string& name, const ListRange& range,
+                 const std::function<void(const std::string&)>& line) {
+  Lister lister(range, line);
+  const Result<bool> listed = list_segment(files, name, false, lister);
+  if (!listed) return listed.error();
   return ok();
 }
 

@@ -19,6 +19,9 @@ struct ListRange {
 /// Hands each line (without its end) to `line`. Ends quietly where the last segment does; an error names the
 /// byte of what can't be read.
 Status list_log(Files& files, const ListRange& range, const std::function<void(const std::string&)>& line);
+/// The same of one segment by itself, whatever it is called: what lies under rescue/.
+Status list_file(Files& files, const std::string& name, const ListRange& range,
+                 const std::function<void(const std::string&)>& line);
 
 /// An argument as text: what is not printable as \xNN, cut after `bytes_max` bytes with the rest counted.
 std::string printable(Bytes text, size_t bytes_max);

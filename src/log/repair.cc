@@ -2,6 +2,7 @@
 #include "log/repair.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 
 #include "base/limits.h"
@@ -15,6 +16,10 @@ namespace {
 
 using Kind = FileStep::Kind;
 constexpr uint64_t chunk_bytes = 4 << 20;
+
+/// The system would not let it be read (too many open files, a bad cable): that says nothing about what it
+/// holds. A file that is missing is missing.
+bool unreadable(const Error& error) { return error.code > 0 && error.code != ENOENT; }
 
 struct Damage {
   size_t segment = 0;  ///< index of the one to be cut; its successors go
@@ -73,6 +78,7 @@ class Planner {
       const std::string name = segment_name(segments[i].first);
       SegmentReader reader(files_, name);
       const Status opened = reader.open();
+      if (!opened && unreadable(opened.error())) return opened.error();
       const SegmentHeader& header = reader.header();
       const bool joins = opened && header.salt == segments[i].salt &&
                          (!chain || (header.first == chain->offset && header.previous_sum == chain->sum));
@@ -94,20 +100,27 @@ class Planner {
           good->byte = reader.at(), good->offset = chain->offset;
       }
       const bool whole = good->byte == reader.at();
-      if (whole && verdict == Verdict::Zeros && *reader.zeros_to_the_end()) verdict = Verdict::End;
+      if (whole && verdict == Verdict::Zeros) {
+        const auto zeros = reader.zeros_to_the_end();
+        if (!zeros) return zeros.error();
+        if (*zeros) verdict = Verdict::End;
+      }
       if (whole && verdict == Verdict::End && i + 1 < segments.size()) continue;
       good->why = name + ", byte " + std::to_string(reader.at()) + ": " + verdict_text(verdict);
       if (i + 1 < segments.size()) return good;
-      return behind_the_end(reader, *good) ? good : std::optional<Damage>();
+      const auto more = behind_the_end(reader, *good);
+      if (!more) return more.error();
+      return *more ? good : std::optional<Damage>();
     }
     return std::optional<Damage>();
   }
 
   /// Does anything tell that more than `good` was on disk?
-  bool behind_the_end(SegmentReader& reader, const Damage& good) {
+  Result<bool> behind_the_end(SegmentReader& reader, const Damage& good) {
     LogOffset durable = std::max(manifest_.durable_upto, manifest_.clean_end.value_or(LogOffset{0}));
     const auto ahead = reader.look_ahead(good.byte);
-    if (ahead && !manifest_.copying) durable = std::max(durable, ahead->durable_upto);
+    if (!ahead) return ahead.error();
+    if (!manifest_.copying) durable = std::max(durable, ahead->durable_upto);
     return durable > good.offset;
   }
 
@@ -157,12 +170,13 @@ class Planner {
     for (size_t i = damage.segment + 1; i < manifest_.segments.size(); ++i)
       move_aside(segment_name(manifest_.segments[i].first));
     // None of them is whole, or the base would be further on; a start would take them for proof of more log.
-    if (const auto names = files_.list())
-      for (const std::string& snapshot : *names)
-        if (const auto offset = parse_snapshot_name(snapshot); offset && *offset > damage.offset) {
-          out_.announcement.push_back(snapshot + ", which is damaged, is moved to rescue/.");
-          move_aside(snapshot);
-        }
+    const auto names = files_.list();
+    if (!names) return names.error();
+    for (const std::string& snapshot : *names)
+      if (const auto offset = parse_snapshot_name(snapshot); offset && *offset > damage.offset) {
+        out_.announcement.push_back(snapshot + ", which is damaged, is moved to rescue/.");
+        move_aside(snapshot);
+      }
     steps.push_back({.kind = Kind::SyncDir, .name = "rescue"});
     steps.push_back({.kind = Kind::SyncDir});
     steps.push_back({.kind = Kind::Truncate, .name = name, .offset = damage.byte});

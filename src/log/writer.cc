@@ -99,7 +99,8 @@ Status Writer::mirror(const std::vector<MirrorFrame>& group) {
     Result<Reign> reign = parse_epoch_command(frame.content);
     if (!reign) return reign.error();
     if (reign->first != frame.header.offset || !manifest_.history.add(*reign))
-      return Error{"the reign of epoch " + std::to_string(reign->epoch.value) + " does not follow the one before"};
+      return Error{"the reign of epoch " + std::to_string(reign->epoch.value) +
+                   " does not follow the one before"};
     manifest_dirty_ = true;
   }
   const uint64_t salt = group[0].header.salt;
@@ -243,6 +244,17 @@ std::optional<FileJob> Writer::next_job(bool want_sync) {
 /// MANIFEST is on disk before the first frame: so only the last listed segment can be torn, and an unlisted
 /// one holds no frame.
 void Writer::add_opening_steps(const Batch& batch, std::vector<FileStep>& steps) {
+  auto& segments = manifest_.segments;
+  if (!segments.empty() && segments.back().first == batch.segment.first && segments.back() != batch.segment) {
+    // A crash left one there that was opened and got no frame. Its name is this one's: it is unlisted and
+    // goes first, or a crash in between would leave a header with another salt than MANIFEST lists.
+    segments.pop_back();
+    manifest_.durable_upto = synced_;
+    add_manifest(steps);
+    steps.push_back({.kind = Kind::Remove, .name = job_name_});
+    steps.push_back({.kind = Kind::SyncDir});
+    current_.reset();
+  }
   if (current_) {
     add_length_step(steps);
     steps.push_back({.kind = Kind::Sync, .name = segment_name(current_->first)});
@@ -250,8 +262,7 @@ void Writer::add_opening_steps(const Batch& batch, std::vector<FileStep>& steps)
   steps.push_back({.kind = Kind::Write, .name = job_name_, .bytes = batch.header});
   steps.push_back({.kind = Kind::Sync, .name = job_name_});
   steps.push_back({.kind = Kind::SyncDir});
-  if (manifest_.segments.empty() || manifest_.segments.back() != batch.segment)
-    manifest_.segments.push_back(batch.segment);
+  if (segments.empty() || segments.back() != batch.segment) segments.push_back(batch.segment);
   manifest_.durable_upto = batch.segment.first;
   add_manifest(steps);
   for (size_t i = 0; i < steps.size(); ++i)

@@ -1,13 +1,17 @@
-// holdfast-check DIR: verifies a data folder without changing it. Exit 0 sound, 1 damaged, 2 unusable.
+// holdfast-check DIR: verifies a data folder without changing it; a dump of Redis's, too. Exit 0 sound, 1
+// damaged, 2 unusable.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "edge/data_folder.h"
 #include "edge/file_lanes.h"
 #include "edge/posix_files.h"
+#include "edge/redis_dump.h"
 #include "log/check.h"
 #include "log/list.h"
 #include "log/repair.h"
@@ -24,11 +28,18 @@ constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
     "       holdfast-check --list [--from POINT] [--to POINT] [--json] DIR\n"
     "       holdfast-check --repair DIR\n"
+    "       holdfast-check [--json] DUMP\n"
+    "       holdfast-check --to-redis FILE DIR|DUMP\n"
+    "       holdfast-check [--list ...] [--json] FILE\n"
     "\n"
     "Verifies the data folder DIR of a Holdfast server: MANIFEST, every log segment, every snapshot. "
     "Changes\n"
     "nothing but with --repair. Stop the server first, or check a backup: a log that is being written looks\n"
-    "torn.\n"
+    "torn. FILE is a piece of a log by itself, such as a replica keeps under rescue/ when it cuts off what "
+    "its\n"
+    "primary does not have.\n"
+    "With a file, DUMP, which a Redis or Valkey has saved (dump.rdb): verifies it, and tells what a move to\n"
+    "Holdfast would take and what it would refuse.\n"
     "\n"
     "  --json    one JSON object instead of a table; with --list, one a frame\n"
     "  --list    the log's frames and their commands\n"
@@ -37,10 +48,14 @@ constexpr const char* help_text =
     "  --repair  cut a damaged log before the damage, after copying the originals to rescue/; says first "
     "what\n"
     "            it does, and does only that\n"
+    "  --to-redis FILE\n"
+    "            write FILE, a dump that redis-server 7.0 or newer loads: of the newest snapshot in DIR (tasks,\n"
+    "            which Redis does not know, are left out and counted), or of another DUMP\n"
     "  --help    this text\n"
     "\n"
     "Exit status: 0 sound (a torn tail, which the server cuts by itself at the next start, is sound),\n"
-    "             1 damaged, 2 unusable (no data folder, unreadable, written by a newer version, or bad "
+    "             1 damaged, or a dump with what would be refused,\n"
+    "             2 unusable (no data folder, unreadable, written by a newer version, or bad "
     "usage).\n";
 
 std::string json_text(const std::string& text) {
@@ -102,10 +117,20 @@ int complain(const std::string& what) {
   return 2;
 }
 
-int list(const std::string& folder, const hf::log::ListRange& range) {
+/// By its first bytes; all else is taken for a dump.
+bool is_log_piece(const std::string& path) {
+  const std::filesystem::path whole = std::filesystem::absolute(path);
+  hf::edge::PosixFiles files(whole.parent_path().string());
+  const auto front = files.read(whole.filename().string(), 0, 8);
+  return front && *front == "HFLogSeg";
+}
+
+/// A file in a folder, or the whole folder when `name` is empty.
+int list(const std::string& folder, const std::string& name, const hf::log::ListRange& range) {
   hf::edge::PosixFiles files(folder);
+  const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
   const hf::Status listed =
-      hf::log::list_log(files, range, [](const std::string& line) { std::printf("%s\n", line.c_str()); });
+      name.empty() ? hf::log::list_log(files, range, print) : hf::log::list_file(files, name, range, print);
   if (listed) return 0;
   std::fflush(stdout);
   complain(listed.error().message);
@@ -118,8 +143,9 @@ int repair(const std::string& path) {
   const auto folder = hf::edge::DataFolder::open(path);  // no server may be at it meanwhile
   if (!folder) return complain(folder.error().message);
   hf::edge::PosixFiles files(folder->path());
-  const hf::LogOffset base = hf::node::newest_whole(hf::node::verify_snapshots(files));
-  auto plan = hf::log::plan_repair(files, base, std::time(nullptr) * 1000);
+  const auto base = hf::node::newest_whole(files);
+  if (!base) return complain(base.error().message + "; nothing was changed");
+  auto plan = hf::log::plan_repair(files, *base, std::time(nullptr) * 1000);
   if (!plan) return complain(plan.error().message);
   for (const std::string& line : plan->announcement) std::printf("%s\n", line.c_str());
   if (plan->steps.empty()) return 0;
@@ -147,7 +173,7 @@ bool read_bound(const std::string& text, hf::WallMs& wall_ms, hf::LogOffset& off
 int main(int argc, char** argv) {
   bool listing = false, repairing = false;
   hf::log::ListRange range;
-  std::string folder;
+  std::string folder, to_redis;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--help" || argument == "-h") {
@@ -157,7 +183,10 @@ int main(int argc, char** argv) {
     if (argument == "--json") range.json = true;
     else if (argument == "--list") listing = true;
     else if (argument == "--repair") repairing = true;
-    else if (argument == "--from" || argument == "--to") {
+    else if (argument == "--to-redis") {
+      if (++i == argc) return usage(argument + " needs a file to write");
+      to_redis = argv[i];
+    } else if (argument == "--from" || argument == "--to") {
       const bool from = argument == "--from";
       if (++i == argc) return usage(argument + " needs a time or an offset");
       if (!read_bound(argv[i], from ? range.from_ms : range.to_ms, from ? range.from : range.to))
@@ -168,12 +197,23 @@ int main(int argc, char** argv) {
     else folder = argument;
   }
   if (folder.empty()) return usage("which folder?");
-  if (listing && repairing) return usage("--list or --repair, not both");
-  if (listing) return list(folder, range);
+  if (listing + repairing + !to_redis.empty() > 1)
+    return usage("one of --list, --repair and --to-redis at a time");
+  if (!to_redis.empty()) return hf::edge::write_dump(folder, to_redis);
+  if (!listing && !repairing && hf::edge::is_file(folder) && !is_log_piece(folder))
+    return hf::edge::check_dump(folder, range.json);
   if (repairing) return repair(folder);
+  std::string name;
+  if (std::filesystem::is_regular_file(folder)) {
+    const std::filesystem::path path = std::filesystem::absolute(folder);
+    folder = path.parent_path().string();
+    name = path.filename().string();
+  }
+  if (listing) return list(folder, name, range);
 
   hf::edge::PosixFiles files(folder);
-  const FolderReport report = hf::log::check_folder(files, hf::node::verify_snapshots(files));
+  const FolderReport report = name.empty() ? hf::log::check_folder(files, hf::node::verify_snapshots(files))
+                                           : hf::log::check_file(files, name);
   if (range.json) print_json(folder, report);
   else print_table(folder, report);
   return static_cast<int>(report.soundness);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/backup.h"
 #include "cli/client.h"
 #include "cli/exit_codes.h"
 #include "cli/options.h"
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   if (options->version) return std::puts("holdfast-cli 0.1.0"), kExitOk;
   if (!options->words.empty()) {
     const std::string& mode = options->words[0];
+    if (mode == "backup" && backup_is_mode(*options)) return backup_command(*options);
     if (mode == "run") return run_command(*options);
     if (mode == "checkpoint") return checkpoint_command(*options);
     if (mode == "task") return task_command(*options);

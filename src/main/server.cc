@@ -15,6 +15,7 @@
 #include "edge/restore_run.h"
 #include "edge/server_loop.h"
 #include "edge/toml.h"
+#include "edge/verify_run.h"
 
 namespace {
 
@@ -152,6 +153,7 @@ int main(int argc, char** argv) {
     case Mode::CheckConfig:
     case Mode::Restore:
     case Mode::Backup:
+    case Mode::Verify:
     case Mode::Serve: break;
   }
   auto options = gather_options(*line);
@@ -166,5 +168,6 @@ int main(int argc, char** argv) {
     return edge::restore_into(*options, *point, line->into);
   }
   if (line->mode == Mode::Backup) return edge::backup_to(options->dir, line->backup_to);
+  if (line->mode == Mode::Verify) return edge::verify_backup(*options, line->verify);
   return serve(*line, *options);
 }

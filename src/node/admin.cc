@@ -112,6 +112,8 @@ void ServerNode::Impl::for_each_client(const std::function<void(const command::C
 std::string ServerNode::Impl::describe_client(const command::ClientState& client) {
   const Session* session = session_of(client.id);
   std::string flags;
+  if (client.replica) flags += 'S';
+  if (client.primary) flags += 'M';
   if (client.blocked) flags += 'b';
   if (client.transaction.open) flags += 'x';
   if (client.transaction.dirty) flags += 'd';

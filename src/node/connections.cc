@@ -50,6 +50,8 @@ char* ServerNode::Impl::read_space(ConnId conn, size_t& room) {
   if (session == nullptr || session->closing) return nullptr;
   const size_t limit = static_cast<size_t>(options_.client_query_buffer_limit);
   if (session->input.size() > limit) return nullptr;
+  if (session->upstream && upstream_.stopped() && session->input.size() > limits::read_chunk_bytes * 64)
+    return nullptr;  // it waits in the socket, and the primary keeps it on disk
   if (session->blocked && session->input.size() > limits::inline_request_bytes_max) return nullptr;
   // A large request grows the buffer with what arrives, never with what its header claims.
   size_t want = limits::read_chunk_bytes;
@@ -70,6 +72,7 @@ void ServerNode::Impl::received(ConnId conn, size_t bytes) {
 bool ServerNode::Impl::owes_reply(ConnId conn) {
   const Session* session = sessions_.find(conn);
   if (session == nullptr || session->blocked) return false;
+  if (session->upstream) return session->runnable;  // nobody waits there: only what can be taken still is
   return session->runnable || !session->outbox.empty() || session->unsent_bytes > 0;
 }
 

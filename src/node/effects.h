@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/types.h"
+#include "node/backup_order.h"
 
 namespace hf::node {
 
@@ -42,6 +43,8 @@ struct Effects {
   std::vector<LogLine> lines;
   /// Connect to these; each is answered by dialed(), and by disconnected() at its end.
   std::vector<Dial> dial;
+  /// Hand this to the copier, beside the loop; it is answered by backup_report.
+  std::optional<BackupOrder> backup;
   /// The process ends with this code once everything above is carried out.
   std::optional<int> exit;
   /// There is work left: come back for another turn without waiting for an event.
@@ -55,6 +58,7 @@ struct Effects {
     jobs.clear();
     dial.clear();
     lines.clear();
+    backup.reset();
     exit.reset();
     again = false;
     wake_at = INT64_MAX;

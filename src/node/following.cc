@@ -19,6 +19,14 @@ replication::Holding Persistence::holding() const {
   return {cluster_id_, writer_->history(), writer_->begin(), writer_->end()};
 }
 
+LogOffset Persistence::can_go_back_to() const {
+  const LogOffset begin = writer_->begin();
+  if (begin == LogOffset{0}) return begin;
+  for (const log::SnapshotNote& note : notes_)
+    if (note.offset >= begin) return note.offset;
+  return writer_->end();
+}
+
 bool Persistence::can_mirror() const {
   if (phase_ != Phase::Serving || !following_) return false;
   return !writer_ ||
@@ -44,9 +52,8 @@ Status Persistence::mirror(const std::vector<log::MirrorFrame>& group) {
 
 void Persistence::cut_back(LogOffset at) {
   if (!writer_) return;
-  log::Manifest manifest = writer_->manifest();
-  manifest.cut = at;
-  manifest.durable_upto = std::min(manifest.durable_upto, at);
+  log::Manifest manifest;
+  manifest.cut = at;  // the rest follows when the log is at rest
   reset(std::move(manifest));
 }
 
@@ -73,6 +80,14 @@ void Persistence::reset(log::Manifest manifest) {
 
 void Persistence::step_reset(Effects& effects) {
   if (!reset_to_ || snapshot_ || housekeeping_id_ != 0 || (writer_ && !writer_->idle())) return;
+  if (reset_to_->cut) {
+    // As the log is now: what still waited to be written may have opened segments.
+    const LogOffset at = *reset_to_->cut;
+    *reset_to_ = writer_->manifest();
+    reset_to_->cut = at;
+    reset_to_->durable_upto = std::min(reset_to_->durable_upto, at);
+    reset_to_->clean_end.reset();
+  }
   writer_.reset();
   housekeeping_.clear();
   effects.jobs.push_back({.id = 0, .lane = Lane::Log});

@@ -105,6 +105,13 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
       s.number("log_segments", uint64_t{writer->manifest().segments.size()});
       if (!writing) s.text("log_last_error", writer->reason());
     }
+    s.number("backup_in_progress", int64_t{backups_.running()});
+    s.text("backup_last_status", backups_.last_error().empty() ? "ok" : "err");
+    s.number("backup_last_time", backups_.last_ms() / 1000)
+        .number("backup_last_bytes", backups_.last_bytes());
+    s.number("backup_last_milliseconds", backups_.last_milliseconds())
+        .number("backups_kept", uint64_t{backups_.kept()});
+    if (!backups_.last_error().empty()) s.text("backup_last_error", backups_.last_error());
     if (loading()) {
       const Persistence::Progress p = persistence_.progress();
       s.number("loading_total_bytes", p.total).number("loading_loaded_bytes", p.done);

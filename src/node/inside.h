@@ -8,6 +8,7 @@
 
 #include "command/context.h"
 #include "command/server.h"
+#include "node/backups.h"
 #include "node/executor.h"
 #include "node/outbox.h"
 #include "node/persistence.h"
@@ -17,6 +18,7 @@
 #include "node/switchover.h"
 #include "node/upstream.h"
 #include "node/waiters.h"
+#include "rdb/reader.h"
 #include "store/digest.h"
 #include "store/store.h"
 #include "task/tasks.h"
@@ -35,6 +37,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void disconnected(ConnId conn);
   void job_done(const FileJobDone& done);
   void dialed(ConnId conn, bool ok, const std::string& why);
+  void backup_report(const BackupReport& report) { backups_.report(report, now_); }
   void turn(Now now, Effects& effects);
   Buffer take_output(ConnId conn);
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
@@ -59,6 +62,10 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool verifying() const override { return persistence_.verifying(); }
   Status begin_digest() override;
   std::optional<std::string> digest_result() const override;
+  Result<uint64_t> begin_backup(command::BackupRequest request) override {
+    return backups_.begin(std::move(request), now_);
+  }
+  command::BackupState backup_state() const override { return backups_.state(); }
   Status begin_rewrite() override;
   bool snapshot_running() const override { return persistence_.snapshot_running(); }
   Status last_snapshot_status() const override { return persistence_.last_snapshot_status(); }
@@ -78,26 +85,32 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   command::RoleInfo role() override;
   Status follow(Bytes host, int port) override;
   Status follow_nobody() override;
-  bool role_settled() const override { return persistence_.following() || persistence_.reign_open(); }
+  bool role_settled() const override { return follows() || persistence_.reign_open(); }
   Status replica_says(uint64_t client, Bytes name, Bytes value) override;
   void replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) override;
   void begin_sync(uint64_t client, std::span<const Bytes> args) override;
   void redis_replica_acknowledges(uint64_t client, Bytes received, Bytes synced) override;
-  bool follows() const override { return persistence_.following(); }
+  bool follows() const override { return persistence_.following() || foreign_; }
   size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
   bool synced_here(LogOffset offset) override;
   Status fail_over(Bytes host, int port, int64_t timeout_ms) override;
   Status abort_failover() override;
   void replica_promoted(uint64_t client) override;
   int copies_of_server() const override { return quorum() ? static_cast<int>(options_.min_copies) : 0; }
-  replication::Holding holding() const override { return persistence_.holding(); }
-  bool ready() const override { return persistence_.can_mirror(); }
+  bool ready() const override;
+  replication::Holding holding() const override;
   Status take_group(const std::vector<log::MirrorFrame>& group) override;
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;
   void take_over(const replication::HandOver& hand_over) override;
   void diverged(LogOffset at) override;
   void adopt(const snapshot::Header& header) override;
   Follower::Progress progress() const override;
+  // ... and following a Redis (import.cc)
+  ForeignPlace foreign_place() const override { return foreign_place_; }
+  Status follow_foreign() override;
+  void import_dump(std::string file, ForeignPlace place) override;
+  Status take_foreign(DbIndex db, const std::vector<Bytes>& args, Bytes raw) override;
+  void foreign_place_is(const ForeignPlace& place) override { foreign_place_ = place; }
   void say(LogLevel level, std::string text) override { persistence_.say(level, std::move(text)); }
 
   // ---- store::Observer -------------------------------------------------------------------------------------------
@@ -140,16 +153,20 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool walk_some(bool busy);
   void settle_role();
   void follow_upstream(Effects& effects);
+  UpstreamAddress upstream_address(const std::string& host, int port) const;
   void feed_replicas(Effects& effects);
   void speak_to_stock_replicas();
   void begin_following(const std::string& host, int port);
   void refuse_blocked_writers();
+  void forget_offsets();
   Status apply(const log::MirrorFrame& last, Bytes content);
   void apply_committed();
   void apply_everything();
+  void import_some(Effects& effects);
+  void note_foreign_place();
+  void leave_foreign();
   bool quorum() const { return options_.write_concern == config::WriteConcern::Quorum; }
   void measure_commit();
-  void close_uncommitted();
   void step_switchover();
   void end_pause(bool elsewhere);
   bool postponed_by_pause(Session& session, std::span<const Bytes> args);
@@ -184,6 +201,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   command::Counters counters_;
   Executor executor_;
   Persistence persistence_;
+  Backups backups_{options_, store_, persistence_};
   Sessions sessions_;
   Waiters waiters_;
   DirtyKeys dirty_;
@@ -197,6 +215,21 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   };
   std::deque<Unapplied> unapplied_;
   Switchover switchover_;
+
+  // following a Redis
+  bool foreign_ = false;  ///< a reign of one's own, fed by another server's commands
+  ForeignPlace foreign_place_;
+  struct Import {
+    std::string file;
+    ForeignPlace place;
+    std::unique_ptr<rdb::StoreSink> sink;
+    std::unique_ptr<rdb::Reader> reader;  ///< null: loaded; a snapshot has to hold it yet
+    uint64_t at = 0;
+    bool snapshot_asked = false;
+  };
+  std::unique_ptr<Import> import_;
+  MonoUs next_note_us_ = 0;
+  LogOffset noted_cut_;
   LogOffset commit_;
   MonoUs copies_asked_us_ = -1;    ///< when a reply last asked for more than this node's word
   bool answer_promotion_ = false;  ///< the primary waits to hear that this node reigns

@@ -47,6 +47,7 @@ class Persistence final : private log::ReplaySink {
     Prng& prng;
     /// Go back to this point, write it out (into another folder, by way of the driver) and end.
     std::optional<log::RestorePoint> restore = {};
+    bool restore_nothing_written = false;
     /// What replicas still need: from where on the log, and whether a snapshot is being sent.
     std::function<std::vector<LogOffset>()> log_pins = {};
     std::function<bool(LogOffset)> snapshot_in_use = {};
@@ -77,6 +78,8 @@ class Persistence final : private log::ReplaySink {
   Status mirror(const std::vector<log::MirrorFrame>& group);
   /// There is a log to store frames in, and the disk keeps up.
   bool can_mirror() const;
+  /// The earliest offset that the log could be cut back to: the data set there can still be loaded.
+  LogOffset can_go_back_to() const;
   /// Saves and cuts off what was logged behind `at`, then loads again.
   void cut_back(LogOffset at);
   /// Lets `full-<offset>.rdb` take the place of everything, and loads it.
@@ -162,6 +165,11 @@ class Persistence final : private log::ReplaySink {
   /// Bytes that exist only because a snapshot runs.
   size_t snapshot_copy_bytes() const {
     return (snapshot_ ? snapshot_->waiting_bytes() : 0) + parts_.store.kept_for_walks_bytes();
+  }
+  LogOffset last_cut() const { return last_cut_; }
+  /// Removes a file once the snapshots' lane is free.
+  void remove_file(std::string name) {
+    housekeeping_.push_back({.kind = FileStep::Kind::Remove, .name = std::move(name)});
   }
   size_t snapshot_copy_bytes_peak() const { return copy_peak_; }
   uint64_t snapshot_keys_total() const { return snapshot_ ? keys_at_cut_ : 0; }

@@ -17,6 +17,13 @@ constexpr uint64_t snapshot_read_bytes = 256 * 1024;
 constexpr uint64_t small_log_bytes = 1024 * 1024;  // never worth a new snapshot
 constexpr MonoUs second_us = 1'000'000;
 
+/// A rate that is low is kept in small steps: nothing else is sent between the pieces of a snapshot, and what
+/// takes repl-timeout looks like silence.
+uint64_t read_bytes_max(const config::Options& options) {
+  const auto rate = static_cast<uint64_t>(options.replication_max_bytes_per_second);
+  return rate == 0 ? snapshot_read_bytes : std::clamp<uint64_t>(rate / 10, 1024, snapshot_read_bytes);
+}
+
 }  // namespace
 
 replication::Holding Replicas::holding() const { return parts_.persistence.holding(); }
@@ -40,7 +47,8 @@ LogOffset Replicas::sendable() const {
 
 /// True: nobody can follow this node now, and the answer says so.
 bool Replicas::refuse_sync(Session& session) {
-  if (parts_.persistence.writer() != nullptr && parts_.persistence.serving()) return false;
+  const log::Writer* writer = parts_.persistence.writer();
+  if (writer != nullptr && !writer->history().empty() && parts_.persistence.serving()) return false;
   resp::Writer(session.outbox.buffer(), 2)
       .error(parts_.options.appendonly
                  ? "NOMASTERLINK Can't SYNC while this node has no data set of its own yet; ask again later"
@@ -66,7 +74,7 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
   parts_.persistence.say(LogLevel::Notice,
                          "Replica " + name_of(replica, session) + ": " + replication::describe(verdict));
-  const std::string& reign = holding().history.last().id;
+  const std::string& reign = writer->history().last().id;
   if (const auto* diverged = std::get_if<replication::Diverged>(&verdict)) {
     ++partial_refused_;
     reply.simple("DIVERGED " + std::to_string(diverged->at.value));
@@ -171,9 +179,8 @@ void Replicas::job_done(const FileJobDone& done) {
       sends->read += done.bytes.size();
       return;
     }
-    const Status taken = replica.tail.take(done.bytes, [&](const log::FrameHeader&, Bytes frame) {
-      session->outbox.buffer().append(frame);
-    });
+    const Status taken = replica.tail.take(
+        done.bytes, [&](const log::FrameHeader&, Bytes frame) { session->outbox.buffer().append(frame); });
     if (!taken) fail(*session, taken.error().message);
     return;
   }
@@ -222,14 +229,13 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   const bool room = session.output_bytes() < window_bytes && !paced;
   if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
     if (sends->read == sends->bytes) {
-      replica.state = Streams{};
-      replica.received = replica.applied = sends->offset;
+      replica.state = Streams{};  // it has what it says it has: nothing until it has taken the snapshot in
     } else if (room && replica.job == 0) {
       read(replica,
            {.kind = FileStep::Kind::Read,
             .name = snapshot::file_name(sends->offset),
             .offset = sends->read,
-            .length = std::min(snapshot_read_bytes, sends->bytes - sends->read)},
+            .length = std::min(read_bytes_max(parts_.options), sends->bytes - sends->read)},
            effects);
     }
   }
@@ -241,10 +247,11 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
     else if (*step) read(replica, std::move(**step), effects);
   }
   const bool between_frames = !std::holds_alternative<SendsSnapshot>(replica.state);
-  if (heartbeat_due_ && between_frames && room) {
+  // However little may be sent: a heartbeat says that this node is there.
+  if (heartbeat_due_ && between_frames && session.output_bytes() < window_bytes) {
     session.outbox.buffer().append(
         replication::encode(replication::Heartbeat{.quorum = quorum_,
-                                                                              .sync = sync_,
+                                                   .sync = sync_,
                                                    .epoch = parts_.persistence.epoch(),
                                                    .end = parts_.persistence.end(),
                                                    .commit = commit_,
@@ -265,7 +272,7 @@ void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
     heartbeat_due_ = true;
     next_heartbeat_us_ = now.mono_us + parts_.options.heartbeat_interval_ms * 1000;
   }
-  if (heartbeat_due_) ++heartbeats_;
+  if (heartbeat_due_ && !parts_.persistence.following()) ++heartbeats_;
   const double rate = static_cast<double>(parts_.options.replication_max_bytes_per_second);
   budget_bytes_ =
       std::min(rate / 10, budget_bytes_ + rate * static_cast<double>(now.mono_us - budget_us_) / 1e6);
@@ -364,8 +371,9 @@ std::optional<Replicas::Place> Replicas::place_of(ConnId conn) const {
   for (const Replica& replica : replicas_) {
     if (replica.conn != conn || session == nullptr) continue;
     const std::string& peer = session->client.peer_address;
-    return Place{!replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':')),
-                 replica.introduction.port, replica.synced};
+    return Place{
+        !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':')),
+        replica.introduction.port, replica.synced};
   }
   return {};
 }

@@ -91,6 +91,8 @@ class Replicas {
   /// From where the log is needed by them, and the snapshots being sent.
   std::vector<LogOffset> log_pins() const;
   bool sending_snapshot(LogOffset offset) const;
+  /// A node that follows gives on the count of who reigns, so that all below it know whether anybody does.
+  void pass_on(uint64_t heartbeats) { heartbeats_ = heartbeats; }
   /// What heartbeats say.
   void set_commit(bool quorum, bool sync, LogOffset commit);
 

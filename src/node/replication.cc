@@ -21,16 +21,19 @@ void ServerNode::Impl::settle_role() {
   began_serving_ = serving;
   const bool following = persistence_.following();
   const bool reigns = serving && persistence_.reign_open();
-  gate.follows = !reigns;
-  gate.stale = following && !options_.replica_serve_stale_data && !upstream_.up();
-  gate.redirect = following ? "REDIRECT " + upstream_.address().host + ":" + std::to_string(upstream_.address().port)
-                            : std::string();
+  gate.follows = !reigns || foreign_;
+  if (import_ && import_->reader) gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
+  gate.stale = (following || foreign_) && !options_.replica_serve_stale_data && !upstream_.up();
+  gate.redirect = following || foreign_ ? "REDIRECT " + upstream_.address().host + ":" +
+                                              std::to_string(upstream_.address().port)
+                                        : std::string();
   const int64_t patience_ms = std::max<int64_t>(1000, 4 * options_.heartbeat_interval_ms);
   const size_t members = 1 + (reigns && quorum() ? replicas_.healthy(now_, patience_ms, true) : 0);
   gate.no_quorum.clear();
   if (reigns && quorum() && members < static_cast<size_t>(options_.min_copies))
     gate.no_quorum = "NOQUORUM Writes can't be committed: " + std::to_string(members) + " of " +
-                     std::to_string(options_.min_copies) + " members (min-copies) are there. Connect replicas, or set "
+                     std::to_string(options_.min_copies) +
+                     " members (min-copies) are there. Connect replicas, or set "
                      "write-concern async";
   gate.too_few_replicas = reigns && options_.min_replicas_to_write > 0 &&
                           replicas_.healthy(now_, options_.min_replicas_max_lag * 1000) <
@@ -44,7 +47,8 @@ void ServerNode::Impl::settle_role() {
     if (answer_promotion_) {
       answer_promotion_ = false;
       if (Session* link = upstream_.conn() ? sessions_.find(*upstream_.conn()) : nullptr) {
-        resp::Writer(link->outbox.buffer(), 2).command({"REPLCONF", "hfpromoted", std::to_string(persistence_.epoch().value)});
+        resp::Writer(link->outbox.buffer(), 2)
+            .command({"REPLCONF", "hfpromoted", std::to_string(persistence_.epoch().value)});
         link->upstream = false;
         link->closing = true;
         touch(*link);
@@ -57,7 +61,12 @@ void ServerNode::Impl::settle_role() {
 
 void ServerNode::Impl::begin_following(const std::string& host, int port) {
   options_.replicaof = host + " " + std::to_string(port);
+  leave_foreign();
   persistence_.follow();
+  upstream_.follow(upstream_address(host, port));
+}
+
+UpstreamAddress ServerNode::Impl::upstream_address(const std::string& host, int port) const {
   UpstreamAddress address;
   address.host = host;
   address.port = port;
@@ -67,7 +76,7 @@ void ServerNode::Impl::begin_following(const std::string& host, int port) {
       static_cast<int>(options_.replica_announce_port != 0 ? options_.replica_announce_port : options_.port);
   address.announced_host = options_.replica_announce_ip;
   address.timeout_ms = options_.repl_timeout * 1000;
-  upstream_.follow(std::move(address));
+  return address;
 }
 
 Status ServerNode::Impl::follow(Bytes host, int port) {
@@ -82,6 +91,15 @@ Status ServerNode::Impl::follow(Bytes host, int port) {
 }
 
 Status ServerNode::Impl::follow_nobody() {
+  if (foreign_) {
+    if (import_) return Error{"the data set of the Redis followed is not stored whole yet; ask again later"};
+    upstream_.leave();
+    leave_foreign();
+    options_.replicaof.clear();
+    persistence_.say(LogLevel::Notice, "Following nobody from now on (REPLICAOF NO ONE)");
+    settle_role();
+    return ok();
+  }
   if (!persistence_.following()) return ok();
   apply_everything();
   if (Status begun = persistence_.begin_own_reign(now_); !begun) return begun;
@@ -107,7 +125,7 @@ void ServerNode::Impl::refuse_blocked_writers() {
 
 command::RoleInfo ServerNode::Impl::role() {
   command::RoleInfo info;
-  info.primary = !persistence_.following();
+  info.primary = !follows();
   info.offset = persistence_.visible_end();
   if (!info.primary) {
     info.host = upstream_.address().host;
@@ -174,8 +192,18 @@ void ServerNode::Impl::begin_sync(uint64_t client, std::span<const Bytes> args) 
   if (session == nullptr) return;
   const ReplicaIntroduction nothing;
   const ReplicaIntroduction& said = session->introduction ? *session->introduction : nothing;
+  resp::Writer reply(session->outbox.buffer(), 2);
+  if (import_)
+    return reply.error("NOMASTERLINK This node is taking in the data set of a Redis; ask again later");
+  // A circle of replicas would hold itself up: only who is linked passes on what comes to it.
+  if (persistence_.following() && !upstream_.up())
+    return reply.error("NOMASTERLINK Can't SYNC while not connected with my master (" + options_.replicaof +
+                       "); do the two follow each other, in a circle?");
   if (said.native) {
     replicas_.begin(*session, said, now_);
+  } else if (follows()) {
+    // Only a primary can log the pings that a stock replica's link lives on.
+    reply.error("NOMASTERLINK Can't SYNC a Redis from a replica: follow the primary itself");
   } else {
     Replicas::StockAsk ask{.plain_sync = args.size() < 3};
     if (!ask.plain_sync) ask.reign = std::string(args[1]), ask.next = parse_int(args[2]).value_or(-1);
@@ -202,6 +230,7 @@ bool ServerNode::Impl::synced_here(LogOffset offset) {
 
 void ServerNode::Impl::feed_replicas(Effects& effects) {
   if (!replicas_.any()) return;
+  if (persistence_.following()) replicas_.pass_on(upstream_.last_heartbeat().sequence);
   std::vector<ConnId> fed;
   replicas_.pump(now_, effects, fed);
   for (const ConnId id : fed)
@@ -231,6 +260,7 @@ void ServerNode::Impl::job_done(const FileJobDone& done) {
 }
 
 void ServerNode::Impl::follow_upstream(Effects& effects) {
+  import_some(effects);
   Session* link = upstream_.conn() ? sessions_.find(*upstream_.conn()) : nullptr;
   const uint64_t before = link == nullptr ? 0 : link->outbox.stream_end();
   if (upstream_.tick(now_, link == nullptr ? nullptr : &link->outbox.buffer())) {
@@ -240,9 +270,9 @@ void ServerNode::Impl::follow_upstream(Effects& effects) {
   if (link != nullptr && link->outbox.stream_end() != before) touch(*link);
   if (upstream_.verify_some(now_)) effects.again = true;
   if (auto job = upstream_.next_job()) effects.jobs.push_back(std::move(*job));
-  // What waited for a job, or for the log to keep up.
-  if (link != nullptr && !link->input.empty()) make_runnable(*link);
+  if (link != nullptr && !link->input.empty() && upstream_.may_go_on()) make_runnable(*link);
   if (!upstream_.wants_dial(now_)) return;
+  upstream_.greet_as(upstream_address(upstream_.address().host, upstream_.address().port));
   Session& session = sessions_.add();
   session.upstream = session.client.primary = true;
   session.client.id = next_client_id_++;
@@ -314,7 +344,8 @@ void ServerNode::Impl::apply_everything() {
   turn_need_ = persistence_.need_of_this_turn();
   while (!unapplied_.empty()) {
     const Status applied = executor_.replay(unapplied_.front().content, unapplied_.front().wall_ms);
-    if (!applied) persistence_.say(LogLevel::Warning, "A logged change can't be applied: " + applied.error().message);
+    if (!applied)
+      persistence_.say(LogLevel::Warning, "A logged change can't be applied: " + applied.error().message);
     unapplied_.pop_front();
   }
   persistence_.set_applied_all(true);
@@ -323,7 +354,8 @@ void ServerNode::Impl::apply_everything() {
 void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
   if (hand_over.end != persistence_.end() || hand_over.epoch != persistence_.epoch()) {
     persistence_.say(LogLevel::Warning, "The primary gives its role away at offset " +
-                                            std::to_string(hand_over.end.value) + ", which is not where this node is");
+                                            std::to_string(hand_over.end.value) +
+                                            ", which is not where this node is");
     return;
   }
   apply_everything();
@@ -334,11 +366,24 @@ void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
   answer_promotion_ = true;
   options_.replicaof.clear();
   turn_need_ = persistence_.need_of_this_turn();
-  persistence_.say(LogLevel::Notice, "Taking over from the primary at offset " + std::to_string(hand_over.end.value));
+  persistence_.say(LogLevel::Notice,
+                   "Taking over from the primary at offset " + std::to_string(hand_over.end.value));
+}
+
+/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Whose
+/// writes are still held back never learn what became of them; nor could they be told the truth yet.
+void ServerNode::Impl::forget_offsets() {
+  dirty_ = DirtyKeys();
+  sessions_.for_each([&](Session& session) {
+    session.client.last_write = {};
+    if (session.outbox.holding() && !session.upstream) kill_.push_back(session.id);
+  });
+  commit_ = {};
 }
 
 void ServerNode::Impl::diverged(LogOffset at) {
   replicas_.drop_all(kill_);
+  forget_offsets();
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.cut_back(at);
@@ -346,19 +391,28 @@ void ServerNode::Impl::diverged(LogOffset at) {
 
 void ServerNode::Impl::adopt(const snapshot::Header& header) {
   replicas_.drop_all(kill_);
+  forget_offsets();
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.adopt(header);
 }
 
+replication::Holding ServerNode::Impl::holding() const {
+  replication::Holding holding = persistence_.holding();
+  if (!holding.cluster_id.empty()) holding.begin = persistence_.can_go_back_to();
+  return holding;
+}
+
 Follower::Progress ServerNode::Impl::progress() const {
+  // While another state is taken in, what the old log had says nothing of the primary's.
   const log::Writer* writer = persistence_.writer();
-  if (writer == nullptr) return {};
+  if (writer == nullptr || !persistence_.serving()) return {};
   return {persistence_.epoch(), writer->end(), writer->synced(),
           unapplied_.empty() ? writer->end() : unapplied_.front().begin};
 }
 
-// ---- write concern ---------------------------------------------------------------------------------------------------
+// ---- write concern
+// ---------------------------------------------------------------------------------------------------
 
 /// How far each number of members has come; the commit offset never goes back.
 void ServerNode::Impl::measure_commit() {
@@ -368,24 +422,28 @@ void ServerNode::Impl::measure_commit() {
   const auto wanted = static_cast<size_t>(std::clamp<int64_t>(options_.min_copies, 1, copies_max));
   if (quorum() && !persistence_.following()) {
     commit_ = std::max(commit_, on_copies[wanted]);
-    for (size_t copies = 1; copies <= wanted; ++copies) on_copies[copies] = std::max(on_copies[copies], commit_);
+    for (size_t copies = 1; copies <= wanted; ++copies)
+      on_copies[copies] = std::max(on_copies[copies], commit_);
   } else {
     commit_ = {};
   }
   persistence_.set_copies(on_copies, commit_);
   const bool asked = copies_asked_us_ >= 0 && now_.mono_us - copies_asked_us_ < 10'000'000;
-  replicas_.set_commit(quorum() && !persistence_.following(), asked || quorum() || switchover_.pausing(), commit_);
+  replicas_.set_commit(quorum() && !persistence_.following(), asked || quorum() || switchover_.pausing(),
+                       commit_);
 }
 
-// ---- switchover --------------------------------------------------------------------------------------------------------
+// ---- switchover
+// --------------------------------------------------------------------------------------------------------
 
 Status ServerNode::Impl::fail_over(Bytes host, int port, int64_t timeout_ms) {
-  if (persistence_.following()) return Error{"FAILOVER is not valid when server is a replica."};
+  if (follows()) return Error{"FAILOVER is not valid when server is a replica."};
   if (switchover_.pausing()) return Error{"FAILOVER already in progress."};
   if (!replicas_.any()) return Error{"FAILOVER requires connected replicas."};
   const auto target = replicas_.candidate(std::string(host), port);
   if (!target)
-    return Error{host.empty() ? "FAILOVER: no replica is online" : "FAILOVER target HOST and PORT is not a replica."};
+    return Error{host.empty() ? "FAILOVER: no replica is online"
+                              : "FAILOVER target HOST and PORT is not a replica."};
   const auto place = replicas_.place_of(*target);
   persistence_.say(LogLevel::Notice, "Failing over to " + place->host + ":" + std::to_string(place->port));
   switchover_.begin(*target, place->host, place->port, now_, timeout_ms);
@@ -396,7 +454,8 @@ Status ServerNode::Impl::abort_failover() {
   if (!switchover_.pausing()) return Error{"No failover in progress."};
   if (switchover_.state() == Switchover::State::HandedOver)
     persistence_.say(LogLevel::Warning, "The failover is given up behind the handing over: should " +
-                                            switchover_.host() + " reign already, two histories part from here");
+                                            switchover_.host() +
+                                            " reign already, two histories part from here");
   switchover_.give_up("aborted");
   end_pause(false);
   return ok();
@@ -407,7 +466,8 @@ void ServerNode::Impl::step_switchover() {
   if (switchover_.state() != Switchover::State::Draining) return;
   const auto place = replicas_.place_of(switchover_.target());
   persistence_.want_sync(persistence_.end());
-  const auto step = switchover_.step(now_, persistence_.end(), place ? std::optional(place->synced) : std::nullopt);
+  const auto step =
+      switchover_.step(now_, persistence_.end(), place ? std::optional(place->synced) : std::nullopt);
   if (step == Switchover::Step::HandOver) {
     replicas_.hand_over(switchover_.target());
     if (Session* session = sessions_.find(switchover_.target())) touch(*session);
@@ -420,12 +480,14 @@ void ServerNode::Impl::step_switchover() {
 
 void ServerNode::Impl::replica_promoted(uint64_t client) {
   const Session* session = session_of(client);
-  if (session == nullptr || switchover_.state() != Switchover::State::HandedOver || session->id != switchover_.target())
+  if (session == nullptr || switchover_.state() != Switchover::State::HandedOver ||
+      session->id != switchover_.target())
     return;
   const MonoUs paused = switchover_.promoted(now_);
   persistence_.say(LogLevel::Notice, switchover_.host() + ":" + std::to_string(switchover_.port()) +
-                                         " reigns; writes were paused for " + std::to_string(paused / 1000) + "." +
-                                         std::to_string(paused % 1000 / 100) + " ms. Following it from now on.");
+                                         " reigns; writes were paused for " + std::to_string(paused / 1000) +
+                                         "." + std::to_string(paused % 1000 / 100) +
+                                         " ms. Following it from now on.");
   replicas_.drop_all(kill_);
   begin_following(switchover_.host(), switchover_.port());
   settle_role();
@@ -439,7 +501,8 @@ bool ServerNode::Impl::postponed_by_pause(Session& session, std::span<const Byte
   const bool exec = Bytes(spec->name) == "exec" && session.client.transaction.open;
   if (!exec && (!(spec->flags & command::Write) || session.client.transaction.open)) return false;
   session.blocked = session.client.blocked = session.postponed = true;
-  waiters_.add(session.id, session.client.db, {}, std::vector<std::string>(args.begin(), args.end()), INT64_MAX);
+  waiters_.add(session.id, session.client.db, {}, std::vector<std::string>(args.begin(), args.end()),
+               INT64_MAX);
   return true;
 }
 
@@ -464,7 +527,7 @@ void ServerNode::Impl::end_pause(bool elsewhere) {
 void ServerNode::Impl::info_replication(std::string& out) {
   Section s(out, "Replication");
   const std::string none(40, '0');
-  const bool primary = !persistence_.following();
+  const bool primary = !follows();
   s.text("role", primary ? "master" : "slave");
   if (!primary) {
     const bool up = upstream_.up();

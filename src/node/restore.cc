@@ -54,6 +54,10 @@ void Persistence::restored() {
   say(LogLevel::Notice, "The state at offset " + std::to_string(reached.end.value) + ", last written to at " +
                             log::time_text(reached.wall_ms) +
                             (reached.stopped ? "" : ", which is the end of the log"));
+  if (parts_.restore_nothing_written) {
+    phase_ = Phase::Closed;
+    return;
+  }
   snapshot::Header header;
   header.cluster_id = cluster_id_ = reached.manifest.cluster_id;
   header.offset = reached.end;

@@ -43,7 +43,7 @@ ServerNode::Impl::Impl(Setup setup)
       tasks_(static_cast<uint32_t>(options_.databases)),
       executor_({store_, tasks_, *this, journal_, prng_, counters_}),
       persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore),
-                    [this] { return replicas_.log_pins(); },
+                    setup.restore_nothing_written, [this] { return replicas_.log_pins(); },
                     [this](LogOffset offset) { return replicas_.sending_snapshot(offset); },
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
@@ -56,6 +56,10 @@ ServerNode::Impl::Impl(Setup setup)
   timer_client_.internal = timer_client_.authenticated = true;
   executor_.gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
   apply_options();
+  executor_.on_internal_record = [this](std::span<const Bytes> args) {
+    if (args.size() != 3 || args[0] != "HOLDFAST.UPSTREAM") return;
+    foreign_place_ = {std::string(args[1] == "?" ? Bytes() : args[1]), parse_uint(args[2]).value_or(0)};
+  };
   if (options_.replicaof.empty()) return;
   const size_t blank = options_.replicaof.find(' ');
   begin_following(options_.replicaof.substr(0, blank), static_cast<int>(parse_int(Bytes(options_.replicaof).substr(blank + 1)).value_or(0)));
@@ -91,6 +95,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   now_ = persistence_.never_backwards(now);
   bool more = false;
 
+  turn_need_ = persistence_.need_of_this_turn();  // what is loaded touches keys, too
   more |= persistence_.recover_some(now_);
   turn_need_ = persistence_.need_of_this_turn();
   settle_role();
@@ -115,10 +120,12 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     if (own_clock) expire_some();
   }
   speak_to_stock_replicas();
+  if (foreign_) note_foreign_place();
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
     journal_.clear();
   }
+  backups_.sealed(now_);
   if (now_.mono_us >= next_second_) once_a_second(effects);
   if (walk_some(!batch.empty())) more = true;
   if (store_.free_some(freed_entries_a_turn)) more = true;
@@ -127,6 +134,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   step_switchover();
   measure_commit();
   follow_upstream(effects);
+  backups_.pump(effects);
   persistence_.pump(now_, effects);
   feed_replicas(effects);
   for (const ConnId id : kill_)
@@ -143,8 +151,9 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
 bool ServerNode::Impl::walk_some(bool busy) {
   bool more = persistence_.walk_some(now_, walk_entries_a_slice_);
   more |= persistence_.verify_some();
+  const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
+  more |= backups_.walk_some(entries);
   if (digest_walk_ != 0) {
-    const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
     if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
     if (digest_walk_ == 0) everyone_ready(digest_key);
     more = true;
@@ -436,6 +445,7 @@ void ServerNode::Impl::once_a_second(Effects&) {
   ops_per_second_ = executor_.statistics.commands - ops_last_;
   ops_last_ = executor_.statistics.commands;
   persistence_.once_a_second(now_);
+  if (!shutdown_asked_) backups_.once_a_second(now_);
   const MonoUs idle_us = options_.timeout * second_us;
   sessions_.for_each([&](Session& session) {
     if (idle_us > 0 && !session.blocked && !session.upstream && !session.client.replica && now_.mono_us - session.client.last_active_at > idle_us)
@@ -503,6 +513,7 @@ bool ServerNode::owes_reply(ConnId conn) { return impl_->owes_reply(conn); }
 void ServerNode::disconnected(ConnId conn) { impl_->disconnected(conn); }
 void ServerNode::dialed(ConnId conn, bool ok, const std::string& why) { impl_->dialed(conn, ok, why); }
 void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
+void ServerNode::backup_report(const BackupReport& report) { impl_->backup_report(report); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }
 void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }
 Buffer ServerNode::take_output(ConnId conn) { return impl_->take_output(conn); }

@@ -29,6 +29,8 @@ struct Setup {
   /// Instead of serving: the state at this point, read from `files`. The jobs make a data folder of it, so the driver
   /// must carry them out in another one. Ends with exit 0, or 1 having said why.
   std::optional<log::RestorePoint> restore = {};
+  /// With `restore`: only bring the state back, for its digest; write nothing.
+  bool restore_nothing_written = false;
 };
 
 class ServerNode {
@@ -53,6 +55,7 @@ class ServerNode {
   /// Of Effects::dial: the connection stands (`local`: its own address), or `why` not.
   void dialed(ConnId conn, bool ok, const std::string& why);
   void job_done(const FileJobDone& done);
+  void backup_report(const BackupReport& report);
   /// SIGTERM, SIGINT: finish what is acknowledged, sync, exit 0.
   void request_shutdown();
 

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int64_t retry_after_failure_ms = 60'000;
 constexpr MonoUs report_every_us = 10'000'000;
-// The loop sleeps between slices. One that asks for the next turn at once is never asleep when a request comes, and the
-// scheduler lets who has had more than its share of a processor wait for the others: some milliseconds.
+// The loop sleeps between slices. One that asks for the next turn at once is never asleep when a request comes, and
+// the scheduler lets who has had more than its share of a processor wait for the others: some milliseconds.
 constexpr MonoUs slice_every_us = 1'000;
 // Where it is ahead of its pace, or of the disk.
 constexpr MonoUs pace_step_us = 5'000;

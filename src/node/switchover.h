@@ -1,5 +1,6 @@
-// Giving the primary's role to a replica, on purpose: writes wait, the replica gets everything, it reigns, this node
-// follows it. Undone while that is still possible. A state machine without I/O; the node acts on what it says.
+// Giving the primary's role to a replica, on purpose: writes wait, the replica gets everything, it reigns,
+// this node follows it. Undone while that is still possible. A state machine without I/O; the node acts on
+// what it says.
 //
 //   None -> Draining -> HandedOver -> None (as its replica)
 //             \-> None: aborted, timed out, or the target went

@@ -38,6 +38,7 @@ Upstream::Upstream(Follower& follower, Files& files, Prng& prng)
 
 void Upstream::follow(UpstreamAddress address) {
   address_ = std::move(address);
+  last_error_.clear();
   backoff_.reset();
   next_dial_us_ = 0;
   close_ = conn_.has_value();
@@ -71,7 +72,7 @@ bool Upstream::wants_dial(Now now) {
 void Upstream::dialed(ConnId conn, bool ok, const std::string& why, Now now, Buffer& out) {
   if (conn_ != conn) return;
   if (!ok) {
-    last_error_ = why;
+    broken("it can't be reached: " + why);
     rest(now);
     return;
   }
@@ -96,6 +97,7 @@ void Upstream::rest(Now now) {
   if (up() && now.mono_us - up_since_us_ > healthy_after_us) backoff_.reset();
   if (down_since_us_ == 0) down_since_us_ = now.mono_us;
   conn_.reset();
+  stock_.reset();
   state_ = Resting{};
   next_dial_us_ = now.mono_us + backoff_.next(prng_);
 }
@@ -103,21 +105,35 @@ void Upstream::rest(Now now) {
 void Upstream::broken(std::string why) {
   if (last_error_ != why)
     follower_.say(LogLevel::Warning,
-                  "The link to the primary " +
-                      (address_ ? address_->host + ":" + std::to_string(address_->port) : "") +
-                      " is closed: " + why);
+                  "No link to the primary" +
+                      (address_ ? " " + address_->host + ":" + std::to_string(address_->port) : "") + ": " +
+                      why);
   last_error_ = std::move(why);
   close_ = true;
 }
 
 bool Upstream::tick(Now now, Buffer* out) {
   if (!conn_) return false;
+  if (stopped_) last_heard_us_ = now.mono_us;  // the silence is this end's
+  if (!follower_.ready()) reign_heard_us_ = now.mono_us;
   if (address_ && now.mono_us - last_heard_us_ > address_->timeout_ms * 1000 && !close_)
     broken("nothing came for " + std::to_string(address_->timeout_ms / 1000) + " s (repl-timeout)");
+  if (address_ && up() && !stock_ &&
+      now.mono_us - std::max(reign_heard_us_, up_since_us_) > address_->timeout_ms * 1000 && !close_)
+    broken("it is there, but nothing came from anyone who reigns for " +
+           std::to_string(address_->timeout_ms / 1000) +
+           " s (repl-timeout): it has lost its own primary, or the servers follow each other in a circle");
   if (close_) return true;
+  if (stock_) {
+    if (out == nullptr || stock_->syncing() || (!ack_due_ && now.mono_us < next_ack_us_)) return false;
+    ack_due_ = false;
+    next_ack_us_ = now.mono_us + second_us;
+    stock_->acknowledge(*out);
+    return false;
+  }
   const bool talking = up() || syncing();
   if (!talking || out == nullptr) return false;
-  const Follower::Progress progress = follower_.progress();
+  const Follower::Progress progress = up() ? follower_.progress() : Follower::Progress{};
   if (!ack_due_ && progress == acknowledged_ && now.mono_us < next_ack_us_) return false;
   ack_due_ = false;
   acknowledged_ = progress;
@@ -130,8 +146,19 @@ bool Upstream::tick(Now now, Buffer* out) {
 
 MonoUs Upstream::next_wake() const {
   if (!address_) return INT64_MAX;
-  if (!conn_) return next_dial_us_;
-  return next_ack_us_ == 0 ? INT64_MAX : std::max(next_ack_us_, last_heard_us_);
+  // Not before the node is ready; a turn comes with what makes it so.
+  if (!conn_) return follower_.ready() ? next_dial_us_ : INT64_MAX;
+  const MonoUs silent_at = last_heard_us_ + address_->timeout_ms * 1000 + 1;
+  return up() || syncing() ? std::min(next_ack_us_, silent_at) : silent_at;
+}
+
+bool Upstream::may_go_on() const {
+  if (!stopped_ || close_) return false;
+  if (stock_) return stock_->syncing() ? stock_->has_room() : follower_.ready();
+  if (up()) return follower_.ready();
+  const auto* receiving = std::get_if<Receiving>(&state_);
+  return receiving != nullptr && receiving->ahead && receiving->received < receiving->ahead->bytes &&
+         receiving->chunk.size() < chunk_bytes;
 }
 
 // ---- shaking hands
@@ -160,6 +187,11 @@ void Upstream::send_step(Step step, Buffer& out) {
       return writer.command({"REPLCONF", "holdfast", text});
     }
     case Step::Psync: {
+      if (stock_wanted_) {
+        const ForeignPlace place = follower_.foreign_place();
+        if (!place.known()) return writer.command({"PSYNC", "?", "-1"});
+        return writer.command({"PSYNC", place.id, std::to_string(place.offset + 1)});
+      }
       const replication::Holding holding = follower_.holding();
       if (holding.history.empty()) return writer.command({"PSYNC", "?", "-1"});
       return writer.command({"PSYNC", holding.history.last().id, std::to_string(holding.end.value)});
@@ -189,9 +221,12 @@ bool Upstream::handshake_line(Bytes line, Now now, Buffer& out) {
     case Step::Port: send_step(Step::Host, out); return true;
     case Step::Host: send_step(Step::Capabilities, out); return true;
     case Step::Capabilities:
-      if (line.find(replication::native_capability) == Bytes::npos)
-        return broken("it is no Holdfast server (" + text + "), and following others is not built yet"),
-               false;
+      stock_wanted_ = line.find(replication::native_capability) == Bytes::npos;
+      if (stock_wanted_) {
+        if (Status begun = follower_.follow_foreign(); !begun) return broken(begun.error().message), false;
+        send_step(Step::Psync, out);
+        return true;
+      }
       send_step(Step::Holding, out);
       return true;
     case Step::Holding:
@@ -205,6 +240,23 @@ bool Upstream::handshake_line(Bytes line, Now now, Buffer& out) {
 
 void Upstream::psync_answer(Bytes line, Now now) {
   const Bytes verdict = word(line, 0);
+  if (stock_wanted_) {
+    ForeignPlace place = follower_.foreign_place();
+    const bool full = verdict == "+FULLRESYNC";
+    if (!full && verdict != "+CONTINUE") return broken("PSYNC: " + std::string(line.substr(0, 200)));
+    if (!word(line, 1).empty()) place.id = std::string(word(line, 1));
+    if (full) place.offset = parse_uint(word(line, 2)).value_or(0);
+    follower_.say(LogLevel::Notice, std::string("Following the Redis at ") + address_->host + ":" +
+                                        std::to_string(address_->port) + (full ? ", in full" : ", on") +
+                                        " from its offset " + std::to_string(place.offset));
+    stock_ = std::make_unique<StockSource>(follower_, place, full);
+    state_ = Streaming{};
+    last_error_.clear();
+    up_since_us_ = now.mono_us;
+    down_since_us_ = 0;
+    ack_due_ = true;
+    return;
+  }
   if (verdict == "+CONTINUE") {
     follower_.say(LogLevel::Notice, "Following " + address_->host + ":" + std::to_string(address_->port) +
                                         ", on from offset " + std::to_string(follower_.holding().end.value));
@@ -238,6 +290,7 @@ void Upstream::psync_answer(Bytes line, Now now) {
 
 bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
   if (!in.empty()) last_heard_us_ = now.mono_us;
+  stopped_ = false;
   while (!close_ && std::holds_alternative<Handshake>(state_)) {
     const Bytes all = in.view();
     const size_t end = all.find('\n');
@@ -250,8 +303,19 @@ bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
     if (!handshake_line(line, now, out)) break;
   }
   if (close_) return in.clear(), false;
+  if (stock_) {
+    const bool more = stock_->consume(in, out);
+    if (!stock_->broken().empty()) {
+      if (stock_->hopeless()) backoff_.rest_long();
+      broken(stock_->broken());
+      return in.clear(), false;
+    }
+    stopped_ = !in.empty() && !more;
+    return more;
+  }
   if (auto* receiving = std::get_if<Receiving>(&state_)) return receive(*receiving, now, in);
   if (up()) return stream(now, in);
+  stopped_ = !in.empty();
   return false;
 }
 
@@ -265,6 +329,7 @@ bool Upstream::stream(Now now, Buffer& in) {
       if (all.size() < replication::heartbeat_bytes) return false;
       const auto heartbeat = replication::decode_heartbeat(all.substr(0, replication::heartbeat_bytes));
       if (!heartbeat) return broken("a heartbeat arrived damaged"), false;
+      if (heartbeat->sequence != heartbeat_.sequence) reign_heard_us_ = now.mono_us;
       heartbeat_ = *heartbeat;
       in.consume(replication::heartbeat_bytes);
       follower_.take_heartbeat(heartbeat_);
@@ -278,6 +343,7 @@ bool Upstream::stream(Now now, Buffer& in) {
       return false;
     } else if (all.starts_with(log::frame_magic)) {
       if (!take_frame(in)) return false;
+      reign_heard_us_ = now.mono_us;
     } else {
       return broken("the stream holds what is neither frame nor heartbeat: " + quoted(all.substr(0, 16))),
              false;
@@ -285,7 +351,7 @@ bool Upstream::stream(Now now, Buffer& in) {
     taken += before - in.size();
     if (taken > bytes_a_turn) return !in.empty();
   }
-  (void)now;
+  stopped_ = !in.empty();
   return false;
 }
 
@@ -347,6 +413,7 @@ bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
   r.chunk.append(in.view().substr(0, n));
   in.consume(n);
   r.received += n;
+  stopped_ = !in.empty();
   if (now.mono_us >= r.next_report_us) {
     r.next_report_us = now.mono_us + second_us;
     const double percent =
@@ -360,6 +427,11 @@ bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
 }
 
 std::optional<FileJob> Upstream::next_job() {
+  if (stock_ && !close_) {
+    auto job = stock_->next_job(next_job_ | job_bit);
+    if (job) ++next_job_;
+    return job;
+  }
   auto* r = std::get_if<Receiving>(&state_);
   if (r == nullptr || !r->ahead || r->in_flight || close_) return {};
   const bool all = r->received == r->ahead->bytes;
@@ -380,6 +452,11 @@ std::optional<FileJob> Upstream::next_job() {
 }
 
 void Upstream::job_done(const FileJobDone& done, Now now) {
+  if (stock_) {
+    if (done.id + 1 == (next_job_ | job_bit)) stock_->job_done(done);
+    if (!stock_->broken().empty()) broken(stock_->broken());
+    return;
+  }
   auto* r = std::get_if<Receiving>(&state_);
   if (r == nullptr || !r->in_flight || done.id + 1 != (next_job_ | job_bit))
     return;  // of a link that is gone
@@ -411,11 +488,13 @@ bool Upstream::verify_some(Now now) {
   }
   const snapshot::Header header = reader.header();
   state_ = Streaming{};
+  reign_heard_us_ = now.mono_us;
   follower_.adopt(header);
   return true;
 }
 
 Upstream::Transfer Upstream::transfer() const {
+  if (stock_) return {stock_->total(), stock_->received()};
   const auto* r = std::get_if<Receiving>(&state_);
   return r != nullptr && r->ahead ? Transfer{r->ahead->bytes, r->received} : Transfer{};
 }

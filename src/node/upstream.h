@@ -18,6 +18,7 @@
 #include "base/types.h"
 #include "log/writer.h"
 #include "node/effects.h"
+#include "node/stock_source.h"
 #include "replication/backoff.h"
 #include "replication/verdict.h"
 #include "replication/wire.h"
@@ -51,6 +52,15 @@ class Follower {
   virtual void diverged(LogOffset at) = 0;
   /// `full-<offset>.rdb` is whole and sound: let it take the place of everything.
   virtual void adopt(const snapshot::Header& header) = 0;
+  // Following a Redis: a reign of this node's own, fed by another server's commands.
+  virtual ForeignPlace foreign_place() const = 0;
+  /// The primary is no Holdfast.
+  virtual Status follow_foreign() = 0;
+  /// The dump in that file, whole and sound, becomes the data set; not ready() until it is loaded.
+  virtual void import_dump(std::string file, ForeignPlace place) = 0;
+  /// Applies and logs one command. Error: it can't be, and names it.
+  virtual Status take_foreign(DbIndex db, const std::vector<Bytes>& args, Bytes raw) = 0;
+  virtual void foreign_place_is(const ForeignPlace& place) = 0;
   struct Progress {
     Epoch epoch;
     LogOffset received, synced, applied;
@@ -67,11 +77,17 @@ class Upstream {
 
   /// Follows from now on (the link to whoever came before is given up).
   void follow(UpstreamAddress address);
+  /// What may change while it follows: passwords, names and times of the next greeting.
+  void greet_as(UpstreamAddress address) { address_ = std::move(address); }
   void leave();
   /// The same, but the connection is the caller's to end.
   void let_go();
   bool following() const { return address_.has_value(); }
   const UpstreamAddress& address() const { return *address_; }
+
+  Files& files() { return files_; }
+  /// What came was lost again: the link is closed and made anew.
+  void start_over() { broken("what it sent was lost here"); }
 
   // ---- events
   // ----------------------------------------------------------------------------------------------------
@@ -82,6 +98,9 @@ class Upstream {
   void lost(ConnId conn, Now now);
   /// Takes what it can off `in`; true: there is more it could take at once.
   bool consume(Now now, Buffer& in, Buffer& out);
+  /// Bytes lie unread, for want of a job's end or of a log that keeps up: true once it is there.
+  bool may_go_on() const;
+  bool stopped() const { return stopped_; }
   /// Acknowledges, notices silence. The link is to be closed when true.
   bool tick(Now now, Buffer* out);
   void job_done(const FileJobDone& done, Now now);
@@ -93,8 +112,10 @@ class Upstream {
   // ---- INFO
   // ------------------------------------------------------------------------------------------------------
   std::optional<ConnId> conn() const { return conn_; }
-  bool up() const { return std::holds_alternative<Streaming>(state_); }
+  bool up() const { return std::holds_alternative<Streaming>(state_) && !(stock_ && stock_->syncing()); }
+  bool stock() const { return stock_ != nullptr; }
   bool syncing() const {
+    if (stock_) return stock_->syncing();
     return std::holds_alternative<Receiving>(state_) || std::holds_alternative<Verifying>(state_);
   }
   struct Transfer {
@@ -146,12 +167,16 @@ class Upstream {
   std::variant<Resting, Dialing, Handshake, Receiving, Verifying, Streaming> state_;
   std::optional<ConnId> conn_;
   replication::Backoff backoff_{1000};
-  MonoUs next_dial_us_ = 0, last_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0, next_ack_us_ = 0;
+  MonoUs next_dial_us_ = 0, last_heard_us_ = 0, reign_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0,
+         next_ack_us_ = 0;
   bool close_ = false;  ///< the link is to be closed
   bool ack_due_ = false;
+  bool stopped_ = false;  ///< consume() left bytes that it could have taken, but for what may_go_on() says
   std::string last_error_;
   replication::Heartbeat heartbeat_;
   Follower::Progress acknowledged_;
+  std::unique_ptr<StockSource> stock_;  ///< while the primary is no Holdfast
+  bool stock_wanted_ = false;
   std::vector<std::string> group_;  ///< frames of a group that is not whole yet
   size_t group_bytes_ = 0;
   uint64_t next_job_ = 1;

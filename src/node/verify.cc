@@ -32,7 +32,9 @@ log::VerifiedSnapshot verify_snapshot(Files& files, const std::string& name) {
   report.bytes = reader.bytes_total();
   report.items = reader.keys();
   if (reader.phase() == snapshot::Reader::Phase::Damaged) {
-    report.soundness = reader.newer() ? log::Soundness::Unusable : log::Soundness::Damaged;
+    result.unreadable = reader.unreadable();
+    const bool unusable = reader.newer() || reader.unreadable();
+    report.soundness = unusable ? log::Soundness::Unusable : log::Soundness::Damaged;
     report.finding = reader.reason();
     return result;
   }
@@ -62,10 +64,13 @@ std::vector<log::VerifiedSnapshot> verify_snapshots(Files& files) {
   return snapshots;
 }
 
-LogOffset newest_whole(const std::vector<log::VerifiedSnapshot>& snapshots) {
+Result<LogOffset> newest_whole(Files& files) {
+  if (const auto names = files.list(); !names) return names.error();
   LogOffset newest;
-  for (const log::VerifiedSnapshot& snapshot : snapshots)
+  for (const log::VerifiedSnapshot& snapshot : verify_snapshots(files)) {
+    if (snapshot.unreadable) return Error{snapshot.report.finding};
     if (snapshot.point) newest = std::max(newest, snapshot.point->offset);
+  }
   return newest;
 }
 

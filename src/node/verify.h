@@ -12,7 +12,7 @@ namespace hf::node {
 log::VerifiedSnapshot verify_snapshot(Files& files, const std::string& name);
 /// Of the whole folder, in the order of their offsets.
 std::vector<log::VerifiedSnapshot> verify_snapshots(Files& files);
-/// Of the newest that is whole; 0: there is none.
-LogOffset newest_whole(const std::vector<log::VerifiedSnapshot>& snapshots);
+/// Of the newest that is whole; 0: there is none. Error: one can't be read, so it may be that one.
+Result<LogOffset> newest_whole(Files& files);
 
 }  // namespace hf::node

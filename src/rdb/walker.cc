@@ -181,7 +181,9 @@ Walker::Step Walker::check(const StringHead& head) {
   if (most > limits_.string_bytes_max)
     return bad("a string of " + std::to_string(most) + " bytes, at most " +
                std::to_string(limits_.string_bytes_max) + " are allowed");
-  if (head.kind == StringHead::Kind::Lzf && (head.size == 0 || head.size / lzf_growth_max > head.stored))
+  // Of nothing lzf_decompress would read a byte all the same.
+  if (head.kind == StringHead::Kind::Lzf &&
+      (head.stored == 0 || head.size == 0 || head.size / lzf_growth_max > head.stored))
     return bad("a compressed string of " + std::to_string(head.stored) + " bytes claims to hold " +
                std::to_string(head.size));
   return Step::Item;

@@ -33,6 +33,9 @@ Verdict judge(const Holding& primary, const Holding& replica) {
     if (common < primary.begin)
       return Full{"the log begins at offset " + std::to_string(primary.begin.value) +
                   ", behind what the replica has (offset " + std::to_string(common.value) + ")"};
+    if (common < replica.end && common < replica.begin)
+      return Full{"the histories part at offset " + std::to_string(common.value) +
+                  ", and the replica can only go back to offset " + std::to_string(replica.begin.value)};
     if (common < replica.end) return Diverged{common};
     return Continue{common};
   }

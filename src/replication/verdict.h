@@ -14,7 +14,7 @@ namespace hf::replication {
 struct Holding {
   std::string cluster_id;  ///< empty: nothing at all yet
   History history;
-  LogOffset begin;  ///< the log reaches back to here
+  LogOffset begin;  ///< the log reaches back to here; of a replica: it can go back to here
   LogOffset end;    ///< behind the last frame
 };
 

@@ -16,12 +16,14 @@ Reader::Phase Reader::damaged(uint64_t byte, const std::string& what) {
 
 Result<std::string> Reader::read(uint64_t at, size_t bytes) {
   Result<std::string> read = files_.read(name_, at, bytes);
+  unreadable_ = unreadable_ || !read;
   if (read && read->size() != bytes) return Error{"the file became shorter while it was read"};
   return read;
 }
 
 Reader::Phase Reader::open() {
   const Result<uint64_t> size = files_.size(name_);
+  unreadable_ = !size;
   if (!size) return damaged(0, size.error().message);
   size_ = *size;
   if (size_ < header_prefix_bytes) return damaged(size_, "the file ends inside the header");

@@ -59,6 +59,8 @@ class Reader {
   const std::string& reason() const { return reason_; }
   /// The file was written by a newer version of the format.
   bool newer() const { return newer_; }
+  /// The system would not let it be read: nothing is known about the file.
+  bool unreadable() const { return unreadable_; }
   uint64_t bytes_done() const { return at_; }
   uint64_t bytes_total() const { return size_; }
   uint64_t keys() const { return keys_; }
@@ -73,7 +75,7 @@ class Reader {
   std::string name_;
   Phase phase_ = Phase::Loading;
   std::string reason_;
-  bool newer_ = false;
+  bool newer_ = false, unreadable_ = false;
   uint64_t size_ = 0, at_ = 0;
   uint64_t salt_ = 0;
   Header header_;

@@ -183,6 +183,27 @@ Status Store::load_value(DbIndex db, const Key& key, Bytes encoded, WallMs expir
   return ok();
 }
 
+Status Store::check_value(Bytes encoded) const {
+  Head head;
+  if (Status s = take_type(encoded, head); !s) return s;
+  if (head.expires) return bad("a value carries no expiry");
+  if (head.type == Type::Hash) {
+    Pairs pairs;
+    bool packable = false;
+    return take_pairs(encoded, options_, pairs, packable);
+  }
+  Bytes bytes;
+  if (!take_counted(encoded, bytes)) return bad("the value is cut or malformed");
+  if (!encoded.empty()) return bad("bytes behind the value");
+  if (head.type == Type::String) return ok();
+  const ObjectLoader loader = in_->loaders[static_cast<size_t>(head.type)];
+  if (loader == nullptr)
+    return Error{std::string("encoded entry: this build has no values of type ") + type_name(head.type)};
+  auto object = loader(bytes);
+  if (!object) return object.error();
+  return ok();
+}
+
 Status Store::load(DbIndex db, const Key& key, Type type, Bytes value, WallMs expire_at) {
   Inside& in = *in_;
   if (type == Type::Hash) {

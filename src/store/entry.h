@@ -109,7 +109,7 @@ void encode_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t si
 void encode_bytes(uint64_t number, Bytes piece, std::string& out);
 /// False: a piece of a value whose encode_large came before.
 bool begins_entry(Bytes encoded);
-/// Appends type and value only: what DUMP carries. Store::load_value reads it.
+/// Appends type and value only: what DUMP makes its payload of. Store::load_value reads it.
 void encode_value(const Entry& entry, std::string& out);
 
 }  // namespace hf::store

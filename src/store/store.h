@@ -193,6 +193,8 @@ class Store {
   Status end_load();
   /// The same for what `encode_value` wrote (RESTORE).
   Status load_value(DbIndex db, const Key& key, Bytes encoded, WallMs expire_at);
+  /// What load_value would say of the bytes, with nothing changed.
+  Status check_value(Bytes encoded) const;
 
   // ---- walks ----------------------------------------------------------------------------------------------
   /// The cut is now: `consumer` will be given every entry as it is at this moment, some when the walk reaches

@@ -69,6 +69,12 @@ class Harness : public command::Server, public store::Observer {
   std::optional<std::string> digest_result() const override { return "digest"; }
   std::vector<command::SnapshotInfo> known_snapshots;
   Status begin_rewrite() override { return begin_snapshot({}); }
+  Result<uint64_t> begin_backup(command::BackupRequest request) override {
+    backup_asked = std::move(request);
+    return uint64_t{7};
+  }
+  command::BackupState backup_state() const override { return {.id = 7, .phase = "copy"}; }
+  command::BackupRequest backup_asked;
   bool snapshot_running() const override { return saving; }
   Status last_snapshot_status() const override { return ok(); }
   int64_t last_save_seconds() const override { return 1'600'000'000; }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 
+#include "edge/posix_files.h"
 #include "temp_folder.h"
 
 using namespace hf;
@@ -106,4 +107,18 @@ TEST_CASE("jobs of one lane end in order, and each end wakes the owner") {
     CHECK(done.id == ++last[static_cast<size_t>(done.lane)]);
   }
   CHECK(wakes == 600);
+}
+
+TEST_CASE("a file that was removed and written again is read anew, not from the one that was open") {
+  const TempFolder folder;
+  edge::FileLanes lanes(folder.path(), [] {});
+  edge::PosixFiles files(folder.path());
+  CHECK(run(lanes, {step(Kind::Write, "a", "first")}).ok);
+  CHECK(*files.read("a", 0, 100) == "first");
+  CHECK(run(lanes, {step(Kind::Remove, "a"), step(Kind::Write, "a", "second")}).ok);
+  CHECK(*files.read("a", 0, 100) == "second");
+  CHECK(run(lanes, {step(Kind::Write, "b", "third"), step(Kind::Rename, "b", "", 0, "a")}).ok);
+  CHECK(*files.read("a", 0, 100) == "third");
+  CHECK(run(lanes, {step(Kind::Remove, "a")}).ok);
+  CHECK(!files.read("a", 0, 100));
 }

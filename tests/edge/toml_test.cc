@@ -83,6 +83,20 @@ TEST_CASE("the shipped file is the table's, sound, and mentions every option") {
   }
 }
 
+TEST_CASE("the table [backup] means the options of scheduled backups") {
+  config::Options options;
+  const std::string text = "[backup]\ndir = \"/b\"\nfull-at = \"04:30\"\nincremental-every = 600\nkeep = 3\n";
+  REQUIRE(config::apply(options, settings_of(text)).ok());
+  CHECK(options.backup_dir == "/b");
+  CHECK(options.backup_full_at_s == 4 * 3600 + 30 * 60);
+  CHECK(options.backup_incremental_every == 600);
+  CHECK(options.backup_keep == 3);
+  REQUIRE(config::apply(options, settings_of("backup-full-at = \"\"\n")).ok());
+  CHECK(options.backup_full_at_s == -1);
+  for (const char* bad : {"24:00", "3:00", "03:60", "03-00", "03:00:00", "ab:cd"})
+    CHECK_FALSE(config::apply(options, settings_of("backup-full-at = \"" + std::string(bad) + "\"\n")).ok());
+}
+
 TEST_CASE("a rewritten file is TOML and means the new values") {
   config::Options options;
   options.requirepass = "pass \"word\"\t\\ \x01";

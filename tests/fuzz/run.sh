@@ -8,9 +8,9 @@ set -euo pipefail
 programs=$1
 how=${2:-60}
 here=$(cd "$(dirname "$0")" && pwd)
-declare -A inputs=([parser]=700000 [log]=600000 [snapshot]=2000000 [entry]=2000000 [config]=200000)
+declare -A inputs=([parser]=700000 [log]=600000 [snapshot]=2000000 [entry]=2000000 [config]=200000 [rdb]=1000000)
 passed=0 failed=0
-for target in ${TARGETS:-parser log snapshot entry config}; do
+for target in ${TARGETS:-parser log snapshot entry config rdb}; do
   scratch=$programs/scratch-$target
   log=$programs/$target.log
   if [ "$how" = fixed ]; then

@@ -91,3 +91,18 @@ TEST_CASE("damage before the newest whole snapshot is not cut at") {
   REQUIRE_FALSE(plan);
   CHECK(plan.error().message.find("--restore-to 300") != std::string::npos);
 }
+
+TEST_CASE("a segment that the system will not let us read is not taken for damage") {
+  Sound log;
+  log.disk.content(log.names[1])[300] ^= 1;
+  for (const std::string& name : log.names) {
+    log.disk.unreadable = name;
+    const auto plan = plan_repair(log.disk, {0}, 17);
+    if (name > log.names[1]) {
+      REQUIRE(plan);  // it lies behind the damage, and is only moved
+      continue;
+    }
+    REQUIRE_FALSE(plan);
+    CHECK(plan.error().message.find("Input/output error") != std::string::npos);
+  }
+}

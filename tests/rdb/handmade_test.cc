@@ -338,6 +338,7 @@ TEST_CASE("no length is believed") {
   damaged(raw("\x00\x01k\xc3\x04\x80\x10\x00\x00\x00"
               "abcd"),
           "claims to hold 268435456");
+  damaged(raw("\x00\x01k\xc3\x00\x01"), "a compressed string of 0 bytes claims to hold 1");
   damaged(raw("\x00\x01k\xc3\x02\x05"
               "ab"),
           "does not hold what its head says");

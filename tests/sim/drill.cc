@@ -11,7 +11,7 @@ constexpr uint64_t node_seed = 7;
 
 node::Setup setup_of(SimDisk& disk, const config::Options& options) {
   node::Setup setup{.options = options, .seed = node_seed, .files = &disk};
-  setup.walk_entries_a_turn = 3;
+  setup.walk_entries_a_slice = 3;
   return setup;
 }
 

@@ -51,7 +51,7 @@ class LiveDrill final : public Drill {
  private:
   void begin(Run& run) {
     node::Setup setup{.options = story_.options, .seed = 11, .files = &run.source};
-    setup.walk_entries_a_turn = 3;
+    setup.walk_entries_a_slice = 3;
     run.player = std::make_unique<Player>(run.stage, run.source, std::move(setup), &run.oracle);
     run.player->settle();
   }

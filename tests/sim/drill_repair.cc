@@ -40,7 +40,7 @@ class RepairDrill final : public Drill {
 
  private:
   void repair(Stage& stage, SimDisk& disk, WallMs now_ms) {
-    auto plan = log::plan_repair(disk, node::newest_whole(node::verify_snapshots(disk)), now_ms);
+    auto plan = log::plan_repair(disk, *node::newest_whole(disk), now_ms);
     must(bool(plan), plan ? "" : "the repair is refused: " + plan.error().message);
     if (plan->steps.empty()) return;
     if (promised_ == 0) promised_ = plan->end.value;

@@ -52,7 +52,7 @@ class RestoreDrill final : public Drill {
     const Status ready = carry_out(stage, target, std::move(*begin));
     must(bool(ready), "the target can't be made ready");
     node::Setup setup{.options = drill_options(), .seed = 13, .files = &source};
-    setup.walk_entries_a_turn = 2;
+    setup.walk_entries_a_slice = 2;
     setup.restore = point_;
     Player player(stage, target, std::move(setup));
     player.settle();
