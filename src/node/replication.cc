@@ -193,20 +193,18 @@ void ServerNode::Impl::begin_sync(uint64_t client, std::span<const Bytes> args) 
   if (session == nullptr) return;
   const ReplicaIntroduction nothing;
   const ReplicaIntroduction& said = session->introduction ? *session->introduction : nothing;
-  if (import_) {
-    resp::Writer(session->outbox.buffer(), 2)
-        .error("NOMASTERLINK This node is taking in the data set of a Redis; ask again later");
-    return;
-  }
+  resp::Writer reply(session->outbox.buffer(), 2);
+  if (import_)
+    return reply.error("NOMASTERLINK This node is taking in the data set of a Redis; ask again later");
   // A circle of replicas would hold itself up: only who is linked passes on what comes to it.
-  if (persistence_.following() && !upstream_.up()) {
-    resp::Writer(session->outbox.buffer(), 2)
-        .error("NOMASTERLINK Can't SYNC while not connected with my master (" + options_.replicaof +
-               "); do the two follow each other, in a circle?");
-    return;
-  }
+  if (persistence_.following() && !upstream_.up())
+    return reply.error("NOMASTERLINK Can't SYNC while not connected with my master (" + options_.replicaof +
+                       "); do the two follow each other, in a circle?");
   if (said.native) {
     replicas_.begin(*session, said, now_);
+  } else if (follows()) {
+    // Only a primary can log the pings that a stock replica's link lives on.
+    reply.error("NOMASTERLINK Can't SYNC a Redis from a replica: follow the primary itself");
   } else {
     Replicas::StockAsk ask{.plain_sync = args.size() < 3};
     if (!ask.plain_sync) ask.reign = std::string(args[1]), ask.next = parse_int(args[2]).value_or(-1);

@@ -119,8 +119,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     serve_waiters();
     if (own_clock || planted(Bug::ReplicaExpires)) expire_some();
   }
-  if (foreign_) note_foreign_place();
   speak_to_stock_replicas();
+  if (foreign_) note_foreign_place();
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
     journal_.clear();

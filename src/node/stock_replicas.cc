@@ -28,11 +28,6 @@ bool Replicas::begin_stock(Session& session, const ReplicaIntroduction& introduc
                            Now now) {
   if (refuse_sync(session)) return false;
   resp::Writer reply(session.outbox.buffer(), 2);
-  // Only a primary can log the pings that a stock replica's link lives on.
-  if (parts_.persistence.following()) {
-    reply.error("NOMASTERLINK Can't SYNC a Redis from a replica: follow the primary itself");
-    return false;
-  }
   if (!introduction.takes_marked_dumps) {
     reply.error("ERR this server sends dumps whose length is not known ahead: say REPLCONF capa eof first");
     return false;
