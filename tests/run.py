@@ -45,7 +45,7 @@ def long_steps():
     steps += [("simulator planted cluster bugs", ["build-planted/tests/sim", "--cluster", "--planted"], 900)]
     steps += [("fuzz a minute each", ["tests/fuzz/run.sh", "build-fuzz/tests/fuzz", "fixed"], 900)]
     steps += [(name + " long", command, 900)
-              for name, command, _ in python_tests("process", ["--long"]) if re.search("kill|peer|attack|fail_nth", name)]
+              for name, command, _ in python_tests("process", ["--long"]) if re.search("quorum|kill|peer|attack|fail_nth", name)]
     steps += [("demo", [PYTHON, "utils/demo/run.py"], 600)]
     return steps
 
