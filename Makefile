@@ -166,7 +166,8 @@ $(BUILD)/tests/fuzz/%-fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/libcore.a $(BU
 	@$(CXX) -fsanitize=fuzzer,address,undefined -o $@ $(BUILD)/tests/fuzz/$*_fuzz.o $(BUILD)/edge/toml.o $(BUILD)/libcore.a $(CORE_LIBS)
 
 # ---- the simulator: whole lives of a node in virtual time, each out of one seed -----------------------------------------
-# `make sim SEED=n` shows a life's last events; `make soak HOURS=n` lives new ones. Linked without libuv, on purpose.
+# `make sim SEED=n` shows a life's last events; `make soak HOURS=n` lives new ones; `make sim-cluster` and `make soak-cluster`
+# do so with three nodes. Linked without libuv, on purpose.
 SIM_OBJECTS := $(patsubst tests/sim/%.cc,$(BUILD)/simulator/%.o,$(wildcard tests/sim/*.cc))
 SEED ?= 1
 HOURS ?= 1
@@ -179,12 +180,16 @@ $(BUILD)/tests/sim: $(SIM_OBJECTS) $(BUILD)/libcore.a
 	@$(CXX) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 sim: $(BUILD)/tests/sim
 	@$< --seed $(SEED)
+sim-cluster: $(BUILD)/tests/sim
+	@$< --cluster --seed $(SEED)
 soak: $(BUILD)/tests/sim
 	@$< --hours $(HOURS) --from $$(date +%s)000 --jobs $$(nproc)
+soak-cluster: $(BUILD)/tests/sim
+	@$< --cluster --hours $(HOURS) --from $$(date +%s)000 --jobs $$(nproc)
 # The same simulator against a node with known-wrong lines switched on one at a time (src/base/planted.h).
 planted:
 	@$(MAKE) --no-print-directory BUILD=build-planted EXTRA=-DHOLDFAST_PLANTED_BUGS build-planted/tests/sim
-.PHONY: sim soak planted
+.PHONY: sim sim-cluster soak soak-cluster planted
 
 $(BUILD)/.ready:
 	@mkdir -p $(BUILD)

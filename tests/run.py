@@ -30,6 +30,7 @@ def short_steps():
     steps = [("house floors", [PYTHON, "tests/house/floors.py"], 60)]
     steps += unit_tests()
     steps += [("simulator 500 seeds", ["build/tests/sim", "--seeds", "500", "--jobs", "2"], 300)]
+    steps += [("simulator 500 clusters", ["build/tests/sim", "--cluster", "--seeds", "500", "--jobs", "2"], 300)]
     steps += [("recovery drills", ["build/tests/sim", "--drills", "--outcomes", "4", "--jobs", "2"], 120)]
     steps += python_tests("python") + python_tests("process")
     steps += [("demo short", [PYTHON, "utils/demo/run.py", "--short"], 180)]
@@ -40,6 +41,8 @@ def long_steps():
     steps = [("simulator 5,000 seeds", ["build/tests/sim", "--seeds", "5000", "--jobs", "2"], 1200)]
     steps += [("recovery drills, 50 outcomes", ["build/tests/sim", "--drills", "--outcomes", "50", "--jobs", "2"], 600)]
     steps += [("simulator planted bugs", ["build-planted/tests/sim", "--planted", "--jobs", "2"], 900)]
+    steps += [("simulator 5,000 clusters", ["build/tests/sim", "--cluster", "--seeds", "5000", "--jobs", "2"], 900)]
+    steps += [("simulator planted cluster bugs", ["build-planted/tests/sim", "--cluster", "--planted"], 900)]
     steps += [("fuzz a minute each", ["tests/fuzz/run.sh", "build-fuzz/tests/fuzz", "fixed"], 900)]
     steps += [(name + " long", command, 900)
               for name, command, _ in python_tests("process", ["--long"]) if re.search("kill|peer|attack|fail_nth", name)]

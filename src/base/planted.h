@@ -19,6 +19,18 @@ enum class Bug : uint8_t {
   SnapshotTooEarly,    ///< snapshot/writer: gets its name before the log has reached its cut
   TokenNotRaised,      ///< task/tasks: a new lease gets the last token again
   NotFenced,           ///< command/task_common: a superseded token is accepted
+  // found by lives of clusters
+  RescueSkipped,         ///< log/recovery_follow: what is cut off is not saved first
+  AckBeforeStored,       ///< node/replication: a replica calls synced what it has in memory
+  SentBeforeWritten,     ///< node/replicas: a frame leaves before it is written here, in async mode
+  MirroredForgotten,     ///< log/writer: a segment with a primary's frames is not marked as such
+  PromotedWithoutReign,  ///< node/following: a promoted replica goes on in the old primary's reign
+  ReplicaExpires,        ///< node/server_node: a replica deletes expired keys by its own clock
+  ChainNotChecked,       ///< replication/verdict: a replica that wrote behind the common end continues
+  AdoptedUnsynced,       ///< node/upstream: a received snapshot is taken in before it is safe on the disk
+  PartialForgotten,      ///< replication/verdict: who was behind a restart of its primary syncs in full
+  ReplicaCountedEarly,   ///< node/replicas: a replica has what it was sent
+  SupersededCounted,     ///< node/replicas: each of a replica's connections counts
 };
 
 #ifdef HOLDFAST_PLANTED_BUGS

@@ -189,7 +189,21 @@ FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& sna
     if (temporary)
       leftovers.push_back(
           {.name = name, .kind = "leftover", .finding = "of a write that was not finished; ignored"});
+    const auto transfer = parse_received_name(name);
+    if (transfer && !(manifest && manifest->adopt == transfer))
+      leftovers.push_back({.name = name,
+                           .kind = "leftover",
+                           .finding = "of a full sync that was not finished; removed at the next start"});
     if (!first) continue;
+    if (manifest && (manifest->adopt || (manifest->cut && *first >= *manifest->cut))) {
+      leftovers.push_back({.name = name,
+                           .kind = "leftover",
+                           .first = *first,
+                           .finding = manifest->adopt
+                                          ? "the snapshot received from the primary takes its place"
+                                          : "behind the cut; goes to rescue/ at the next start"});
+      continue;
+    }
     std::optional<uint64_t> torn_at;
     if (recovered && recovered->torn && recovered->torn->segment == name) torn_at = recovered->torn->byte;
     const bool listed = !manifest || std::any_of(manifest->segments.begin(), manifest->segments.end(),

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "log/recovery.h"
 
 namespace hf::log {
@@ -87,7 +88,7 @@ Recovery::Phase Recovery::cut_back(uint64_t byte) {
                                                      .wall_ms = good_.wall_ms,
                                                      .cluster_id = opened.cluster_id,
                                                      .mirrored = opened.mirrored})});
-  for (uint64_t at = byte; at < reader_->at();) {
+  for (uint64_t at = byte; at < reader_->at() && !planted(Bug::RescueSkipped);) {
     Result<std::string> bytes =
         files_.read(reader_->name(), at, std::min<uint64_t>(copy_chunk_bytes, reader_->at() - at));
     if (!bytes || bytes->empty())

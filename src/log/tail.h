@@ -4,6 +4,7 @@
 //   next_read(segments, upto) -> a Read step for Lane::Transfer -> take(its bytes, each) -> next_read
 //   ...
 #pragma once
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,7 +50,9 @@ class Tail {
       at_offset_ = header.end();
       used += size;
     }
-    carry_.erase(0, used);
+    // What lies behind `upto` was read before it was written: zeros, or half of it.
+    if (at_offset_ >= upto_) carry_.clear();
+    else carry_.erase(0, used);
     at_byte_ += used;
     return status;
   }

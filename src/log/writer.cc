@@ -141,7 +141,7 @@ void Writer::open_segment(Epoch epoch, std::optional<uint64_t> mirrored_salt) {
                                         .previous_sum = last_sum_,
                                         .wall_ms = wall_ms_,
                                         .cluster_id = manifest_.cluster_id,
-                                        .mirrored = sealing_mirrored_});
+                                        .mirrored = sealing_mirrored_ && !planted(Bug::MirroredForgotten)});
   batches_.push_back(std::move(batch));
   sealing_bytes_ = segment_header_bytes;
 }
@@ -244,13 +244,16 @@ std::optional<FileJob> Writer::next_job(bool want_sync) {
 /// MANIFEST is on disk before the first frame: so only the last listed segment can be torn, and an unlisted
 /// one holds no frame.
 void Writer::add_opening_steps(const Batch& batch, std::vector<FileStep>& steps) {
+  replaced_.reset();
   auto& segments = manifest_.segments;
   if (!segments.empty() && segments.back().first == batch.segment.first && segments.back() != batch.segment) {
     // A crash left one there that was opened and got no frame. Its name is this one's: it is unlisted and
     // goes first, or a crash in between would leave a header with another salt than MANIFEST lists.
+    replaced_ = segments.back();
     segments.pop_back();
     manifest_.durable_upto = synced_;
     add_manifest(steps);
+    replaced_upto_ = steps.size() - 2;
     steps.push_back({.kind = Kind::Remove, .name = job_name_});
     steps.push_back({.kind = Kind::SyncDir});
     current_.reset();
@@ -479,7 +482,12 @@ WriterEvent Writer::log_job_failed(const FileJobDone& done) {
             "; make room or mend the disk, it is tried again each second";
   if (what == InFlight::Manifest || what == InFlight::Shutdown) manifest_dirty_ = true;
   if (what == InFlight::Shutdown) manifest_.clean_end.reset();
-  if (what == InFlight::Batch) {
+  if (what == InFlight::Batch && batches_.front().opens && replaced_ && done.failed_step <= replaced_upto_) {
+    // MANIFEST still lists the segment that was to give way: its file stays, and nothing has to be cut.
+    manifest_.segments.back() = *replaced_;
+    current_ = *replaced_;
+    manifest_dirty_ = true;
+  } else if (what == InFlight::Batch) {
     Batch& batch = batches_.front();
     cut_removes_ = batch.opens && done.failed_step <= rename_step_;
     // Listed in MANIFEST by now: the next attempt only writes its frames.

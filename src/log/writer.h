@@ -244,6 +244,8 @@ class Writer {
   uint64_t ahead_from_ = 0, ahead_to_ = 0;  ///< bytes of current_ that the job in flight writes
   std::string job_name_;                    ///< segment that the job on Lane::Log writes to, for reason()
   size_t rename_step_ = 0;  ///< of an opening batch's job: from its success on the segment is in MANIFEST
+  std::optional<SegmentRef> replaced_;  ///< by the segment being opened: an empty one of the same offset
+  size_t replaced_upto_ = 0;            ///< the step from whose success on MANIFEST does not list it any more
   std::optional<LogOffset> log_job_covers_;  ///< synced when the job on Lane::Log succeeds
   LogOffset sync_job_covers_;                ///< the same for Lane::Sync
   bool cut_due_ = false, cut_removes_ = false, may_try_ = false;

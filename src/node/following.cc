@@ -2,6 +2,7 @@
 // saying so in MANIFEST first and loading again: a reset is a restart without the process.
 #include <algorithm>
 
+#include "base/planted.h"
 #include "node/persistence.h"
 
 namespace hf::node {
@@ -123,7 +124,7 @@ Status Persistence::begin_own_reign(Now now) {
     open_log(log::fresh_start(random_hex40(parts_.prng)));
     return ok();
   }
-  open_reign(std::max(wall_ms_, now.wall_ms));
+  if (!planted(Bug::PromotedWithoutReign)) open_reign(std::max(wall_ms_, now.wall_ms));
   return ok();
 }
 

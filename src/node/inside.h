@@ -129,11 +129,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
     return {p.done, p.total};
   }
   std::string digest() const { return to_hex(store_.digest()); }
-  LogPlace log_place() const {
-    const log::Writer* writer = persistence_.writer();
-    if (writer == nullptr) return {};
-    return {persistence_.epoch(), writer->history().last().first, writer->end()};
-  }
+  LogPlace log_place() const;
 
  private:
   static store::Options store_options(const config::Options& options, uint64_t seed);
@@ -158,7 +154,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void speak_to_stock_replicas();
   void begin_following(const std::string& host, int port);
   void refuse_blocked_writers();
-  void forget_offsets();
+  void forget_behind(LogOffset kept);
   Status apply(const log::MirrorFrame& last, Bytes content);
   void apply_committed();
   void apply_everything();

@@ -164,6 +164,9 @@ void Persistence::open_log(log::ResumePoint from) {
   options.segment_bytes = static_cast<uint64_t>(parts_.options.log_segment_bytes);
   options.ahead_bytes = static_cast<uint64_t>(parts_.options.log_preallocate_bytes);
   options.salt_seed = parts_.prng.next();
+  // A reign's record brings a MANIFEST along; frames of a primary do not, and the process before may have been
+  // killed between renaming its last one and syncing the folder.
+  if (following_) from.manifest_stale = true;
   writer_ = std::make_unique<log::Writer>(options, std::move(from));
   writer_->set_tee(&tee_);
   if (following_) {

@@ -133,6 +133,7 @@ class Persistence final : private log::ReplaySink {
   /// and this one follows it; otherwise one that runs is an error.
   Status begin_snapshot(Now now, SnapshotPlan plan);
   bool snapshot_running() const { return asked_ || snapshot_ != nullptr; }
+  bool snapshot_asked() const { return asked_; }
   Status last_snapshot_status() const;
   /// The reason of the one taken while stopping: it has the loop to itself.
   static constexpr const char* shutdown_reason = "shutdown";

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/number.h"
+#include "base/planted.h"
 #include "resp/writer.h"
 #include "snapshot/format.h"
 
@@ -39,7 +40,7 @@ Replicas::Replica* Replicas::find(ConnId conn) {
 LogOffset Replicas::sendable() const {
   const log::Writer* writer = parts_.persistence.writer();
   if (writer == nullptr) return {};
-  return quorum_ || sync_ ? writer->end() : writer->written();
+  return quorum_ || sync_ || planted(Bug::SentBeforeWritten) ? writer->end() : writer->written();
 }
 
 // ---- coming and going
@@ -62,6 +63,16 @@ std::string Replicas::name_of(const Replica& replica, const Session& session) co
          std::to_string(replica.introduction.port) + ")";
 }
 
+/// Where it is to be found; an older link of the same replica counts for nothing any more.
+void Replicas::take_address(Replica& replica, const Session& session) {
+  const ReplicaIntroduction& said = replica.introduction;
+  const std::string& peer = session.client.peer_address;
+  replica.host = said.host.empty() ? peer.substr(0, peer.rfind(':')) : said.host;
+  for (Replica& other : replicas_)
+    if (&other != &replica && other.host == replica.host && other.introduction.port == said.port)
+      other.superseded = !planted(Bug::SupersededCounted);
+}
+
 bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, Now now) {
   if (refuse_sync(session)) return false;
   resp::Writer reply(session.outbox.buffer(), 2);
@@ -72,6 +83,7 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   remove(session.id);
   Replica replica{.conn = session.id, .introduction = introduction};
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
+  take_address(replica, session);
   parts_.persistence.say(LogLevel::Notice,
                          "Replica " + name_of(replica, session) + ": " + replication::describe(verdict));
   const std::string& reign = writer->history().last().id;
@@ -229,7 +241,9 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   const bool room = session.output_bytes() < window_bytes && !paced;
   if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
     if (sends->read == sends->bytes) {
-      replica.state = Streams{};  // it has what it says it has: nothing until it has taken the snapshot in
+      // It has what it says it has: nothing until it has taken the snapshot in.
+      if (planted(Bug::ReplicaCountedEarly)) replica.received = sends->offset;
+      replica.state = Streams{};
     } else if (room && replica.job == 0) {
       read(replica,
            {.kind = FileStep::Kind::Read,
@@ -329,13 +343,13 @@ void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffs
 
 size_t Replicas::having(LogOffset offset, bool synced) const {
   return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
-    return (synced ? replica.synced : replica.received) >= offset;
+    return !replica.superseded && (synced ? replica.synced : replica.received) >= offset;
   }));
 }
 
 size_t Replicas::healthy(Now now, int64_t lag_ms, bool members) const {
   return static_cast<size_t>(std::count_if(replicas_.begin(), replicas_.end(), [&](const Replica& replica) {
-    return std::holds_alternative<Streams>(replica.state) &&
+    return !replica.superseded && std::holds_alternative<Streams>(replica.state) &&
            (!replica.stock || (!members && replica.stock->listens)) &&
            now.mono_us - replica.acknowledged_us <= lag_ms * 1000;
   }));
@@ -348,7 +362,7 @@ LogOffset Replicas::synced_on(size_t copies) const {
   std::vector<LogOffset> others;
   // A stock Redis can't take this node's place: what it holds is no member's copy.
   for (const Replica& replica : replicas_)
-    if (!replica.stock) others.push_back(replica.synced);
+    if (!replica.superseded && !replica.stock) others.push_back(replica.synced);
   if (others.size() < copies - 1) return {};
   std::sort(others.begin(), others.end(), std::greater<>());
   return std::min(writer->synced(), others[copies - 2]);
@@ -370,10 +384,7 @@ std::optional<Replicas::Place> Replicas::place_of(ConnId conn) const {
   const Session* session = parts_.sessions.find(conn);
   for (const Replica& replica : replicas_) {
     if (replica.conn != conn || session == nullptr) continue;
-    const std::string& peer = session->client.peer_address;
-    return Place{
-        !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':')),
-        replica.introduction.port, replica.synced};
+    return Place{replica.host, replica.introduction.port, replica.synced};
   }
   return {};
 }
@@ -415,9 +426,8 @@ std::vector<Replicas::Description> Replicas::describe(Now now) const {
   for (const Replica& replica : replicas_) {
     const Session* session = parts_.sessions.find(replica.conn);
     if (session == nullptr) continue;
-    const std::string& peer = session->client.peer_address;
     Description d;
-    d.host = !replica.introduction.host.empty() ? replica.introduction.host : peer.substr(0, peer.rfind(':'));
+    d.host = replica.host;
     d.port = replica.introduction.port;
     d.native = replica.introduction.native;
     d.state = std::holds_alternative<AwaitsSnapshot>(replica.state)  ? "wait_bgsave"

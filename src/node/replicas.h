@@ -148,6 +148,8 @@ class Replicas {
     uint64_t job = 0;  ///< the read under way; 0: none
     LogOffset received, synced, applied;
     MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
+    std::string host;         ///< announced, or where it connects from
+    bool superseded = false;  ///< it has connected again, and this connection does not know: it counts once
   };
   struct Chunk {
     LogOffset begin, end;
@@ -160,6 +162,7 @@ class Replicas {
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
   bool refuse_sync(Session& session);
+  void take_address(Replica& replica, const Session& session);
   std::string name_of(const Replica& replica, const Session& session) const;
   void feed_stock(Replica& replica, Session& session, Now now, Effects& effects);
   void stock_job_done(Replica& replica, Session& session, const FileJobDone& done);

@@ -3,6 +3,7 @@
 
 #include "base/compress.h"
 #include "base/number.h"
+#include "base/planted.h"
 #include "command/table.h"
 #include "node/info_section.h"
 #include "node/inside.h"
@@ -233,6 +234,7 @@ void ServerNode::Impl::feed_replicas(Effects& effects) {
   if (persistence_.following()) replicas_.pass_on(upstream_.last_heartbeat().sequence);
   std::vector<ConnId> fed;
   replicas_.pump(now_, effects, fed);
+  if (persistence_.snapshot_asked()) effects.again = true;  // by one of them: it is cut in the next turn
   for (const ConnId id : fed)
     if (Session* session = sessions_.find(id)) touch(*session);
   if (replicas_.take_progress()) {
@@ -370,20 +372,23 @@ void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
                    "Taking over from the primary at offset " + std::to_string(hand_over.end.value));
 }
 
-/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Whose
-/// writes are still held back never learn what became of them; nor could they be told the truth yet.
-void ServerNode::Impl::forget_offsets() {
+/// The log goes back: what waits for an offset of the old one would be answered by the new one's. Connections
+/// whose writes go, or are still held back, are closed: no answer about them would be true for long.
+void ServerNode::Impl::forget_behind(LogOffset kept) {
   dirty_ = DirtyKeys();
   sessions_.for_each([&](Session& session) {
-    session.client.last_write = {};
-    if (session.outbox.holding() && !session.upstream) kill_.push_back(session.id);
+    if (!session.upstream && (session.outbox.holding() || session.client.last_write > kept))
+      kill_.push_back(session.id);
   });
   commit_ = {};
 }
 
 void ServerNode::Impl::diverged(LogOffset at) {
+  // The log may have been trimmed since it was told how far back it reaches: it is asked again, and told
+  // anew.
+  if (persistence_.writer() == nullptr || at < persistence_.can_go_back_to()) return;
   replicas_.drop_all(kill_);
-  forget_offsets();
+  forget_behind(at);
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.cut_back(at);
@@ -391,7 +396,7 @@ void ServerNode::Impl::diverged(LogOffset at) {
 
 void ServerNode::Impl::adopt(const snapshot::Header& header) {
   replicas_.drop_all(kill_);
-  forget_offsets();
+  forget_behind({});
   unapplied_.clear();
   persistence_.set_applied_all(true);
   persistence_.adopt(header);
@@ -407,7 +412,8 @@ Follower::Progress ServerNode::Impl::progress() const {
   // While another state is taken in, what the old log had says nothing of the primary's.
   const log::Writer* writer = persistence_.writer();
   if (writer == nullptr || !persistence_.serving()) return {};
-  return {persistence_.epoch(), writer->end(), writer->synced(),
+  return {persistence_.epoch(), writer->end(),
+          planted(Bug::AckBeforeStored) ? writer->end() : writer->synced(),
           unapplied_.empty() ? writer->end() : unapplied_.front().begin};
 }
 

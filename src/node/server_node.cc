@@ -117,10 +117,10 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     const bool own_clock = !executor_.gate.follows && !switchover_.pausing();
     if (own_clock) run_timers();
     serve_waiters();
-    if (own_clock) expire_some();
+    if (own_clock || planted(Bug::ReplicaExpires)) expire_some();
   }
-  speak_to_stock_replicas();
   if (foreign_) note_foreign_place();
+  speak_to_stock_replicas();
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
     journal_.clear();
@@ -500,6 +500,23 @@ void ServerNode::Impl::step_shutdown(Effects& effects) {
 void ServerNode::Impl::give_up_shutdown() {
   shutdown_asked_ = shutdown_forced_ = shutdown_snapshot_begun_ = false;
   everyone_ready(shutdown_key);
+}
+
+ServerNode::LogPlace ServerNode::Impl::log_place() const {
+  LogPlace place;
+  place.following = persistence_.following();
+  place.linked = upstream_.up();
+  const log::Writer* writer = persistence_.writer();
+  if (writer == nullptr) return place;
+  place.epoch = persistence_.epoch();
+  if (!writer->history().empty()) place.reign_begin = writer->history().last().first;
+  place.end = writer->end(), place.begin = writer->begin();
+  place.written = writer->written(), place.synced = writer->synced();
+  place.back_to = persistence_.can_go_back_to();
+  place.last_sum = writer->last_sum();
+  place.settled = persistence_.serving() && unapplied_.empty();
+  place.cluster_id = persistence_.cluster_id();
+  return place;
 }
 
 // ---- the outside ---------------------------------------------------------------------------------------------------

@@ -86,6 +86,13 @@ class ServerNode {
     Epoch epoch;
     LogOffset reign_begin;  ///< where recovery ended
     LogOffset end;          ///< behind the last turn's frame
+    LogOffset begin, written, synced;
+    LogOffset back_to;        ///< the log could be cut back to here
+    uint64_t last_sum = 0;    ///< of the frame before `end`: equal sums, equal logs
+    bool following = false;   ///< a replica; true also without a log
+    bool settled = false;     ///< the data set is the state at `end`: nothing is loading or waiting to be applied
+    bool linked = false;      ///< a replica that is sent its primary's frames
+    std::string cluster_id;   ///< empty: no log yet
   };
   LogPlace log_place() const;
 

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/little_endian.h"
 #include "base/number.h"
+#include "base/planted.h"
 #include "log/segment.h"
 #include "resp/writer.h"
 
@@ -396,7 +397,11 @@ bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
   if (!r.ahead) {
     // The primary may be taking a snapshot first: heartbeats until then.
     const Bytes all = in.view();
-    if (all.starts_with(replication::heartbeat_magic) && all.size() >= replication::heartbeat_bytes) {
+    if (all.size() < 4) return false;
+    if (all.starts_with(replication::heartbeat_magic)) {
+      if (all.size() < replication::heartbeat_bytes) return false;
+      if (!replication::decode_heartbeat(all.substr(0, replication::heartbeat_bytes)))
+        return broken("a heartbeat arrived damaged"), false;
       in.consume(replication::heartbeat_bytes);
       return !in.empty();
     }
@@ -441,7 +446,7 @@ std::optional<FileJob> Upstream::next_job() {
   if (r->written == 0) job.steps.push_back({.kind = FileStep::Kind::Remove, .name = name});
   job.steps.push_back({.kind = FileStep::Kind::Write, .name = name, .offset = r->written, .bytes = r->chunk});
   if (all) {
-    job.steps.push_back({.kind = FileStep::Kind::Sync, .name = name});
+    if (!planted(Bug::AdoptedUnsynced)) job.steps.push_back({.kind = FileStep::Kind::Sync, .name = name});
     job.steps.push_back({.kind = FileStep::Kind::SyncDir});
     r->finishing = true;
   }

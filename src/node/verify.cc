@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
+#include "log/manifest.h"
 #include "log/segment.h"
 #include "snapshot/reader.h"
 
@@ -24,7 +26,8 @@ log::VerifiedSnapshot verify_snapshot(Files& files, const std::string& name) {
   log::FileReport& report = result.report;
   report.name = name;
   report.kind = "snapshot";
-  report.first = report.end = *log::parse_snapshot_name(name);
+  const auto received = log::parse_received_name(name);
+  report.first = report.end = received ? *received : *log::parse_snapshot_name(name);
   snapshot::Reader reader(files, name);
   Discard sink;
   reader.open();
@@ -61,6 +64,13 @@ std::vector<log::VerifiedSnapshot> verify_snapshots(Files& files) {
   if (const auto names = files.list())
     for (const std::string& name : *names)
       if (log::parse_snapshot_name(name)) snapshots.push_back(verify_snapshot(files, name));
+  // One that was received and is about to take the place of all else counts as one.
+  const auto text = files.read(log::manifest_name, 0, limits::manifest_bytes_max);
+  const auto manifest = text ? log::decode_manifest(*text) : Result<log::Manifest>(text.error());
+  if (manifest && manifest->adopt) {
+    const std::string name = log::received_name(*manifest->adopt);
+    if (files.exists(name)) snapshots.push_back(verify_snapshot(files, name));
+  }
   return snapshots;
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
+
 namespace hf::replication {
 namespace {
 
@@ -36,7 +38,8 @@ Verdict judge(const Holding& primary, const Holding& replica) {
     if (common < replica.end && common < replica.begin)
       return Full{"the histories part at offset " + std::to_string(common.value) +
                   ", and the replica can only go back to offset " + std::to_string(replica.begin.value)};
-    if (common < replica.end) return Diverged{common};
+    if (common < replica.end && !planted(Bug::ChainNotChecked)) return Diverged{common};
+    if (planted(Bug::PartialForgotten) && *same != ours.back()) return Full{"the primary has restarted"};
     return Continue{common};
   }
   return Full{"the two histories have no reign in common"};

@@ -125,12 +125,18 @@ class BackupTest(harness.Case):
             if os.path.exists(os.path.join(folder, 'MANIFEST')):
                 copy = folder + '-%d' % attempt
                 shutil.copytree(folder, copy)
-                self.on(copy).stop()
+                if os.path.exists(os.path.join(copy, 'INCOMPLETE')):  # a first backup: refused, with what to do
+                    code, out, err = harness.run([harness.SERVER, '--port', '0', '--unixsocket', copy + '.sock',
+                                                  '--dir', copy])
+                    self.assertEqual(1, code, out + err)
+                    self.assertIn('was not finished', out + err)
+                else:
+                    self.on(copy).stop()
             node.start()
         code, out, err = self.backup(node, folder)
         self.assertEqual(0, code, out + err)
         self.assertEqual(self.digest(node), self.digest(self.on(folder)))
-        self.did('%d backups cut short, each folder started; then one that goes on and is verified' % unfinished)
+        self.did('%d backups cut short, each folder started or said that it is not finished; then one that goes on and is verified' % unfinished)
 
     def test_refusals_have_their_exit_codes(self):
         node = self.server(self.FLAGS)

@@ -54,7 +54,12 @@ class ReplicationCase(harness.Case):
             self.assertEqual(digest(primary), digest(replica), 'the digests differ at the same offset')
 
     def linked(self, replica, seconds=15):
-        wait_until('the link is up', lambda: state(replica)[0] == 'up', seconds)
+        """The link is up, and what came in full is loaded."""
+        def ready():
+            with replica.connect() as c:
+                got = info(c)
+            return (got['master_link_status'], got['master_sync_in_progress']) == ('up', '0')
+        wait_until('the link is up', ready, seconds)
 
     def full_syncs(self, server):
         return int(stat(server, 'sync_full'))

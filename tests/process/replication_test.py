@@ -368,6 +368,19 @@ class LinkTest(ReplicationCase):
         self.did('250 KB of snapshot and 250 KB of log at 100 KB/s with repl-timeout 1: one connection')
 
 
+class DrillTest(ReplicationCase):
+    def test_the_drill_for_people_ends_well_and_leaves_nothing(self):
+        drill = os.path.join(harness.ROOT, 'utils', 'drill')
+        folder = harness.temp_dir()
+        code, out, err = harness.run([drill, '--keys', '2000', '--writes', '500'], env={'TMPDIR': folder})
+        self.assertEqual((0, ''), (code, err), out)
+        for word in ('noticed after', 'by a partial sync', 'bytes sent', 'the same: every key'):
+            self.assertIn(word, out)
+        self.assertEqual([], os.listdir(folder))
+        self.assertEqual(0, harness.run([drill, '--help'])[0])
+        self.did(re.search('caught up after +(.*)', out).group(1))
+
+
 class DiskTest(ReplicationCase):
     """The shim of disk_test.py: a disk without room, for one of the two."""
 
@@ -424,8 +437,7 @@ class DiskTest(ReplicationCase):
         tell('room 20000')
         filler = self.connect(primary)  # what found no room is answered when there is some
         filler.send(b''.join(harness.encode(['SET', f'more:{i}', os.urandom(200)]) for i in range(2000)))
-        # A write sent before the failure is known would be one of those that it catches, and wait with them.
-        wait_until('the failure is known', lambda: b'aof_last_write_status:err' in c.cmd('INFO', 'persistence'))
+        wait_until('its log says so', lambda: 'No space left' in primary.log())  # a write before that would be held, too
         wait_until('writes are refused', lambda: isinstance(c.pipe([('SET', 'x', 1)])[0], ReplyError))
         time.sleep(0.3)
         self.assertEqual('up', state(replica)[0])

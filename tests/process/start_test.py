@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """How it starts, ends, and judges what it finds on disk: mistakes in the configuration are named with file and line,
 a second server is kept out, a torn tail is cut and said, damage is refused with its byte."""
-import json, os, re, signal, stat
+import json, os, re, signal, stat, time
 
 import harness
 
@@ -274,6 +274,18 @@ class DamageTest(harness.Case):
         code, out, err = check(s.data)
         self.assertEqual(0, code, out + err)
         self.did('0 sound (killed, saved, ended), 1 damaged above, 2 for no such folder and for an empty one; --json parses')
+
+    def test_a_snapshot_asked_for_after_a_quiet_time_is_taken_at_once(self):
+        c = self.connect(self.server(), timeout=5)
+        slowest = 0.0
+        for i in range(6):
+            c.cmd('BGSAVE')
+            time.sleep(0.15 if i else 1.5)  # nothing else makes the loop turn
+            since = time.monotonic()
+            c.cmd('SAVE')
+            slowest = max(slowest, time.monotonic() - since)
+        self.assertLess(slowest, 1.0)
+        self.did(f'6 times, {slowest:.2f} s at most')
 
 
 if __name__ == '__main__':

@@ -350,6 +350,17 @@ void SimDisk::power_cut() {
   durable_names_ = std::move(left);
 }
 
+void SimDisk::wipe() {
+  kill();
+  names_.clear();
+  durable_names_.clear();
+  name_changes_.clear();
+}
+
+void SimDisk::each(const std::function<void(const std::string& name, Bytes bytes)>& call) const {
+  for (const auto& [name, file] : names_) call(name, file->now);
+}
+
 std::map<std::string, std::string> SimDisk::contents() const {
   std::map<std::string, std::string> all;
   for (const auto& [name, file] : names_) all[name] = file->now;

@@ -58,6 +58,10 @@ class SimDisk final : public Files {
   void kill();
   /// Power: `kill`, and then only what a disk remembers.
   void power_cut();
+  /// An empty disk takes the place of this one.
+  void wipe();
+  /// Everything there is, in folders too, with its bytes: for checks.
+  void each(const std::function<void(const std::string& name, Bytes bytes)>& call) const;
   /// From here on chance is drawn anew: the same story with another end.
   void reseed(uint64_t seed) { prng_ = Prng(seed); }
   /// All that a process would read, folders below included.

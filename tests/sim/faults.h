@@ -62,6 +62,33 @@ enum class Fault : uint8_t {
   WorkerFenced,
   LeaseLost,
   Readopted,
+  // clusters: the network
+  DialRefused,
+  DialUnanswered,
+  LinkReset,
+  LinkHalfOpen,
+  LinkPieces,
+  LinkFull,
+  OneWayCut,
+  Partition,
+  SlowNetwork,
+  // clusters: the operator
+  Promoted,
+  Repointed,
+  Chained,
+  Circled,
+  FolderWiped,
+  // clusters: what came of it
+  PrimaryKilled,
+  PrimaryPowerCut,
+  FullSync,
+  PartialSync,
+  FellOffTheLog,
+  ReadFromDisk,
+  Diverged,
+  TailRescued,
+  WaitKept,
+  WriteOnReplica,
   Count,
 };
 
@@ -72,7 +99,8 @@ struct FaultName {
 
 constexpr size_t fault_count = static_cast<size_t>(Fault::Count);
 
-constexpr std::array<FaultName, fault_count> fault_names = {{
+/// What a single node's life can meet.
+constexpr FaultName node_faults[] = {
     {Fault::Kill, "kill -9"},
     {Fault::KillAtEffect, "kill -9 at an effect"},
     {Fault::PowerCut, "power cut"},
@@ -122,7 +150,67 @@ constexpr std::array<FaultName, fault_count> fault_names = {{
     {Fault::WorkerFenced, "worker fenced"},
     {Fault::LeaseLost, "lease lost"},
     {Fault::Readopted, "run re-adopted"},
-}};
+};
+
+/// What a cluster's life can meet: disks and processes as above, the network, the operator.
+constexpr FaultName cluster_faults[] = {
+    {Fault::Kill, "kill -9"},
+    {Fault::KillAtEffect, "kill -9 at an effect"},
+    {Fault::PowerCut, "power cut"},
+    {Fault::PowerCutAtEffect, "power cut at an effect"},
+    {Fault::PrimaryKilled, "kill -9 of a primary"},
+    {Fault::PrimaryPowerCut, "power cut of a primary"},
+    {Fault::CrashWhileStarting, "crash while starting"},
+    {Fault::CleanShutdown, "clean shutdown"},
+    {Fault::ClockForward, "clock set forward"},
+    {Fault::ClockBackward, "clock set back"},
+    {Fault::SlowTurn, "turn of the loop late"},
+    {Fault::WriteFailed, "write failed"},
+    {Fault::SyncFailed, "sync failed"},
+    {Fault::FolderSyncFailed, "folder sync failed"},
+    {Fault::TruncateFailed, "truncate failed"},
+    {Fault::RenameFailed, "rename failed"},
+    {Fault::DiskFull, "disk full"},
+    {Fault::LaneStalled, "lane stalled"},
+    {Fault::KilledInsideWrite, "killed inside a write"},
+    {Fault::PageKept, "unsynced page kept"},
+    {Fault::PageLost, "unsynced page lost"},
+    {Fault::PageGarbled, "unsynced page garbled"},
+    {Fault::PageStale, "unsynced page stale"},
+    {Fault::PageTorn, "unsynced page torn"},
+    {Fault::SizeKept, "unsynced size kept"},
+    {Fault::SizeLost, "unsynced size lost"},
+    {Fault::NameKept, "unsynced name kept"},
+    {Fault::NameLost, "unsynced name lost"},
+    {Fault::TornTailCut, "torn tail cut"},
+    {Fault::SegmentRolled, "segment rolled"},
+    {Fault::SnapshotTaken, "snapshot taken"},
+    {Fault::SnapshotLoaded, "snapshot loaded"},
+    {Fault::SnapshotFailed, "snapshot failed"},
+    {Fault::WritesRefused, "writes refused"},
+    {Fault::DialRefused, "dial refused"},
+    {Fault::DialUnanswered, "dial unanswered"},
+    {Fault::LinkReset, "link reset"},
+    {Fault::LinkHalfOpen, "link half open"},
+    {Fault::LinkPieces, "stream cut in pieces"},
+    {Fault::LinkFull, "link full"},
+    {Fault::OneWayCut, "one way cut"},
+    {Fault::Partition, "partition"},
+    {Fault::SlowNetwork, "slow network"},
+    {Fault::Promoted, "replica promoted"},
+    {Fault::Repointed, "node pointed elsewhere"},
+    {Fault::Chained, "replica of a replica"},
+    {Fault::Circled, "circle of replicas"},
+    {Fault::FolderWiped, "folder wiped"},
+    {Fault::FullSync, "full sync"},
+    {Fault::PartialSync, "partial sync"},
+    {Fault::FellOffTheLog, "replica fell off the log"},
+    {Fault::ReadFromDisk, "stream read from disk"},
+    {Fault::Diverged, "histories parted"},
+    {Fault::TailRescued, "tail rescued"},
+    {Fault::WaitKept, "WAIT answered by replicas"},
+    {Fault::WriteOnReplica, "write refused by a replica"},
+};
 
 class FaultCounts {
  public:

@@ -10,11 +10,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/check.h"
 #include "base/planted.h"
+#include "cluster.h"
 #include "drills.h"
 #include "world.h"
 
@@ -26,9 +29,10 @@ struct Flags {
   uint64_t from = 1, count = 500;
   double hours = 0;  ///< soak: new seeds until the time is over
   unsigned jobs = 1;
-  std::string seeds_file = "tests/sim/seeds.txt";  ///< these always run, before the others
+  std::string seeds_file;  ///< these always run, before the others; empty: those of this kind of life
   bool counts_matter = true;
   bool all_planted = false;
+  bool cluster = false;  ///< lives of three nodes instead of one
   bool drills = false;
   DrillFlags drill;
 };
@@ -50,6 +54,20 @@ constexpr Plant plants[] = {
     {Bug::SnapshotTooEarly, "snapshot-too-early"},
     {Bug::TokenNotRaised, "token-not-raised"},
     {Bug::NotFenced, "not-fenced"},
+};
+/// Those that take more than one node to be seen.
+constexpr Plant cluster_plants[] = {
+    {Bug::RescueSkipped, "rescue-skipped"},
+    {Bug::AckBeforeStored, "ack-before-stored"},
+    {Bug::SentBeforeWritten, "sent-before-written"},
+    {Bug::MirroredForgotten, "mirrored-forgotten"},
+    {Bug::PromotedWithoutReign, "promoted-without-reign"},
+    {Bug::ReplicaExpires, "replica-expires"},
+    {Bug::ChainNotChecked, "chain-not-checked"},
+    {Bug::AdoptedUnsynced, "adopted-unsynced"},
+    {Bug::PartialForgotten, "partial-forgotten"},
+    {Bug::ReplicaCountedEarly, "replica-counted-early"},
+    {Bug::SupersededCounted, "superseded-counted"},
 };
 /// A planted bug that hides longer than this is not found.
 constexpr uint64_t seeds_for_a_plant = 300;
@@ -77,15 +95,27 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-std::string report(uint64_t seed, const Failure& failure) {
+std::string report(uint64_t seed, const Failure& failure, bool cluster) {
   return "seed " + std::to_string(seed) + " FAILED at step " + std::to_string(failure.step) + " (" +
-         std::to_string(failure.time_us / 1000) + " ms): " + failure.invariant +
-         "\n  to repeat: make sim SEED=" + std::to_string(seed) + "\n";
+         std::to_string(failure.time_us / 1000) + " ms): " + failure.invariant + "\n  to repeat: make sim" +
+         (cluster ? "-cluster" : "") + " SEED=" + std::to_string(seed) + "\n";
+}
+
+template <class Life>
+auto options_for(uint64_t seed, bool with_events);
+template <>
+auto options_for<World>(uint64_t seed, bool with_events) {
+  return WorldOptions{.seed = seed, .trace = with_events};
+}
+template <>
+auto options_for<Cluster>(uint64_t seed, bool with_events) {
+  return ClusterOptions{.seed = seed, .trace = with_events};
 }
 
 /// With the events that led there: the same seed lives the same life again.
+template <class Life>
 int run_one(uint64_t seed) {
-  World world({.seed = seed, .trace = true});
+  Life world(options_for<Life>(seed, true));
   const auto failure = world.run();
   if (!failure) {
     std::printf("seed %llu passed: %llu commands, %llu crashes\n", static_cast<unsigned long long>(seed),
@@ -94,13 +124,14 @@ int run_one(uint64_t seed) {
     return 0;
   }
   for (const std::string& event : world.last_events()) std::printf("  %s\n", event.c_str());
-  std::fputs(report(seed, *failure).c_str(), stdout);
+  std::fputs(report(seed, *failure, std::is_same_v<Life, Cluster>).c_str(), stdout);
   return 1;
 }
 
+template <class Life>
 void run_and_count(uint64_t seed, Shared::Child& mine) {
   mine.seed = seed;
-  World world({.seed = seed});
+  Life world(options_for<Life>(seed, false));
   const auto failure = world.run();
   mine.commands += world.commands();
   mine.crashes += world.crashes();
@@ -110,7 +141,7 @@ void run_and_count(uint64_t seed, Shared::Child& mine) {
     return;
   }
   ++mine.failed;
-  std::fputs(report(seed, *failure).c_str(), stdout);
+  std::fputs(report(seed, *failure, std::is_same_v<Life, Cluster>).c_str(), stdout);
   std::fflush(stdout);
 }
 
@@ -121,17 +152,17 @@ void run_share(const Flags& flags, const std::vector<uint64_t>& kept, unsigned n
   for (;; ++next) {
     if (next % flags.jobs != number) continue;
     if (next < kept.size()) {
-      run_and_count(kept[next], mine);
+      flags.cluster ? run_and_count<Cluster>(kept[next], mine) : run_and_count<World>(kept[next], mine);
       continue;
     }
     const uint64_t n = next - kept.size();
     if (flags.hours > 0 ? seconds_now() >= end : n >= flags.count) break;
-    run_and_count(flags.from + n, mine);
+    flags.cluster ? run_and_count<Cluster>(flags.from + n, mine) : run_and_count<World>(flags.from + n, mine);
   }
   mine.seed = 0;
 }
 
-bool print_faults(const FaultCounts& faults, bool counts_matter) {
+bool print_faults(const FaultCounts& faults, std::span<const FaultName> fault_names, bool counts_matter) {
   bool all = true;
   std::printf("faults by kind:\n");
   for (size_t i = 0; i < fault_names.size(); ++i) {
@@ -155,8 +186,8 @@ std::vector<uint64_t> read_seeds(const std::string& name) {
 }
 
 int run_many(const Flags& flags) {
-  const std::vector<uint64_t> kept =
-      flags.seeds_file.empty() ? std::vector<uint64_t>() : read_seeds(flags.seeds_file);
+  const std::string own = flags.cluster ? "tests/sim/cluster_seeds.txt" : "tests/sim/seeds.txt";
+  const std::vector<uint64_t> kept = read_seeds(flags.seeds_file.empty() ? own : flags.seeds_file);
   void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   HF_CHECK(memory != MAP_FAILED);
   Shared& shared = *new (memory) Shared();
@@ -181,16 +212,16 @@ int run_many(const Flags& flags) {
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
       ++failed;
       std::printf(
-          "seed %llu FAILED: the process ended (signal %d); seeds behind it did not run\n  to repeat: make "
-          "sim "
-          "SEED=%llu\n",
+          "seed %llu FAILED: the process ended (signal %d); seeds behind it did not run\n"
+          "  to repeat: make sim%s SEED=%llu\n",
           static_cast<unsigned long long>(child.seed), WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-          static_cast<unsigned long long>(child.seed));
+          flags.cluster ? "-cluster" : "", static_cast<unsigned long long>(child.seed));
     }
     faults.add(child.faults);
     passed += child.passed, failed += child.failed, commands += child.commands, crashes += child.crashes;
   }
-  const bool all_kinds = print_faults(faults, flags.counts_matter);
+  const bool all_kinds = print_faults(
+      faults, flags.cluster ? std::span<const FaultName>(cluster_faults) : node_faults, flags.counts_matter);
   const double took = seconds_now() - begin;
   const uint64_t seeds = passed + failed;
   std::printf("%llu seeds in %.1f s (%.0f a minute), %llu commands, %llu crashes\n",
@@ -206,6 +237,7 @@ int run_many(const Flags& flags) {
 }
 
 /// Lives seeds until one fails. Empty: none did. In a process of its own: a planted bug may well end it.
+template <class Life>
 std::string first_failure(const Plant& what, uint64_t& seeds) {
   int ends[2];
   HF_CHECK(pipe(ends) == 0);
@@ -219,7 +251,7 @@ std::string first_failure(const Plant& what, uint64_t& seeds) {
     dup2(ends[1], STDERR_FILENO);  // what an abort says
     plant(what.bug);
     for (seed = 1; seed <= seeds_for_a_plant; ++seed) {
-      World world({.seed = seed});
+      Life world(options_for<Life>(seed, false));
       const auto failure = world.run();
       if (!failure) continue;
       const std::string& text = failure->invariant;
@@ -242,12 +274,12 @@ std::string first_failure(const Plant& what, uint64_t& seeds) {
   return said;
 }
 
-int run_planted() {
+int run_planted(std::span<const Plant> list, bool cluster) {
   if (!plant(Bug::None)) return 2;
   unsigned found = 0, missed = 0;
-  for (const Plant& what : plants) {
+  for (const Plant& what : list) {
     uint64_t seeds = 0;
-    std::string why = first_failure(what, seeds);
+    std::string why = cluster ? first_failure<Cluster>(what, seeds) : first_failure<World>(what, seeds);
     why = why.substr(0, why.find('\n'));
     if (why.empty()) {
       ++missed;
@@ -266,15 +298,19 @@ int run_planted() {
 bool plant_by_name(const std::string& name) {
   for (const Plant& what : plants)
     if (name == what.name) return plant(what.bug);
+  for (const Plant& what : cluster_plants)
+    if (name == what.name) return plant(what.bug);
   std::fputs("planted bugs:", stderr);
   for (const Plant& what : plants) std::fprintf(stderr, " %s", what.name);
+  for (const Plant& what : cluster_plants) std::fprintf(stderr, " %s", what.name);
   std::fputs("\n", stderr);
   return false;
 }
 
 int usage() {
   std::fputs(
-      "usage: sim [--seed N | --seeds COUNT [--from N] | --hours H] [--jobs N] [--kept FILE] [--any-faults]\n"
+      "usage: sim [--cluster] [--seed N | --seeds COUNT [--from N] | --hours H] [--jobs N] [--kept FILE] "
+      "[--any-faults]\n"
       "           [--plant NAME | --planted]\n"
       "       sim --drills [--drill NAME] [--outcomes N] [--jobs N]\n",
       stderr);
@@ -299,17 +335,22 @@ int main(int argc, char** argv) {
     else if (flag == "--plant" && more) {
       if (!hf::sim::plant_by_name(argv[++i])) return 2;
     } else if (flag == "--planted") flags.all_planted = true;
+    else if (flag == "--cluster") flags.cluster = true;
     else if (flag == "--drills") flags.drills = true;
     else if (flag == "--drill" && more) flags.drills = true, flags.drill.only = argv[++i];
     else if (flag == "--outcomes" && more) flags.drill.outcomes = std::strtoull(argv[++i], nullptr, 10);
     else if (flag == "--any-faults") flags.counts_matter = false;
     else return hf::sim::usage();
   }
-  if (flags.all_planted) return hf::sim::run_planted();
+  if (flags.all_planted)
+    return flags.cluster ? hf::sim::run_planted(hf::sim::cluster_plants, true)
+                         : hf::sim::run_planted(hf::sim::plants, false);
   if (flags.jobs < 1 || flags.jobs > 64) return hf::sim::usage();
   if (flags.drills) {
     flags.drill.jobs = flags.jobs;
     return hf::sim::run_drills(flags.drill);
   }
-  return flags.seed != 0 ? hf::sim::run_one(flags.seed) : hf::sim::run_many(flags);
+  if (flags.seed == 0) return hf::sim::run_many(flags);
+  return flags.cluster ? hf::sim::run_one<hf::sim::Cluster>(flags.seed)
+                       : hf::sim::run_one<hf::sim::World>(flags.seed);
 }

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t wall_base_ms = 1'700'000'000'000;
 constexpr int64_t turn_us = 20;
+constexpr int64_t moment_us = 5'000;
 constexpr int turns_max = 20'000;
 
 }  // namespace
@@ -80,11 +81,20 @@ void Player::turn() {
   if (effects_.exit) exit_ = *effects_.exit;
 }
 
+/// To the next slice of work that the node spreads over time; its timers' seconds are rest. False: there is none.
+bool Player::sleep_a_moment() {
+  const int64_t left = effects_.wake_at - stage_.now_us();
+  if (effects_.wake_at == INT64_MAX || left > moment_us) return false;
+  if (left > 0) stage_.pass(left);
+  return true;
+}
+
 void Player::settle() {
   for (int turns = 0, quiet = 0; quiet < 2 && !exit_; ++turns) {
     if (turns > turns_max) throw Wrong{"the node does not come to rest"};
     turn();
-    quiet = effects_.again || node_->wants_turn() || stage_.step() ? 0 : quiet + 1;
+    const bool busy = effects_.again || node_->wants_turn() || stage_.step();
+    quiet = busy || sleep_a_moment() ? 0 : quiet + 1;
   }
 }
 

@@ -79,6 +79,7 @@ class Player {
 
  private:
   void turn();
+  bool sleep_a_moment();
 
   Stage& stage_;
   SimDisk& disk_;
