@@ -63,6 +63,16 @@ std::string Replicas::name_of(const Replica& replica, const Session& session) co
          std::to_string(replica.introduction.port) + ")";
 }
 
+/// Where it is to be found; an older link of the same replica counts for nothing any more.
+void Replicas::take_address(Replica& replica, const Session& session) {
+  const ReplicaIntroduction& said = replica.introduction;
+  const std::string& peer = session.client.peer_address;
+  replica.host = said.host.empty() ? peer.substr(0, peer.rfind(':')) : said.host;
+  for (Replica& other : replicas_)
+    if (&other != &replica && other.host == replica.host && other.introduction.port == said.port)
+      other.superseded = !planted(Bug::SupersededCounted);
+}
+
 bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, Now now) {
   if (refuse_sync(session)) return false;
   resp::Writer reply(session.outbox.buffer(), 2);
@@ -73,11 +83,7 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   remove(session.id);
   Replica replica{.conn = session.id, .introduction = introduction};
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
-  const std::string& peer = session.client.peer_address;
-  replica.host = introduction.host.empty() ? peer.substr(0, peer.rfind(':')) : introduction.host;
-  for (Replica& other : replicas_)
-    if (other.host == replica.host && other.introduction.port == introduction.port)
-      other.superseded = !planted(Bug::SupersededCounted);
+  take_address(replica, session);
   parts_.persistence.say(LogLevel::Notice,
                          "Replica " + name_of(replica, session) + ": " + replication::describe(verdict));
   const std::string& reign = writer->history().last().id;

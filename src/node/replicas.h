@@ -162,6 +162,7 @@ class Replicas {
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
   bool refuse_sync(Session& session);
+  void take_address(Replica& replica, const Session& session);
   std::string name_of(const Replica& replica, const Session& session) const;
   void feed_stock(Replica& replica, Session& session, Now now, Effects& effects);
   void stock_job_done(Replica& replica, Session& session, const FileJobDone& done);

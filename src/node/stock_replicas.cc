@@ -35,6 +35,7 @@ bool Replicas::begin_stock(Session& session, const ReplicaIntroduction& introduc
   remove(session.id);
   Replica& replica = replicas_.emplace_back(Replica{.conn = session.id, .introduction = introduction});
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
+  take_address(replica, session);
   replica.stock = std::make_unique<Stock>();
   replica.stock->plain_sync = ask.plain_sync;
   if (++stock_count_ == 1) next_ping_us_ = now.mono_us + parts_.options.repl_ping_replica_period * second_us;

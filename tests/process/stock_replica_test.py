@@ -149,6 +149,7 @@ class StockReplicaTest(harness.Case):
         with redis.connect() as r:
             self.assertEqual(0, r.cmd('EXISTS', 'before:task', 'during:task'))
         self.assertIn('protocol=redis', self.info(node, 'slave0'))
+        self.assertIn(f'ip=127.0.0.1,port={redis.port},state=online', self.info(node, 'slave0'))
         self.assertNotIn('CRITICAL', redis.log())
         self.did(f'{keys} keys are the same')
 
