@@ -175,7 +175,11 @@ class Writer {
   void trim_to(LogOffset from);
   /// Files of segments that MANIFEST on disk does not list any more: the caller removes them, on any lane.
   std::vector<std::string> take_dropped() { return std::exchange(dropped_, {}); }
-  LogOffset begin() const { return manifest_.segments.empty() ? end_ : manifest_.segments.front().first; }
+  /// Where it reaches back to. (A first segment is listed only with the job that makes it.)
+  LogOffset begin() const {
+    if (!manifest_.segments.empty()) return manifest_.segments.front().first;
+    return batches_.empty() ? end_ : batches_.front().segment.first;
+  }
   /// The next append begins a new segment, so that a trim to this offset leaves nothing of what came before.
   void roll() { roll_due_ = true; }
 

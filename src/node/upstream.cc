@@ -66,6 +66,7 @@ bool Upstream::wants_dial(Now now) {
   if (!address_ || conn_ || now.mono_us < next_dial_us_ || !follower_.ready()) return false;
   state_ = Dialing{};
   close_ = false;
+  stopped_ = false;  // of a link that is gone: its silence must not excuse this one's
   last_heard_us_ = now.mono_us;
   return true;
 }

@@ -440,3 +440,16 @@ TEST_CASE("a log trimmed behind a place, damage, and a file that became shorter 
   CHECK_FALSE(read_tail(primary.disk, primary.writer, primary.ends[0], 1 << 20, error));
   CHECK(error.find("before what was written") != std::string::npos);
 }
+
+TEST_CASE("a log that begins behind an adopted snapshot reaches back to it before its first segment is listed") {
+  ResumePoint adopted = fresh_start(cluster);
+  adopted.end = {86};
+  Writer writer({.salt_seed = 3}, adopted);
+  CHECK(writer.begin() == LogOffset{86});
+  writer.begin_reign({{2}, reign_id(2), {86}}, 1700000000000);
+  CHECK(writer.end() > LogOffset{86});
+  CHECK(writer.begin() == LogOffset{86});
+  MemoryFiles disk;
+  drain(disk, writer, true);
+  CHECK(writer.begin() == LogOffset{86});
+}

@@ -272,6 +272,24 @@ TEST_CASE("what can't be taken yet stays, costs no turns, is no silence, and goe
   CHECK_FALSE(rig.link.stopped());
 }
 
+TEST_CASE("that a lost link had been stopped by this end does not excuse the next one's silence") {
+  Rig rig;
+  rig.greet("+CONTINUE abc");
+  rig.node.takes = false;  // its disk is full
+  rig.feed(replication::encode(replication::Heartbeat{.epoch = {1}, .sequence = 1}));
+  REQUIRE(rig.link.stopped());
+  rig.link.lost(rig.conn, rig.now);
+  rig.in.clear();
+  rig.node.takes = true;
+  rig.dial();
+  for (int i = 0; i < 51; ++i) {
+    rig.now.mono_us += 100'000;
+    rig.step();
+  }
+  CHECK(rig.closed);
+  CHECK(rig.says("repl-timeout"));
+}
+
 TEST_CASE("after a link is lost the next is dialed later, and a new address at once") {
   Rig rig;
   rig.link.lost(rig.conn, rig.now);
