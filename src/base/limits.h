@@ -37,6 +37,9 @@ constexpr size_t snapshot_block_raw_bytes_max = 1024ull * 1024 * 1024;
 constexpr size_t snapshot_header_bytes_max = 256 * 1024;
 constexpr size_t snapshot_text_bytes_max = 256;  // reason, tag
 
+// Replication
+constexpr size_t audit_reports_max = 1000;  // of one audit, by replica
+
 // Tasks
 constexpr size_t task_name_bytes_max = 512;
 constexpr size_t task_note_bytes_max = 256;

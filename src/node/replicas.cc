@@ -97,7 +97,7 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
     reply.simple("CONTINUE " + reign);
     replica.state = Streams{};
     replica.tail = log::Tail(go_on->from);
-    replica.received = replica.applied = go_on->from;
+    replica.received = replica.applied = replica.begins = go_on->from;
   } else {
     ++full_syncs_;
     if (introduction.holding) ++partial_refused_;
@@ -215,6 +215,7 @@ void Replicas::start_snapshot(Replica& replica, Session& session, Now now) {
             replication::encode(replication::SnapshotAhead{note.offset, note.bytes}));
       replica.state = SendsSnapshot{note.offset, note.bytes, 0};
       replica.tail = log::Tail(note.offset);
+      replica.begins = note.offset;
       return;
     }
   }
@@ -419,6 +420,33 @@ void Replicas::set_commit(bool quorum, bool sync, LogOffset commit) {
   quorum_ = quorum;
   sync_ = sync;
   commit_ = commit;
+}
+
+std::vector<Audit::Member> Replicas::audit_members(LogOffset at) const {
+  std::vector<Audit::Member> members;
+  for (const Replica& replica : replicas_) {
+    if (parts_.sessions.find(replica.conn) == nullptr) continue;
+    members.push_back({.host = replica.host,
+                       .port = replica.introduction.port,
+                       .native = !replica.stock,
+                       .passes = !std::holds_alternative<AwaitsSnapshot>(replica.state) && replica.begins < at &&
+                                 !replica.superseded,
+                       .applied = replica.applied >= at});
+  }
+  return members;
+}
+
+std::optional<std::string> Replicas::address_of(ConnId conn) const {
+  for (const Replica& replica : replicas_)
+    if (replica.conn == conn && !replica.stock)
+      return Audit::Member{.host = replica.host, .port = replica.introduction.port}.who();
+  return {};
+}
+
+bool Replicas::any_native() const {
+  return std::any_of(replicas_.begin(), replicas_.end(), [](const Replica& replica) {
+    return !replica.stock && !replica.superseded && std::holds_alternative<Streams>(replica.state);
+  });
 }
 
 std::vector<Replicas::Description> Replicas::describe(Now now) const {

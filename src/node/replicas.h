@@ -15,6 +15,7 @@
 #include "base/types.h"
 #include "config/options.h"
 #include "log/tail.h"
+#include "node/audit.h"
 #include "node/effects.h"
 #include "node/persistence.h"
 #include "node/session.h"
@@ -105,6 +106,11 @@ class Replicas {
     int64_t lag_ms = 0, ack_age_ms = 0;
   };
   std::vector<Description> describe(Now now) const;
+  /// Those linked, for an audit at `at`: whom its mark reaches, and who has applied it.
+  std::vector<Audit::Member> audit_members(LogOffset at) const;
+  std::optional<std::string> address_of(ConnId conn) const;  ///< "host:port" of a native one
+  /// A Holdfast is linked and streams.
+  bool any_native() const;
   uint64_t full_syncs() const { return full_syncs_; }
   uint64_t partial_syncs() const { return partial_syncs_; }
   uint64_t partial_refused() const { return partial_refused_; }
@@ -145,6 +151,7 @@ class Replicas {
     std::variant<AwaitsSnapshot, SendsSnapshot, Streams, Seeks> state;
     std::unique_ptr<Stock> stock;  ///< null: a Holdfast
     log::Tail tail{LogOffset{}};
+    LogOffset begins;  ///< its link streams what lies behind this
     uint64_t job = 0;  ///< the read under way; 0: none
     LogOffset received, synced, applied;
     MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
