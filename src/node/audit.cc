@@ -34,14 +34,15 @@ Status Audit::ask() {
 }
 
 bool Audit::due(Now now, int64_t interval_s) const {
-  return interval_s > 0 && !running() && now.mono_us - std::max<MonoUs>(0, begun_us_) >= interval_s * 1'000'000;
+  return interval_s > 0 && !running() &&
+         now.mono_us - std::max<MonoUs>(0, begun_us_) >= interval_s * 1'000'000;
 }
 
 void Audit::write(command::Journal& journal) {
   if (phase_ == Phase::Summed) {
     journal.append(0,
-                   {replication::audit_sums, std::to_string(at_.value), std::to_string(replication::audit_version),
-                    replication::encode_sums(sums_)},
+                   {replication::audit_sums, std::to_string(at_.value),
+                    std::to_string(replication::audit_version), replication::encode_sums(sums_)},
                    false);
     sums_.clear();
     phase_ = Phase::Waiting;
@@ -99,7 +100,8 @@ const char* Audit::result() const {
     return found ? replication::finding_name(report_->finding).data() : match_.at() ? "running" : "given-up";
   }
   const auto any = [&](replication::Finding finding) {
-    return std::any_of(reports_.begin(), reports_.end(), [&](const auto& each) { return each.second.finding == finding; });
+    return std::any_of(reports_.begin(), reports_.end(),
+                       [&](const auto& each) { return each.second.finding == finding; });
   };
   if (any(replication::Finding::Differs)) return "differs";
   if (any(replication::Finding::Healed)) return "healed";
@@ -110,9 +112,11 @@ std::string Audit::summary() const {
   size_t agree = 0;
   for (const auto& [who, report] : reports_) agree += report.finding == replication::Finding::Agrees ? 1 : 0;
   char text[200];
-  std::snprintf(text, sizeof text, "Audit at offset %llu: %zu of %zu replicas that answered agree (%llu keys, digest %s, %.2f s)",
-                static_cast<unsigned long long>(at_.value), agree, reports_.size(),
-                static_cast<unsigned long long>(keys_), total_.c_str(), static_cast<double>(milliseconds_) / 1000);
+  std::snprintf(
+      text, sizeof text,
+      "Audit at offset %llu: %zu of %zu replicas that answered agree (%llu keys, digest %s, %.2f s)",
+      static_cast<unsigned long long>(at_.value), agree, reports_.size(),
+      static_cast<unsigned long long>(keys_), total_.c_str(), static_cast<double>(milliseconds_) / 1000);
   return text;
 }
 
@@ -147,7 +151,18 @@ void Audit::healed() {
   if (!std::exchange(distrusted_, false)) return;
   report_ = last_divergence_;
   report_->finding = replication::Finding::Healed;
-  reported_to_.reset();
+}
+
+bool Audit::differed(const std::string& who) const {
+  const replication::AuditReport* report = report_of(who);
+  return report != nullptr && report->finding == replication::Finding::Differs;
+}
+
+bool Audit::synced_in_full(const std::string& who) {
+  const auto found = reports_.find(who);
+  if (found == reports_.end() || found->second.finding != replication::Finding::Differs) return false;
+  found->second.finding = replication::Finding::Healed;
+  return true;
 }
 
 std::optional<replication::AuditReport> Audit::take_report() {
@@ -191,7 +206,8 @@ void Audit::walk_some(Now now, bool busy) {
   const uint64_t share = busy ? busy_share : 1;
   const uint64_t stop_at = digest_->work() + slice_work / share;
   bool done = false;
-  for (size_t left = std::max<size_t>(1, entries_a_slice_ / share); !done && left > 0 && digest_->work() < stop_at;) {
+  for (size_t left = std::max<size_t>(1, entries_a_slice_ / share);
+       !done && left > 0 && digest_->work() < stop_at;) {
     const size_t step = std::min(left, entries_a_step);
     left -= step;
     done = store_.walk_some(walk_, step);
@@ -247,8 +263,8 @@ command::AuditState Audit::state(const std::vector<Member>& members) const {
   state.digest = digest_ ? "" : total_;
   state.divergences = divergences_;
   const auto add = [&](const std::string& host, int port, const replication::AuditReport& report) {
-    state.replicas.push_back({host, port, std::string(replication::finding_name(report.finding)), report.where.db,
-                              report.where.slice, report.where.slices});
+    state.replicas.push_back({host, port, std::string(replication::finding_name(report.finding)),
+                              report.where.db, report.where.slice, report.where.slices});
   };
   auto reports = reports_;
   for (const Member& member : members) {
@@ -258,11 +274,11 @@ command::AuditState Audit::state(const std::vector<Member>& members) const {
       reports.erase(found);
       continue;
     }
-    const char* why = !member.native     ? "not-audited"
-                      : at_.value == 0   ? "none"
-                      : !member.passes   ? "missed"
-                      : !member.applied  ? "behind"
-                                         : "awaited";
+    const char* why = !member.native    ? "not-audited"
+                      : at_.value == 0  ? "none"
+                      : !member.passes  ? "missed"
+                      : !member.applied ? "behind"
+                                        : "awaited";
     state.replicas.push_back({member.host, member.port, why});
   }
   for (const auto& [who, report] : reports) {  // gone since

@@ -1,6 +1,6 @@
-// An audit, on either side: when the log is told to name an offset, the walk at that cut, what the sums of both
-// sides mean, and what replicas have said of theirs. Time, frames and reports come in; the node asks what is to
-// be logged, said and done. Nothing here knows a socket or the log.
+// An audit, on either side: when the log is told to name an offset, the walk at that cut, what the sums of
+// both sides mean, and what replicas have said of theirs. Time, frames and reports come in; the node asks
+// what is to be logged, said and done. Nothing here knows a socket or the log.
 //
 //   primary:  Idle -> Asked -> Walking -> Summed -> Waiting -> Idle
 //   replica:  a mark applied -> a walk; the walk's sums and the primary's -> a report
@@ -33,12 +33,16 @@ class Audit {
   bool due(Now now, int64_t interval_s) const;
   /// The last thing before a frame is sealed: what an audit has to put into the log.
   void write(command::Journal& journal);
-  /// The frame is sealed, and the store holds what the log says up to `end`: where a mark was written, the walk
-  /// begins. True: it did.
+  /// The frame is sealed, and the store holds what the log says up to `end`: where a mark was written, the
+  /// walk begins. True: it did.
   bool sealed(LogOffset end, Now now);
-  /// A replica's report; `who` is "host:port". False: it is of another audit than the last one here, or nothing
-  /// new.
+  /// A replica's report; `who` is "host:port". False: it is of another audit than the last one here, or
+  /// nothing new.
   bool reported(const std::string& who, const replication::AuditReport& report);
+  /// It reported that it differs and has not synced in full since: its log alone won't do.
+  bool differed(const std::string& who) const;
+  /// It has taken in all of this node's data. True: that heals what it reported.
+  bool synced_in_full(const std::string& who);
   /// A replica that is linked: whether it must report.
   struct Member {
     std::string host;

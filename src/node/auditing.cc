@@ -1,7 +1,7 @@
-// Audits in the turn: when one begins, what the log hears of it, and what follows from a finding. A replica whose
-// data differs though its log is its primary's is served to nobody and replaced whole: the log could only bring it
-// to the same place again. It keeps what it has until the primary's has come, so that a person may still choose it
-// (REPLICAOF NO ONE) should the primary be lost in between.
+// Audits in the turn: when one begins, what the log hears of it, and what follows from a finding. A replica
+// whose data differs though its log is its primary's is served to nobody and replaced whole: the log could
+// only bring it to the same place again. It keeps what it has until the primary's has come, so that a person
+// may still choose it (REPLICAOF NO ONE) should the primary be lost in between.
 #include <algorithm>
 
 #include "base/number.h"
@@ -23,24 +23,32 @@ constexpr int64_t share_of_copies = 4;
 
 /// The log may grow now, and says all that happens to the data set.
 bool ServerNode::Impl::may_audit() const {
-  return persistence_.phase() == Persistence::Phase::Serving && persistence_.logging() && !persistence_.following() &&
-         persistence_.reign_open() && persistence_.refuse_writes().empty() && !import_ && !switchover_.pausing();
+  return persistence_.phase() == Persistence::Phase::Serving && persistence_.logging() &&
+         !persistence_.following() && persistence_.reign_open() && persistence_.refuse_writes().empty() &&
+         !import_ && !switchover_.pausing();
 }
 
-std::vector<Audit::Member> ServerNode::Impl::audit_members() const { return replicas_.audit_members(audit_.at()); }
+std::vector<Audit::Member> ServerNode::Impl::audit_members() const {
+  return replicas_.audit_members(audit_.at());
+}
 
 Status ServerNode::Impl::begin_audit() {
   if (persistence_.following())
     return Error{"this node is a replica; ask its primary, " + upstream_.address().host + ":" +
                  std::to_string(upstream_.address().port)};
-  if (!may_audit()) return Error{"no audit can begin while this node loads, fails over or can't write its log; ask again later"};
-  if (!replicas_.any_native()) return Error{"there is nobody to audit: no replica that is a Holdfast is online"};
+  if (!may_audit())
+    return Error{
+        "no audit can begin while this node loads, fails over or can't write its log; ask again later"};
+  if (!replicas_.any_native())
+    return Error{"there is nobody to audit: no replica that is a Holdfast is online"};
   return audit_.ask();
 }
 
 void ServerNode::Impl::audit_when_due(Effects& effects) {
   settle_audit();
-  if (shutdown_asked_ || !audit_.due(now_, options_.audit_interval) || !may_audit() || !replicas_.any_native()) return;
+  if (shutdown_asked_ || !audit_.due(now_, options_.audit_interval) || !may_audit() ||
+      !replicas_.any_native())
+    return;
   if (audit_.ask()) effects.again = true;
 }
 
@@ -58,21 +66,29 @@ void ServerNode::Impl::settle_audit() {
 
 void ServerNode::Impl::replica_audited(uint64_t client, std::span<const Bytes> words) {
   const Session* session = session_of(client);
-  const auto who = session == nullptr ? std::nullopt : replicas_.address_of(session->id);
+  const auto who = session == nullptr ? std::nullopt : replicas_.who_is(session->id);
   const auto at = parse_uint(words[0]), slices = parse_uint(words[2]), db = parse_uint(words[3]),
              slice = parse_uint(words[4]);
   const auto finding = replication::finding_of(words[1]);
-  if (!who || !at || !finding || !slices || !db || !slice || *db > UINT32_MAX || *slice >= store::digest_slices) return;
+  if (!who || !at || !finding || !slices || !db || !slice || *db > UINT32_MAX ||
+      *slice >= store::digest_slices)
+    return;
   const replication::AuditReport report{
       {*at}, *finding, {static_cast<DbIndex>(*db), static_cast<uint32_t>(*slice), *slices}};
+  // Its link streams on; what it then asks for is everything. By this end, so that the report is here.
+  if (*finding == replication::Finding::Differs) replicas_.sync_in_full(session->id);
   if (!audit_.reported(*who, report)) return;
   if (*finding == replication::Finding::Differs)
     persistence_.say(LogLevel::Warning, "Replica " + *who + " holds other data than this node: audit " +
                                             replication::describe(report) + ". It syncs in full");
-  if (*finding == replication::Finding::Healed)
-    persistence_.say(LogLevel::Notice, "Replica " + *who + " has taken in all of this node's data: what the audit found " +
-                                           replication::describe(report) + " is healed");
   settle_audit();
+}
+
+void ServerNode::Impl::replica_synced_in_full(const std::string& who) {
+  if (!audit_.synced_in_full(who)) return;
+  persistence_.say(LogLevel::Notice, "Replica " + who +
+                                         " has taken in all of this node's data: what the audit at offset " +
+                                         std::to_string(audit_.at().value) + " found in it is healed");
 }
 
 // ---- as a replica
@@ -87,17 +103,17 @@ void ServerNode::Impl::hear_audit(std::span<const Bytes> args) {
 
 void ServerNode::Impl::act_on_audit() {
   if (audit_.give_up_over(static_cast<size_t>(options_.snapshot_copy_bytes_max / share_of_copies))) {
-    persistence_.say(LogLevel::Warning, "The audit at offset " + std::to_string(audit_.at().value) +
-                                            " is given up here: changes kept too much of the old data aside for it");
+    persistence_.say(LogLevel::Warning,
+                     "The audit at offset " + std::to_string(audit_.at().value) +
+                         " is given up here: changes kept too much of the old data aside for it");
     everyone_ready(audit_key);
   }
   const auto report = audit_.take_report();
   if (!report || report->finding != replication::Finding::Differs) return;
-  persistence_.say(LogLevel::Warning, "This replica's data differs from its primary's: audit " +
-                                          replication::describe(*report) +
-                                          ". Nothing is served from it any more; all of it is replaced by a full sync");
-  replicas_.drop_all(kill_);
-  upstream_.start_over("this replica's data differs from the primary's and is fetched whole");
+  persistence_.say(LogLevel::Warning,
+                   "This replica's data differs from its primary's: audit " + replication::describe(*report) +
+                       ". Nothing is served from it any more; all of it is replaced by a full sync");
+  replicas_.drop_all(kill_);  // none of them is to begin with a snapshot of this
 }
 
 /// Also on each new link: the one before may have gone with the report on its way.
@@ -106,9 +122,9 @@ void ServerNode::Impl::report_audit(Session& link) {
   const replication::AuditReport& report = audit_.report();
   audit_.report_sent(link.id);
   resp::Writer(link.outbox.buffer(), 2)
-      .command({"REPLCONF", "hfaudit", std::to_string(report.at.value), replication::finding_name(report.finding),
-                std::to_string(report.where.slices), std::to_string(report.where.db),
-                std::to_string(report.where.slice)});
+      .command({"REPLCONF", "hfaudit", std::to_string(report.at.value),
+                replication::finding_name(report.finding), std::to_string(report.where.slices),
+                std::to_string(report.where.db), std::to_string(report.where.slice)});
 }
 
 // ---- either
@@ -122,8 +138,9 @@ void ServerNode::Impl::forget_audit() {
 /// Promoted by a person: better this data than none.
 void ServerNode::Impl::keep_distrusted() {
   if (!audit_.distrusted()) return;
-  persistence_.say(LogLevel::Warning, "This node reigns with data that differed from its former primary's: audit " +
-                                          replication::describe(audit_.report()));
+  persistence_.say(LogLevel::Warning,
+                   "This node reigns with data that differed from its former primary's: audit " +
+                       replication::describe(audit_.report()));
   audit_.healed();
 }
 

@@ -181,6 +181,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void settle_audit();
   void act_on_audit();
   void report_audit(Session& link);
+  void replica_synced_in_full(const std::string& who);
   void forget_audit();
   void keep_distrusted();
   void refuse_distrusted(Gate& gate) const;

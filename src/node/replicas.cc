@@ -78,12 +78,15 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   resp::Writer reply(session.outbox.buffer(), 2);
   const log::Writer* writer = parts_.persistence.writer();
   const replication::Holding nothing;
-  const replication::Verdict verdict =
-      replication::judge(holding(), introduction.holding ? *introduction.holding : nothing);
   remove(session.id);
   Replica replica{.conn = session.id, .introduction = introduction};
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
   take_address(replica, session);
+  replication::Verdict verdict =
+      replication::judge(holding(), introduction.holding ? *introduction.holding : nothing);
+  // It may have restarted before it took anything in, and know nothing of it any more.
+  if (parts_.differed && parts_.differed(who(replica)))
+    verdict = replication::Full{"an audit found that its data differs, though its log does not"};
   parts_.persistence.say(LogLevel::Notice,
                          "Replica " + name_of(replica, session) + ": " + replication::describe(verdict));
   const std::string& reign = writer->history().last().id;
@@ -216,6 +219,7 @@ void Replicas::start_snapshot(Replica& replica, Session& session, Now now) {
       replica.state = SendsSnapshot{note.offset, note.bytes, 0};
       replica.tail = log::Tail(note.offset);
       replica.begins = note.offset;
+      replica.taking_in = true;
       return;
     }
   }
@@ -337,6 +341,9 @@ void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffs
   replica->applied = std::max(replica->applied, std::min(applied, received));
   progressed_ = true;
   note_lag(*replica, now);
+  if (!replica->taking_in || replica->applied < replica->begins) return;
+  replica->taking_in = false;
+  if (parts_.synced_in_full) parts_.synced_in_full(who(*replica));
 }
 
 // ---- what they have
@@ -436,11 +443,18 @@ std::vector<Audit::Member> Replicas::audit_members(LogOffset at) const {
   return members;
 }
 
-std::optional<std::string> Replicas::address_of(ConnId conn) const {
+std::optional<std::string> Replicas::who_is(ConnId conn) const {
   for (const Replica& replica : replicas_)
-    if (replica.conn == conn && !replica.stock)
-      return Audit::Member{.host = replica.host, .port = replica.introduction.port}.who();
+    if (replica.conn == conn && !replica.stock) return who(replica);
   return {};
+}
+
+void Replicas::sync_in_full(ConnId conn) {
+  Replica* replica = find(conn);
+  Session* session = parts_.sessions.find(conn);
+  if (replica == nullptr || session == nullptr || replica->taking_in || !std::holds_alternative<Streams>(replica->state))
+    return;
+  fail(*session, "its data differs from this node's; it comes again for all of it");
 }
 
 bool Replicas::any_native() const {

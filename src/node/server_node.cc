@@ -48,7 +48,9 @@ ServerNode::Impl::Impl(Setup setup)
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
                     }}),
-      replicas_({options_, persistence_, sessions_, prng_}),
+      replicas_({options_, persistence_, sessions_, prng_,
+                 [this](const std::string& who) { return audit_.differed(who); },
+                 [this](const std::string& who) { replica_synced_in_full(who); }}),
       upstream_(*this, *setup.files, prng_),
       ahead_(ahead_max) {
   store_.set_observer(this);

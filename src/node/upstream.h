@@ -87,7 +87,7 @@ class Upstream {
 
   Files& files() { return files_; }
   /// What came was lost again: the link is closed and made anew.
-  void start_over(std::string why = "what it sent was lost here") { broken(std::move(why)); }
+  void start_over() { broken("what it sent was lost here"); }
 
   // ---- events
   // ----------------------------------------------------------------------------------------------------

@@ -75,7 +75,8 @@ std::optional<Finding> finding_of(Bytes name) {
 std::string describe(const AuditReport& report) {
   std::string text = "at offset " + std::to_string(report.at.value);
   if (report.finding == Finding::Differs || report.finding == Finding::Healed)
-    text += ": database " + std::to_string(report.where.db) + ", slice " + std::to_string(report.where.slice) +
+    text += ": database " + std::to_string(report.where.db) + ", slice " +
+            std::to_string(report.where.slice) +
             (report.where.slices > 1 ? ", and " + std::to_string(report.where.slices - 1) + " more" : "");
   return text;
 }

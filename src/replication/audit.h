@@ -1,8 +1,8 @@
-// The audit's decisions: are two states the same, and what a replica makes of what the log tells it. A primary
-// names an offset by a record in its log, HOLDFAST.AUDIT, the last of its frame: whoever applies that frame
-// holds, at that moment, the state at that offset. The sums of the primary's state follow, when its walk is
-// done, in HOLDFAST.AUDITED. So a link that breaks, a replica that is behind or one below another need nothing
-// of their own. src/replication/ FORMAT.md gives the bytes.
+// The audit's decisions: are two states the same, and what a replica makes of what the log tells it. A
+// primary names an offset by a record in its log, HOLDFAST.AUDIT, the last of its frame: whoever applies that
+// frame holds, at that moment, the state at that offset. The sums of the primary's state follow, when its
+// walk is done, in HOLDFAST.AUDITED. So a link that breaks, a replica that is behind or one below another
+// need nothing of their own. src/replication/ FORMAT.md gives the bytes.
 #pragma once
 #include <optional>
 #include <span>

@@ -125,6 +125,7 @@ void Cluster::hear(Node& node, const node::LogLine& line) {
   if (has(": full sync: ")) faults_.add(Fault::FullSync);
   if (has("full sync: the log begins at offset")) faults_.add(Fault::FellOffTheLog);
   if (has(": diverged at offset")) faults_.add(Fault::Diverged);
+  hear_audit(node, text);
   if (has("can't be applied")) broken(node, "what a primary sent is refused: " + text);
   if (has("There is a primary: everything is fetched again"))
     broken(node, "a folder that no disk has damaged is refused: " + text);

@@ -59,6 +59,8 @@ config::Options Cluster::draw_options(const Node& node) {
   if (prng_.chance(1, 2)) o.save.push_back({1, 10});
   o.snapshot_keep = prng_.between(1, 2);
   o.hz = prng_.between(5, 50);
+  o.audit_interval = prng_.between(0, 2);
+  o.enable_debug_command = config::DebugCommand::Local;
   o.hash_max_listpack_entries = prng_.chance(1, 2) ? 4 : 128;
   if (node.configured != nobody) o.replicaof = "127.0.0.1 " + port_of(node.configured);
   return o;
@@ -450,6 +452,7 @@ void Cluster::wind_down() {
               return what;
             });
   run_until(agreed, 5 * second, [&] { return "the last writes did not arrive: " + disagreement(); });
+  audit_finds_what_differs();
 }
 
 }  // namespace hf::sim

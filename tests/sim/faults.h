@@ -89,6 +89,8 @@ enum class Fault : uint8_t {
   TailRescued,
   WaitKept,
   WriteOnReplica,
+  AuditAgreed,
+  DifferenceHealed,
   Count,
 };
 
@@ -210,6 +212,8 @@ constexpr FaultName cluster_faults[] = {
     {Fault::TailRescued, "tail rescued"},
     {Fault::WaitKept, "WAIT answered by replicas"},
     {Fault::WriteOnReplica, "write refused by a replica"},
+    {Fault::AuditAgreed, "replica audited in the middle of it"},
+    {Fault::DifferenceHealed, "planted difference found, healed"},
 };
 
 class FaultCounts {
