@@ -168,6 +168,7 @@ class Cluster final : public Agenda, private node::Host {
 
   // ---- audits (cluster_audit.cc)
   void hear_audit(Node& node, const std::string& text);
+  void audit_now_and_then();
   void audit_finds_what_differs();
   void say_to(int number, std::vector<std::string> words);
 

@@ -34,6 +34,15 @@ void Cluster::say_to(int number, std::vector<std::string> words) {
   operators_.push_back(std::move(person));
 }
 
+/// In the middle of whatever else happens, and mostly where somebody leads.
+void Cluster::audit_now_and_then() {
+  after(prng_.between(20 * ms, 250 * ms), [this] {
+    if (winding_down_) return;
+    say_to(prng_.chance(4, 5) ? leader_ : some_node().number, {"REPLICATION", "AUDIT"});
+    audit_now_and_then();
+  });
+}
+
 void Cluster::audit_finds_what_differs() {
   const auto audit = [this](auto self, const std::function<bool()>& over) -> void {
     say_to(leader_, {"REPLICATION", "AUDIT"});  // one may be under way already: it is said again

@@ -217,6 +217,7 @@ void Cluster::operate() {
       if (prng_.chance(1, 2)) set(a, b), set(b, c), set(c, a);
       else set(a, b), set(b, a), set(c, a);
       after(prng_.between(100 * ms, 900 * ms), [this, a, b, c] {
+        if (winding_down_) return;  // who leads is settled
         std::array<int, cluster_nodes> right{};
         right[static_cast<size_t>(a)] = nobody;
         right[static_cast<size_t>(b)] = right[static_cast<size_t>(c)] = a;
@@ -377,6 +378,7 @@ std::optional<Failure> Cluster::run() {
       after(prng_.between(1 * ms, 10 * ms), [this, client = clients_.back().get()] { wake(*client); });
     }
     if (!options_.calm) after(prng_.between(50 * ms, 400 * ms), [this] { bad_luck(); });
+    audit_now_and_then();
     run_until(
         [&] {
           return commands_ >= options_.commands_min && (options_.calm || crashes_ >= options_.crashes_min);
