@@ -33,7 +33,7 @@ enum class Bug : uint8_t {
   SupersededCounted,     ///< node/replicas: each of a replica's connections counts
   AuditBlind,            ///< replication/audit: two states that differ are called the same
   AuditCutLate,          ///< node/audit: a replica's walk begins a frame too late
-  AuditKept,             ///< node/auditing: a replica that differs goes on with what it has
+  AuditServes,           ///< node/audit: a replica that differs goes on answering
 };
 
 #ifdef HOLDFAST_PLANTED_BUGS

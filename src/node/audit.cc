@@ -174,7 +174,7 @@ std::optional<replication::AuditReport> Audit::take_report() {
   if (report->finding == replication::Finding::Differs) {
     ++divergences_;
     last_divergence_ = *report;
-    distrusted_ = true;
+    distrusted_ = !planted(Bug::AuditServes);
   }
   return report;
 }

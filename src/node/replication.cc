@@ -425,7 +425,7 @@ void ServerNode::Impl::adopt(const snapshot::Header& header) {
 
 replication::Holding ServerNode::Impl::holding() const {
   // What differs though its log is the same can't be mended from the log: nothing of it counts.
-  if (audit_.distrusted() && !planted(Bug::AuditKept)) return {};
+  if (audit_.distrusted()) return {};
   replication::Holding holding = persistence_.holding();
   if (!holding.cluster_id.empty()) holding.begin = persistence_.can_go_back_to();
   return holding;

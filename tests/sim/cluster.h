@@ -71,6 +71,7 @@ class Cluster final : public Agenda, private node::Host {
     bool promoted = false;                     ///< in the turn under way
     bool came_back = false;                    ///< this process has shown what it recovered
     bool planted = false;                      ///< its data was made to differ from its log (cluster_audit.cc)
+    std::optional<uint64_t> found_in_turn;     ///< and it has found that out
     Place tip, tip_before;                     ///< its log as far as jobs went to the disk; before this turn
     uint64_t reign_limit = 0;                  ///< as a primary it has sealed up to here
     uint64_t written = 0, synced = 0;          ///< promised to survive a kill, a power cut
@@ -169,6 +170,8 @@ class Cluster final : public Agenda, private node::Host {
   // ---- audits (cluster_audit.cc)
   void hear_audit(Node& node, const std::string& text);
   void audit_now_and_then();
+  void read_on(Client& reader, const std::string& key);
+  void check_refused(Node& node, const Request& request, const resp::Value& value);
   void audit_finds_what_differs();
   void say_to(int number, std::vector<std::string> words);
 

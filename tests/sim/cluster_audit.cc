@@ -8,14 +8,17 @@ namespace {
 
 constexpr int64_t ms = 1'000;
 constexpr int64_t second = 1'000 * ms;
+const std::string not_in_the_log = "not in the log";
 
 }  // namespace
 
 /// The ledger knows that equal logs give equal states: who differs, and was not made to, differs by mistake.
 void Cluster::hear_audit(Node& node, const std::string& text) {
   const auto has = [&](const char* words) { return text.find(words) != std::string::npos; };
-  if (has("data differs from its primary's: audit") && !node.planted)
-    broken(node, "an audit calls it different, and it is not: " + text);
+  if (has("data differs from its primary's: audit")) {
+    if (!node.planted) broken(node, "an audit calls it different, and it is not: " + text);
+    node.found_in_turn = node.turns;
+  }
   if (has("An audit can't be made")) broken(node, text);
   if (has("holds other data than this node: audit")) ++audits_differed_;
   if (!text.starts_with("Audit at offset") || !(has(": 1 of 1 ") || has(": 2 of 2 "))) return;
@@ -43,6 +46,21 @@ void Cluster::audit_now_and_then() {
   });
 }
 
+void Cluster::check_refused(Node& node, const Request& request, const resp::Value& value) {
+  if (node.found_in_turn && request.turn > *node.found_in_turn && request.args[0] == "GET" &&
+      value.as_text() == not_in_the_log)
+    broken(node, "it knows that its data is not its primary's, and shows it");
+}
+
+/// Until it has the primary's data, or the connection goes.
+void Cluster::read_on(Client& reader, const std::string& key) {
+  if (!reader.pipe || !reader.pipe->side[0].open || !nodes_[static_cast<size_t>(reader.at)].planted) return;
+  std::vector<Request> out(1);
+  out[0].args = {"GET", key};
+  send(reader, std::move(out));
+  after(5 * ms, [this, &reader, key] { read_on(reader, key); });
+}
+
 void Cluster::audit_finds_what_differs() {
   const auto audit = [this](auto self, const std::function<bool()>& over) -> void {
     say_to(leader_, {"REPLICATION", "AUDIT"});  // one may be under way already: it is said again
@@ -61,7 +79,12 @@ void Cluster::audit_finds_what_differs() {
   trace([&] { return "n" + std::to_string(victim.number) + " is made to differ"; });
   victim.planted = true;
   // No key of the clients': theirs expire, and the difference would go with them.
-  say_to(victim.number, {"DEBUG", "PLANT", "planted:" + std::to_string(prng_.below(1000)), "not in the log"});
+  const std::string key = "planted:" + std::to_string(prng_.below(1000));
+  say_to(victim.number, {"DEBUG", "PLANT", key, not_in_the_log});
+  operators_.push_back(std::make_unique<Client>());
+  Client& reader = *operators_.back();
+  reader.number = nobody;
+  if (connect(reader, victim.number)) read_on(reader, key);
   const uint64_t differed = audits_differed_;
   const std::function<bool()> found = [this, differed] { return audits_differed_ > differed; };
   after(100 * ms, [audit, found] { audit(audit, found); });

@@ -74,7 +74,7 @@ void Cluster::came_back(Node& node, Place recovered) {
   node.synced = std::min(node.synced, recovered.offset);
   node.power = false;
   node.came_back = true;
-  if (adopted) node.planted = false;
+  if (adopted) node.planted = false, node.found_in_turn.reset();
   node.cut.reset();
   node.adopts.clear();
 }
@@ -284,6 +284,7 @@ void Cluster::reply_leaves(const PipeRef& pipe, Request& request, const resp::Va
     }
     return;
   }
+  check_refused(node, request, value);
   if (request.turn == 0) broken(node, "a reply to a request that has not arrived whole");
   if (request.kind == 0 || node.cut || !node.adopts.empty()) return;
   if (!ledger_.contains(node.tip, {request.log_end, request.value}))

@@ -70,7 +70,7 @@ constexpr Plant cluster_plants[] = {
     {Bug::SupersededCounted, "superseded-counted"},
     {Bug::AuditBlind, "audit-blind"},
     {Bug::AuditCutLate, "audit-cut-late"},
-    {Bug::AuditKept, "audit-kept"},
+    {Bug::AuditServes, "audit-serves"},
 };
 /// A planted bug that hides longer than this is not found.
 constexpr uint64_t seeds_for_a_plant = 300;
