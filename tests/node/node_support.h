@@ -48,6 +48,7 @@ class NodeDriver {
     node_->turn({wall_ms, mono_us}, effects);
     for (FileJob& job : effects.jobs) jobs.push_back(std::move(job));
     for (node::LogLine& line : effects.lines) lines.push_back(line.text);
+    for (const node::Dial& dial : effects.dial) dials.push_back(dial);
     if (effects.exit) exit = effects.exit;
     mono_us += 100;
   }
@@ -76,6 +77,7 @@ class NodeDriver {
   node::Effects effects;
   std::vector<FileJob> jobs;
   std::vector<std::string> lines;
+  std::vector<node::Dial> dials;
   std::optional<int> exit;
   int64_t wall_ms = 1'700'000'000'000;
   MonoUs mono_us = 1'000'000;

@@ -170,6 +170,7 @@ class Cluster final : public Agenda, private node::Host {
   // ---- audits (cluster_audit.cc)
   void hear_audit(Node& node, const std::string& text);
   void audit_now_and_then();
+  void audit_again(Client& auditor);
   void read_on(Client& reader, const std::string& key);
   void check_refused(Node& node, const Request& request, const resp::Value& value);
   void audit_finds_what_differs();

@@ -39,10 +39,28 @@ void Cluster::say_to(int number, std::vector<std::string> words) {
 
 /// In the middle of whatever else happens, and mostly where somebody leads.
 void Cluster::audit_now_and_then() {
-  after(prng_.between(20 * ms, 250 * ms), [this] {
+  operators_.push_back(std::make_unique<Client>());
+  operators_.back()->number = nobody;
+  audit_again(*operators_.back());
+}
+
+void Cluster::audit_again(Client& auditor) {
+  after(prng_.between(20 * ms, 250 * ms), [this, &auditor] {
     if (winding_down_) return;
-    say_to(prng_.chance(4, 5) ? leader_ : some_node().number, {"REPLICATION", "AUDIT"});
-    audit_now_and_then();
+    const int at = prng_.chance(4, 5) ? leader_ : some_node().number;
+    if (auditor.pipe && auditor.pipe->side[0].open && auditor.at != at) {
+      const PipeRef pipe = auditor.pipe;
+      pipe->side[0].open = false;
+      learn_closed(pipe, 1);
+      auditor.pipe.reset();
+    }
+    const bool linked = auditor.pipe && auditor.pipe->side[0].open;
+    if (linked || connect(auditor, at)) {
+      std::vector<Request> out(1);
+      out[0].args = {"REPLICATION", "AUDIT"};
+      if (auditor.pipe->waiting.empty()) send(auditor, std::move(out));
+    }
+    audit_again(auditor);
   });
 }
 
