@@ -27,7 +27,9 @@ double ratio(uint64_t a, uint64_t b) { return b == 0 ? 1.0 : static_cast<double>
 
 std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
   std::string out;
-  const HostFacts facts = host_ != nullptr ? host_->facts() : HostFacts{};
+  HostFacts facts = host_ != nullptr ? host_->facts() : HostFacts{};
+  // What lies ready for entries to come is the allocator's to us, and free to who asks.
+  facts.used_memory -= std::min<uint64_t>(facts.used_memory, store_.idle_bytes());
   const Statistics& statistics = executor_.statistics;
   const int64_t uptime_s = (now_.mono_us - started_at_) / 1'000'000;
 

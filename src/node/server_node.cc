@@ -404,7 +404,7 @@ void ServerNode::Impl::look_at_memory() {
   }
   if (now_.mono_us < next_memory_look_) return;
   next_memory_look_ = now_.mono_us + second_us / 100;
-  executor_.gate.memory_full = host_->used_memory() > static_cast<uint64_t>(options_.maxmemory);
+  executor_.gate.memory_full = host_->used_memory() > static_cast<uint64_t>(options_.maxmemory) + store_.idle_bytes();
 }
 
 /// Active expiry: a circular sweep, a part of each database every tick. What a tick sweeps is spread over as many turns
