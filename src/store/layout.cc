@@ -43,6 +43,7 @@ Entry* Layout::make(Memory& memory, const Shape& shape) {
   e->generation_ = 0;
   write_header(*e, shape, words, size_class);
   write_bytes(const_cast<char*>(e->bytes()), shape.key);
+  tell_object(*e);
   return e;
 }
 
@@ -135,6 +136,7 @@ Entry* Layout::with_expiry(Memory& memory, Entry* entry, WallMs at) {
   const size_t head = header_bytes + (at != no_expiry ? 8 : 0);
   const uint8_t size_class = Memory::class_of(head + tail);
   Entry* e = entry;
+  bool moved = false;
   if (size_class <= entry->size_class_) {
     std::memmove(reinterpret_cast<char*>(e) + head, old_tail, tail);
   } else {
@@ -143,11 +145,13 @@ Entry* Layout::with_expiry(Memory& memory, Entry* entry, WallMs at) {
     std::memcpy(reinterpret_cast<char*>(e) + head, old_tail, tail);
     free_shell(memory, entry);
     e->size_class_ = size_class;
+    moved = true;
   }
   const unsigned flags = e->shape_ & 0x0f;
   e->shape_ = static_cast<uint8_t>(
       (at != no_expiry ? flags | Entry::expiry_flag : flags & ~Entry::expiry_flag) | words << 4);
   if (at != no_expiry) set_word(*e, 0, static_cast<uint64_t>(at));
+  if (moved) tell_object(*e);
   return e;
 }
 

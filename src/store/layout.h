@@ -106,6 +106,10 @@ struct Layout {
            (s.coding != Coding::Inline ? 1u : 0u) + (s.coding == Coding::Object ? 1u : 0u);
   }
   static void write_header(Entry& e, const Shape& s, size_t words, uint8_t size_class);
+  /// Call when the entry is in a new place, and whole.
+  static void tell_object(const Entry& e) {
+    if (e.coding() == Coding::Object) object(e)->entry_ = &e;
+  }
   /// The entry in another shape with the same key, in place where it fits. An inline value is lost.
   static Entry* reshape(Memory& memory, Entry* entry, Shape shape);
 };
