@@ -134,6 +134,14 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("keyspace_hits", counters_.keyspace_hits).number("keyspace_misses", counters_.keyspace_misses);
     s.number("total_forks", int64_t{0}).number("latest_fork_usec", int64_t{0});
     s.number("total_error_replies", statistics.errors);
+    // How long a turn of the loop held it: nobody is served meanwhile.
+    s.number("total_turns", turn_times_.turns()).number("longest_turn_us", turn_times_.longest_us());
+    s.number("longest_turn_time", turn_times_.longest_at() / 1000);
+    s.number("turns_over_1ms", turn_times_.over_limit());
+    const auto within = [&](uint64_t thousandths) {
+      return static_cast<unsigned long long>(turn_times_.at_most_us(thousandths));
+    };
+    s.format("turn_percentiles_us", "p50=%llu,p99=%llu,p99.9=%llu", within(500), within(990), within(999));
   }
   if (wanted(sections, "replication", true)) {
     info_replication(out);

@@ -533,6 +533,7 @@ void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
 void ServerNode::backup_report(const BackupReport& report) { impl_->backup_report(report); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }
 void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }
+void ServerNode::turn_took(int64_t us) { impl_->turn_took(us); }
 Buffer ServerNode::take_output(ConnId conn) { return impl_->take_output(conn); }
 ServerNode::AfterSend ServerNode::sent(ConnId conn, size_t bytes, Buffer spare) {
   return impl_->sent(conn, bytes, std::move(spare));
