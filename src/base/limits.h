@@ -36,6 +36,7 @@ constexpr size_t snapshot_block_bytes = 256 * 1024;
 constexpr size_t snapshot_block_raw_bytes_max = 1024ull * 1024 * 1024;
 constexpr size_t snapshot_header_bytes_max = 256 * 1024;
 constexpr size_t snapshot_text_bytes_max = 256;  // reason, tag
+constexpr size_t snapshot_tables_max = 1024;     // databases whose size the header tells
 
 // Tasks
 constexpr size_t task_name_bytes_max = 512;

@@ -221,6 +221,8 @@ class Persistence final : private log::ReplaySink {
   void die(std::string why);
   void log_job_done(const FileJobDone& done);
   void cut_snapshot(Now now);
+  /// So that a load can make room first.
+  void describe_tables(snapshot::Header& header) const;
   void fail_walk();
   bool ahead_of_pace(Now now) const;
   MonoUs next_slice(Now now) const;

@@ -68,6 +68,7 @@ void Persistence::restored() {
   header.wall_ms = reached.wall_ms;
   header.reason = "restore";
   header.history = reached.manifest.history;
+  describe_tables(header);
   unlogged_end_ = reached.end;
   snapshot_begun_us_ = now_.mono_us;
   plan_ = {.reason = header.reason};

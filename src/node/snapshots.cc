@@ -61,6 +61,13 @@ Status Persistence::last_snapshot_status() const {
   return Error{snapshot_failure_};
 }
 
+void Persistence::describe_tables(snapshot::Header& header) const {
+  header.hash_seed = parts_.store.hash_seed();
+  for (DbIndex db = 0; db < parts_.store.databases(); ++db)
+    if (const size_t keys = parts_.store.size(db); keys > 0 && header.tables.size() < limits::snapshot_tables_max)
+      header.tables.push_back({db, keys});
+}
+
 /// Called when the turn's frame is sealed: the log's end is then exactly what the store holds.
 void Persistence::cut_snapshot(Now now) {
   asked_ = false;
@@ -90,6 +97,7 @@ void Persistence::cut_snapshot(Now now) {
   options.waiting_bytes_max = static_cast<size_t>(parts_.options.snapshot_copy_bytes_max);
   last_cut_ = header.offset;
   keys_at_cut_ = 0;
+  describe_tables(header);
   for (DbIndex db = 0; db < parts_.store.databases(); ++db) keys_at_cut_ += parts_.store.size(db);
   copy_peak_ = 0;
   next_snapshot_report_us_ = now.mono_us + report_every_us;

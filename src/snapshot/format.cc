@@ -14,6 +14,7 @@ namespace {
 constexpr Bytes header_magic = "HFSnapsh", block_magic = "HFBk", index_magic = "HFIx",
                 footer_magic = "HFSnpEnd";
 constexpr size_t fixed_header_bytes = 76;  // up to the texts
+constexpr uint32_t first_version = 1, tables_since_version = 2;
 constexpr uint32_t flag_compressed = 1;
 
 void put_text(std::string& out, Bytes text) {
@@ -28,6 +29,20 @@ bool take_text(Bytes& in, std::string& text) {
   if (size > limits::snapshot_text_bytes_max || in.size() - 2 < size) return false;
   text = std::string(in.substr(2, size));
   in.remove_prefix(2 + size);
+  return true;
+}
+
+bool take_tables(Bytes& in, Header& header) {
+  constexpr size_t fixed_bytes = 12, table_bytes = 12;
+  if (in.size() < fixed_bytes) return false;
+  header.hash_seed = get_le<uint64_t>(in, 0);
+  const uint32_t count = get_le<uint32_t>(in, 8);
+  in.remove_prefix(fixed_bytes);
+  if (count > limits::snapshot_tables_max || in.size() < count * table_bytes) return false;
+  for (uint32_t i = 0; i < count; ++i, in.remove_prefix(table_bytes)) {
+    header.tables.push_back({get_le<uint32_t>(in, 0), get_le<uint64_t>(in, 4)});
+    if (i > 0 && header.tables[i].db <= header.tables[i - 1].db) return false;
+  }
   return true;
 }
 
@@ -60,6 +75,13 @@ std::string encode_header(const Header& header) {
   put_text(out, header.reason);
   put_text(out, header.tag);
   header.history.encode(out);
+  HF_CHECK(header.tables.size() <= limits::snapshot_tables_max);
+  put_le<uint64_t>(out, header.hash_seed);
+  put_le<uint32_t>(out, static_cast<uint32_t>(header.tables.size()));
+  for (const TableSize& table : header.tables) {
+    put_le<uint32_t>(out, table.db);
+    put_le<uint64_t>(out, table.keys);
+  }
   set_le<uint32_t>(out.data() + 12, static_cast<uint32_t>(out.size() + 8));
   put_le<uint64_t>(out, sum64(out));
   HF_CHECK(out.size() <= limits::snapshot_header_bytes_max);
@@ -75,7 +97,7 @@ Result<size_t> header_size(Bytes prefix) {
                      ", this program reads up to " + std::to_string(format_version) + ")",
                  newer_version};
   const uint32_t size = get_le<uint32_t>(prefix, 12);
-  if (version != format_version || size < fixed_header_bytes + 8 || size > limits::snapshot_header_bytes_max)
+  if (version < first_version || size < fixed_header_bytes + 8 || size > limits::snapshot_header_bytes_max)
     return Error{"a header of impossible version or length"};
   return size_t{size};
 }
@@ -97,7 +119,10 @@ Result<Header> decode_header(Bytes in) {
   if (!take_text(rest, header.reason) || !take_text(rest, header.tag))
     return Error{"a text that overruns the header"};
   auto history = History::decode(rest);
-  if (!history || !rest.empty()) return Error{"the header's history is malformed"};
+  if (!history) return Error{"the header's history is malformed"};
+  if (get_le<uint32_t>(in, 8) >= tables_since_version && !take_tables(rest, header))
+    return Error{"the header's table sizes are malformed"};
+  if (!rest.empty()) return Error{"bytes behind the header's last part"};
   header.history = std::move(*history);
   return header;
 }

@@ -11,8 +11,14 @@
 
 namespace hf::snapshot {
 
-constexpr uint32_t format_version = 1;
+constexpr uint32_t format_version = 2;
 constexpr int newer_version = -2;  ///< Error::code of a file that a newer version wrote
+
+struct TableSize {
+  DbIndex db = 0;
+  uint64_t keys = 0;
+  bool operator==(const TableSize&) const = default;
+};
 
 /// What the whole file says about itself.
 struct Header {
@@ -25,6 +31,10 @@ struct Header {
   std::string reason;           ///< one word: save, bgsave, interval, shutdown, ...
   std::string tag;              ///< empty: none
   History history;
+  /// How the keys lay in the tables that were walked: entries come about in the order of buckets under this
+  /// seed, so that a table of that seed and size is filled from one end to the other. A secret, as the data is.
+  uint64_t hash_seed = 0;
+  std::vector<TableSize> tables;  ///< ascending by database, limits::snapshot_tables_max at most; empty: unknown
   bool operator==(const Header&) const = default;
 };
 

@@ -76,6 +76,10 @@ Reader::Phase Reader::read_index() {
 
 Reader::Phase Reader::step(size_t budget_bytes, EntrySink& sink) {
   HF_CHECK(phase_ == Phase::Loading);
+  if (!prepared_) {
+    prepared_ = sink.prepare(header_, size_);
+    if (!prepared_) return phase_;
+  }
   const uint64_t stop_at = raw_bytes_ + budget_bytes;
   while (block_ < index_.size() && raw_bytes_ <= stop_at) {
     if (const Status status = load_block(sink); !status)
@@ -91,15 +95,38 @@ Reader::Phase Reader::step(size_t budget_bytes, EntrySink& sink) {
   return phase_ = Phase::Done;
 }
 
+namespace {
+
+struct Given {
+  DbIndex db = 0;
+  Bytes encoded;
+};
+
+// Cuts the next entry off. False: it overruns the block.
+bool take_entry(Bytes& raw, Given& entry) {
+  if (raw.size() < entry_prefix_bytes) return false;
+  const uint32_t db = get_le<uint32_t>(raw, 0), bytes = get_le<uint32_t>(raw, 4);
+  if (db > database_max || bytes > raw.size() - entry_prefix_bytes) return false;
+  entry = {db, raw.substr(entry_prefix_bytes, bytes)};
+  raw.remove_prefix(entry_prefix_bytes + bytes);
+  return true;
+}
+
+}  // namespace
+
 Status give_entries(Bytes raw, uint32_t entries, EntrySink& sink) {
+  // Half of loading was waiting for the table's lines, one entry after the other (perf: 50 % in Table::find).
+  // Sixteen entries ahead their lines are on the way; the second look at a prefix costs next to nothing.
+  constexpr uint32_t entries_ahead = 16;
+  Bytes later = raw;
+  uint32_t announced = 0;
+  Given entry;
   for (uint32_t i = 0; i < entries; ++i) {
-    if (raw.size() < entry_prefix_bytes) return Error{"an entry overruns its block"};
-    const uint32_t db = get_le<uint32_t>(raw, 0), bytes = get_le<uint32_t>(raw, 4);
-    if (db > database_max || bytes > raw.size() - entry_prefix_bytes)
-      return Error{"an entry overruns its block"};
-    if (Status status = sink.entry(db, raw.substr(entry_prefix_bytes, bytes)); !status)
+    for (; announced < entries && announced <= i + entries_ahead && take_entry(later, entry); ++announced)
+      sink.ahead(entry.db, entry.encoded);
+    if (!take_entry(raw, entry)) return Error{"an entry overruns its block"};
+    if (Status status = sink.entry(entry.db, entry.encoded); !status)
       return Error{"entry " + std::to_string(i) + ": " + status.error().message};
-    raw.remove_prefix(entry_prefix_bytes + bytes);
   }
   if (!raw.empty()) return Error{"bytes behind the last entry of a block"};
   return ok();

@@ -19,7 +19,15 @@ namespace hf::snapshot {
 class EntrySink {
  public:
   virtual ~EntrySink() = default;
+  /// Before the first entry, again and again until it says true: room can be made for what comes, a slice a
+  /// call. Nothing in `header` but its sum was checked; the file has `file_bytes`.
+  virtual bool prepare(const Header& header, uint64_t file_bytes) {
+    (void)header, (void)file_bytes;
+    return true;
+  }
   virtual Status entry(DbIndex db, Bytes encoded) = 0;
+  /// It will be given in a moment: whatever entry() will read may be fetched meanwhile. Nothing in it is checked.
+  virtual void ahead(DbIndex db, Bytes encoded) { (void)db, (void)encoded; }
   /// Behind the last one. Error: what came is not whole.
   virtual Status end() { return ok(); }
 };
@@ -27,11 +35,13 @@ class EntrySink {
 /// Hands the entries of a block's raw content on. Error: they do not fill it, or the sink refused one.
 Status give_entries(Bytes raw, uint32_t entries, EntrySink& sink);
 
-/// Puts them into a store. `store` must outlive the sink.
+/// Puts them into a store, which is empty when the first one comes. `store` must outlive the sink.
 class StoreSink final : public EntrySink {
  public:
   explicit StoreSink(store::Store& store) : store_(store) {}
+  bool prepare(const Header& header, uint64_t file_bytes) override;
   Status entry(DbIndex db, Bytes encoded) override;
+  void ahead(DbIndex db, Bytes encoded) override;
   Status end() override;
 
  private:
@@ -47,7 +57,8 @@ class Reader {
 
   /// Header, footer and index. Damaged: see reason().
   Phase open();
-  /// In phase Loading: about `budget_bytes` of raw entries, at least one block. After Damaged the sink's
+  /// In phase Loading: about `budget_bytes` of raw entries, at least one block, or a slice of the sink's
+  /// preparations. After Damaged the sink's
   /// state is incomplete: throw it away.
   Phase step(size_t budget_bytes, EntrySink& sink);
 
@@ -75,7 +86,7 @@ class Reader {
   std::string name_;
   Phase phase_ = Phase::Loading;
   std::string reason_;
-  bool newer_ = false, unreadable_ = false;
+  bool newer_ = false, unreadable_ = false, prepared_ = false;
   uint64_t size_ = 0, at_ = 0;
   uint64_t salt_ = 0;
   Header header_;

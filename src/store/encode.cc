@@ -220,6 +220,7 @@ Status Store::load(DbIndex db, const Key& key, Type type, Bytes value, WallMs ex
       e = Layout::make_bytes(in.context.memory, Type::Hash, key.bytes, expire_at, packed);
     } else {
       FieldTable* table = in.new_field_table();
+      table->reserve_some(pairs.fields.size(), SIZE_MAX);
       for (size_t i = 0; i < pairs.fields.size(); ++i) in.set_field(*table, pairs.fields[i], pairs.values[i]);
       e = Layout::make(in.context.memory,
                        {Type::Hash, Coding::Table, key.bytes, expire_at, reinterpret_cast<uint64_t>(table)});
@@ -249,6 +250,11 @@ Status Store::load_bytes(DbIndex db, const Key& key, Type type, Bytes bytes, Wal
   in.insert(in.database(db), key.hash, e);
   tell_inserted(db, *e);
   return ok();
+}
+
+void Store::prefetch_piece(DbIndex db, Bytes encoded) const {
+  Head head;
+  if (begins_entry(encoded) && take_head(encoded, head)) prefetch_bucket(db, key(head.key).hash);
 }
 
 // ---- pieces of large values -------------------------------------------------------------------------------
@@ -306,10 +312,16 @@ Status Store::load_large(DbIndex db, uint64_t number, Bytes rest) {
                                             .left = size})
            .second)
     return bad("two values have one number");
-  if (head.type == Type::Hash)
+  if (head.type == Type::Hash) {
+    // Fields come in the order of their buckets: in a table too small for them they would crowd in a few.
+    // The size is not to be trusted with more than a megabyte.
+    constexpr size_t buckets_max = 16 * 1024;
+    FieldTable* table = in.new_field_table();
+    table->reserve_some(size, buckets_max);
     in.insert(in.database(db), k.hash,
               Layout::make(in.context.memory, {Type::Hash, Coding::Table, k.bytes, head.expire_at,
-                                               reinterpret_cast<uint64_t>(in.new_field_table())}));
+                                               reinterpret_cast<uint64_t>(table)}));
+  }
   return ok();
 }
 

@@ -31,6 +31,16 @@ Store::~Store() {
   while (free_some(SIZE_MAX)) {}
 }
 
+void Store::set_hash_seed(uint64_t seed) {
+  for (const auto& database : in_->databases) HF_CHECK(database->table.size() == 0);
+  options_.hash_seed = seed;
+  hash_ = KeyHash(seed);
+}
+
+bool Store::reserve_some(DbIndex db, uint64_t keys, size_t buckets) {
+  return in_->database(db).table.reserve_some(keys, buckets);
+}
+
 void Store::set_loader(Type type, ObjectLoader loader) { in_->loaders[static_cast<size_t>(type)] = loader; }
 
 uint32_t Store::databases() const { return static_cast<uint32_t>(in_->databases.size()); }

@@ -195,6 +195,13 @@ class Store {
   /// What encode_entry or encode_large and its companions wrote, for a snapshot's load: pieces of a value in
   /// the order of their walk. A value is there when its last piece is.
   Status load_piece(DbIndex db, Bytes encoded);
+  /// The seed of the keyspace's hash. Set only while every database is empty and no key() is kept from before.
+  uint64_t hash_seed() const { return options_.hash_seed; }
+  void set_hash_seed(uint64_t seed);
+  /// Makes room for `keys` in an empty database, `buckets` of it a call. True: that is enough.
+  bool reserve_some(DbIndex db, uint64_t keys, size_t buckets);
+  /// Starts fetching what load_piece(db, encoded) will look at. The bytes may be anything.
+  void prefetch_piece(DbIndex db, Bytes encoded) const;
   /// Error: some value lacks pieces. Call it behind the last piece; FLUSHALL forgets what is unfinished, too.
   Status end_load();
   /// The same for what `encode_value` wrote (RESTORE).

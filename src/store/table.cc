@@ -48,7 +48,7 @@ void Table::prefetch_entry(uint64_t hash) const {
   if (buckets_ == 0) return;
   const Bucket* b = bucket_for(hash);
   for (uint64_t m = b->match(tag_of(hash) * 0x0101010101010101u); m != 0; m &= m - 1)
-    __builtin_prefetch(b->slots[__builtin_ctzll(m) >> 3].entry());
+    prefetch(b->slots[__builtin_ctzll(m) >> 3].entry());
 }
 
 void Table::prefetch_ahead(uint64_t position) const {
@@ -57,10 +57,10 @@ void Table::prefetch_ahead(uint64_t position) const {
     position = range_at(position).end;
     if (position == 0) return;
     Bucket* b = bucket_at(range_at(position).bucket);
-    if (visits == 4) __builtin_prefetch(b);
+    if (visits == 4) prefetch(b);
     if (visits == 2)
       for (uint64_t m = b->used(); m != 0; m &= m - 1)
-        __builtin_prefetch(b->slots[__builtin_ctzll(m) >> 3].entry());
+        prefetch(b->slots[__builtin_ctzll(m) >> 3].entry());
   }
 }
 
@@ -80,6 +80,15 @@ Slot* Table::random(Prng& prng) const {
     Bucket* b = bucket_at(i);
     if (const uint64_t m = b->used(); m != 0) return &b->slots[__builtin_ctzll(m) >> 3];
   }
+}
+
+bool Table::reserve_some(uint64_t keys, size_t buckets) {
+  HF_CHECK(size_ == 0);
+  for (; 4 * keys > grow_at_quarters * buckets_; --buckets) {
+    if (buckets == 0) return false;
+    add_bucket();
+  }
+  return true;
 }
 
 Slot* Table::insert(uint64_t hash, Entry* entry, bool expires) {

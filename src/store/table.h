@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "base/bytes.h"
+#include "base/prefetch.h"
 #include "base/prng.h"
 #include "store/entry.h"
 #include "store/memory.h"
@@ -84,12 +85,15 @@ class Table {
     }
   }
   void prefetch_bucket(uint64_t hash) const {
-    if (buckets_ != 0) __builtin_prefetch(bucket_for(hash));
+    if (buckets_ != 0) prefetch(bucket_for(hash));
   }
   void prefetch_entry(uint64_t hash) const;
 
   /// CHECK-free: the caller knows that the key is not there. May split a bucket before it inserts.
   Slot* insert(uint64_t hash, Entry* entry, bool expires);
+  /// Grows an empty table towards the size at which `keys` inserts split nothing, by `buckets` at most. True:
+  /// it has that size.
+  bool reserve_some(uint64_t keys, size_t buckets);
   /// `slot` is of this table and was found under `hash`. The entry is the caller's.
   void erase(Slot* slot, uint64_t hash);
 

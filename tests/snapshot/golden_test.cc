@@ -32,6 +32,8 @@ std::string make(const std::vector<std::pair<DbIndex, std::string>>& entries) {
                 .wall_ms = 1795348800002,
                 .reason = "bgsave",
                 .tag = "t1"};
+  header.hash_seed = 0x0102030405060708;
+  header.tables = {{0, 1}, {9, 1}};
   header.history.add({{1}, std::string(39, 'a') + "1", {0}});
   MemoryFiles disk;
   Writer writer(header, {});
@@ -58,15 +60,19 @@ TEST_CASE("a snapshot is written byte for byte as the golden file says") {
 }
 
 TEST_CASE("the golden snapshots are read") {
-  for (const std::string kind : {"plain", "packed"}) {
+  for (const std::string file : {"plain", "packed", "plain_v1", "packed_v1"}) {
+    const std::string kind = file.substr(0, file.find('_'));
+    const bool old = kind != file;
     MemoryFiles disk;
-    disk.content("s") = read_golden(__FILE__, kind + ".rdb");
+    disk.content("s") = read_golden(__FILE__, file + ".rdb");
     Reader reader(disk, "s");
     Collected sink;
     reader.open();
     while (reader.phase() == Reader::Phase::Loading) reader.step(1, sink);
     REQUIRE(reader.reason() == "");
     CHECK(reader.header().tag == "t1");
+    CHECK(reader.header().hash_seed == (old ? 0 : 0x0102030405060708));
+    CHECK(reader.header().tables.size() == (old ? 0 : 2));
     CHECK(reader.header().history.last().id == std::string(39, 'a') + "1");
     CHECK(sink.text == (kind == "plain" ? "0=first;9=second;" : "0=" + std::string(5000, 'x') + ";"));
   }

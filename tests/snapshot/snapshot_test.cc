@@ -160,7 +160,7 @@ TEST_CASE("blocks of another snapshot do not fit, however valid they are") {
 TEST_CASE("a snapshot of a newer version is told apart from a damaged one") {
   MemoryFiles disk;
   const std::string name = write_file(disk, {});
-  disk.content(name)[8] = 2;
+  disk.content(name)[8] = format_version + 1;
   Reader reader(disk, name);
   CHECK(reader.open() == Reader::Phase::Damaged);
   CHECK(reader.newer());
@@ -265,8 +265,70 @@ TEST_CASE("an entry that the store refuses ends the load by name") {
   CHECK(reader.reason().find("block 0: entry 0: refused by the test") != std::string::npos);
 }
 
+TEST_CASE("a header may say how its tables lay") {
+  Header header = sample_header();
+  header.hash_seed = 77;
+  header.tables = {{0, 5}, {3, 1'000'000}};
+  const auto decoded = decode_header(encode_header(header));
+  REQUIRE(decoded);
+  CHECK(*decoded == header);
+  header.tables = {{3, 5}, {3, 6}};
+  CHECK_FALSE(decode_header(encode_header(header)));
+}
+
+TEST_CASE("a header that claims more keys than its file can hold gets no room for them") {
+  MemoryFiles disk;
+  Header header = sample_header();
+  header.tables = {{0, uint64_t{1} << 40}, {900, 17}};
+  Writer writer(header, {});
+  std::string encoded;
+  store::Store one({});
+  one.set_string(0, one.key("key"), "value");
+  store::encode_entry(*one.find(0, one.key("key")), encoded);
+  writer.take_encoded(0, encoded);
+  writer.finish();
+  run_all(disk, writer, {4711});
+  store::Store store({});
+  StoreSink sink(store);
+  Reader reader(disk, writer.name());
+  reader.open();
+  while (reader.phase() == Reader::Phase::Loading) reader.step(1, sink);
+  CHECK(reader.reason() == "");
+  CHECK(store.size(0) == 1);
+  CHECK(store.memory_bytes() < 256 * 1024);
+}
+
+TEST_CASE("a load makes room a slice a step, and takes over the order of the buckets") {
+  MemoryFiles disk;
+  constexpr uint64_t keys = 200'000;
+  store::Store store({.hash_seed = 1});
+  for (uint64_t i = 0; i < keys; ++i) store.set_integer(0, store.key("key:" + std::to_string(i)), 7);
+  Header header = sample_header();
+  header.hash_seed = store.hash_seed();
+  header.tables = {{0, keys}};
+  Writer writer(header, {});
+  const store::WalkId walk = store.begin_walk(writer);
+  while (!store.walk_some(walk, 1000)) {}
+  writer.finish();
+  run_all(disk, writer, {4711});
+
+  store::Store back({.hash_seed = 2});
+  StoreSink sink(back);
+  Reader reader(disk, writer.name());
+  reader.open();
+  int steps_of_room = 0;
+  for (; reader.phase() == Reader::Phase::Loading && back.size(0) == 0; ++steps_of_room) reader.step(1, sink);
+  CHECK(steps_of_room == 3);  // 44,445 buckets, 16,384 a step; the last one goes on to the first block
+  while (reader.phase() == Reader::Phase::Loading) reader.step(100'000, sink);
+  REQUIRE(reader.reason() == "");
+  CHECK(back.hash_seed() == 1);
+  CHECK(back.digest() == store.digest());
+  CHECK(back.memory_bytes() <= store.memory_bytes() + store.memory_bytes() / 50);
+}
+
 TEST_CASE("a store comes back from its snapshot with the same digest") {
   MemoryFiles disk;
+  const bool tables_told = GENERATE(false, true);
   store::Store store({.hash_seed = 1});
   for (int i = 0; i < 3000; ++i) {
     const std::string key = "key:" + std::to_string(i);
@@ -281,7 +343,10 @@ TEST_CASE("a store comes back from its snapshot with the same digest") {
   }
   store.set_string(0, store.key("long"), std::string(300'000, 's'), 1900000000000);
   const Sum128 at_cut = store.digest();
-  Writer writer(sample_header(), {.block_bytes = 5000});
+  Header header = sample_header();
+  header.hash_seed = store.hash_seed();
+  if (tables_told) header.tables = {{0, store.size(0)}, {1, store.size(1)}, {2, store.size(2)}};
+  Writer writer(header, {.block_bytes = 5000});
   const store::WalkId walk = store.begin_walk(writer);
   Prng prng(1);
   while (!store.walk_some(walk, 10)) {
