@@ -78,11 +78,11 @@ size_t run_due_tasks(Context& ctx, size_t max) {
     const task::Due due = ctx.tasks.due(ctx.now, db, run);
     if (due == task::Due::Nothing) break;
     const InDb in_db(ctx, db);
-    const task::Text name = run->task->home.name;
-    const store::Key key = ctx.store.key(name.view());
+    const std::string name(run->task->key());  // its own: what is done may remove the key
+    const store::Key key = ctx.store.key(name);
     const store::Entry* entry = ctx.find(key);
     if (entry == nullptr) continue;  // the key had expired: the run has left the indexes with it
-    carry_out(ctx, due, {name.view(), key, task::as_task(entry->object()), run});
+    carry_out(ctx, due, {name, key, task::as_task(entry->object()), run});
   }
   return done;
 }

@@ -16,6 +16,7 @@
 #include "node/server_node.h"
 #include "node/session.h"
 #include "node/switchover.h"
+#include "node/turn_times.h"
 #include "node/upstream.h"
 #include "node/waiters.h"
 #include "rdb/reader.h"
@@ -39,6 +40,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void dialed(ConnId conn, bool ok, const std::string& why);
   void backup_report(const BackupReport& report) { backups_.report(report, now_); }
   void turn(Now now, Effects& effects);
+  void turn_took(int64_t us) { turn_times_.add(us, now_.wall_ms); }
   Buffer take_output(ConnId conn);
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
   void request_shutdown();
@@ -195,6 +197,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   task::Tasks tasks_;
   command::Journal journal_;
   command::Counters counters_;
+  TurnTimes turn_times_;
   Executor executor_;
   Persistence persistence_;
   Backups backups_{options_, store_, persistence_};

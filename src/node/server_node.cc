@@ -404,7 +404,7 @@ void ServerNode::Impl::look_at_memory() {
   }
   if (now_.mono_us < next_memory_look_) return;
   next_memory_look_ = now_.mono_us + second_us / 100;
-  executor_.gate.memory_full = host_->used_memory() > static_cast<uint64_t>(options_.maxmemory);
+  executor_.gate.memory_full = host_->used_memory() > static_cast<uint64_t>(options_.maxmemory) + store_.idle_bytes();
 }
 
 /// Active expiry: a circular sweep, a part of each database every tick. What a tick sweeps is spread over as many turns
@@ -533,6 +533,7 @@ void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
 void ServerNode::backup_report(const BackupReport& report) { impl_->backup_report(report); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }
 void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }
+void ServerNode::turn_took(int64_t us) { impl_->turn_took(us); }
 Buffer ServerNode::take_output(ConnId conn) { return impl_->take_output(conn); }
 ServerNode::AfterSend ServerNode::sent(ConnId conn, size_t bytes, Buffer spare) {
   return impl_->sent(conn, bytes, std::move(spare));

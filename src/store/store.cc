@@ -104,4 +104,6 @@ void Store::collect_expired(DbIndex db, WallMs now, size_t buckets, size_t max,
 
 size_t Store::memory_bytes() const { return in_->context.memory.held(); }
 
+size_t Store::idle_bytes() const { return in_->context.memory.idle(); }
+
 }  // namespace hf::store

@@ -100,17 +100,20 @@ class HashEdit {
   /// True: the field is new.
   bool set(Bytes field, Bytes value);
   bool erase(Bytes field);
+  /// What a field takes in a small hash.
+  static size_t packed_size(Bytes field, Bytes value);
 
  private:
   friend class Store;
-  HashEdit(class Store& store, DbIndex db, Key key, void* slot)
-      : store_(store), db_(db), key_(key), slot_(slot) {}
+  HashEdit(class Store& store, DbIndex db, Key key, void* slot, size_t room_bytes)
+      : store_(store), db_(db), key_(key), slot_(slot), room_bytes_(room_bytes) {}
   void before_change();
   void convert();
   class Store& store_;
   DbIndex db_;
   Key key_;
   void* slot_;  ///< the key's slot in its table; null: absent
+  size_t room_bytes_;
   bool changed_ = false;
 };
 
@@ -154,6 +157,8 @@ class Store {
   void add_to_digest(DbIndex db, const Entry& entry, Sum128& total) const;
   /// Bytes held by entries, tables and objects, about (INFO's used_memory_dataset).
   size_t memory_bytes() const;
+  /// Bytes that lie ready for entries to come: of the process, of nobody's data.
+  size_t idle_bytes() const;
 
   // ---- the door
   // ------------------------------------------------------------------------------------------------ No
@@ -166,7 +171,8 @@ class Store {
   /// keeping the expiry; returns its bytes, writable until the next call. CHECK: absent or a string.
   char* resize_string(DbIndex db, const Key& key, size_t size);
   /// CHECK: absent or a hash. `key.bytes` must live as long as the edit.
-  HashEdit edit_hash(DbIndex db, const Key& key);
+  /// `room_bytes`: what the fields to come will take, packed (packed_size); a fresh hash is then made once.
+  HashEdit edit_hash(DbIndex db, const Key& key, size_t room_bytes = 0);
   /// Null when absent or not an Object. The walks have had the old value when this returns.
   Object* edit_object(DbIndex db, const Key& key);
   /// Overwrites what was there; keeps no expiry.

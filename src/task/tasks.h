@@ -94,6 +94,8 @@ class Tasks {
   /// CHECK). The error says why the change does not fit the task as it is (a damaged or foreign log; never a
   /// live decision).
   Status apply(store::Store& store, DbIndex db, const store::Key& key, const Change& change, Now now);
+  /// INT64_MAX: the run holds no lease, or none that runs yet (a node that follows, or has not begun to serve).
+  MonoUs lease_deadline(DbIndex db, const Run& run) const;
   /// Moves the lease's deadline to its full length from now; memory only.
   void beat(DbIndex db, const Run& run, Now now);
   /// `TASK.APPLY <key> ...`: the change as the log holds it. Valid until the next call, as long as the
