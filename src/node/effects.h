@@ -43,7 +43,7 @@ struct Effects {
   std::vector<LogLine> lines;
   /// Connect to these; each is answered by dialed(), and by disconnected() at its end.
   std::vector<Dial> dial;
-  /// Hand this to the copier, beside the loop; it is answered by backup_report.
+  /// Hand this to the copier, beside the loop, before any of `jobs`; it is answered by backup_report.
   std::optional<BackupOrder> backup;
   /// The process ends with this code once everything above is carried out.
   std::optional<int> exit;
