@@ -94,6 +94,8 @@ class Host {
   virtual HostFacts facts() = 0;
   /// Bytes allocated by the program, for maxmemory: asked often, so it should be cheap.
   virtual uint64_t used_memory() { return facts().used_memory; }
+  /// What the machine (or the cgroup) has for it; 0: not known.
+  virtual uint64_t memory_max() { return facts().system_memory; }
   /// The config file's text; error when there is none.
   virtual Result<std::string> read_config() = 0;
   /// Replaces it atomically.
