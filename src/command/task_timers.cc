@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/number.h"
+#include "command/table.h"
 #include "command/task_common.h"
 #include "task/change.h"
 
@@ -100,6 +102,17 @@ void release_undelivered(Context& ctx, std::span<const task::Grant> grants) {
     change.reason = "the reply to its claim could not be delivered";
     commit(ctx, ctx.db(), key, change);
   }
+}
+
+void task_key(Context& ctx) {
+  const Spec* spec = find_command(ctx.args[1]);
+  const auto args = ctx.args.subspan(1);
+  const bool known = spec != nullptr && spec->handler != nullptr && (spec->flags & Write) &&
+                     !(spec->flags & Internal) && arity_fits(*spec, args.size());
+  if (!known) return ctx.error("ERR TASK.KEY of " + quoted(args[0].substr(0, 64)));
+  ctx.args = args;
+  ctx.spec = spec;
+  spec->handler(ctx);
 }
 
 void task_apply(Context& ctx) {

@@ -299,9 +299,10 @@ void ServerLoop::turn() {
 void ServerLoop::carry_out() {
   log_.set_level(node_.options().loglevel);
   for (const node::LogLine& line : effects_.lines) log_.write(line.level, line.text);
+  // Before the jobs: one of them may be what a backup is called off for.
+  if (effects_.backup) backups_.submit(std::move(*effects_.backup));
   for (FileJob& job : effects_.jobs) lanes_.submit(std::move(job));
   for (const node::Dial& target : effects_.dial) dial(target);
-  if (effects_.backup) backups_.submit(std::move(*effects_.backup));
   for (const node::ConnId id : effects_.send)
     if (Connection* c = find(id)) flush(*c);
   for (const node::ConnId id : effects_.close)

@@ -77,7 +77,7 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     Section s(out, "Persistence");
     const log::Writer* writer = persistence_.writer();
     const Status last = persistence_.last_snapshot_status();
-    s.number("loading", int64_t{loading()}).number("async_loading", int64_t{0});
+    s.number("loading", int64_t{loading()}).number("async_loading", int64_t{beside_.loading()});
     s.number("current_cow_size", uint64_t{persistence_.snapshot_copy_bytes()});
     s.number("current_cow_peak", uint64_t{persistence_.snapshot_copy_bytes_peak()});
     const uint64_t keys = persistence_.snapshot_keys_total();

@@ -9,6 +9,7 @@
 #include "command/context.h"
 #include "command/server.h"
 #include "node/backups.h"
+#include "node/beside.h"
 #include "node/executor.h"
 #include "node/outbox.h"
 #include "node/persistence.h"
@@ -47,7 +48,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
 
   // ---- command::Server (admin.cc, info.cc) -----------------------------------------------------------------------
   std::string info(const std::vector<std::string>& sections) override;
-  bool loading() const override { return !persistence_.serving(); }
+  bool loading() const override { return !persistence_.answers(); }
   void config_get(Bytes pattern, const std::function<void(Bytes, Bytes)>& each) override;
   Status config_set(const std::vector<std::pair<std::string, std::string>>& pairs) override;
   Status config_rewrite() override;
@@ -105,6 +106,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;
   void take_over(const replication::HandOver& hand_over) override;
   void diverged(LogOffset at) override;
+  Beside& beside() override { return beside_; }
   void adopt(const snapshot::Header& header) override;
   Follower::Progress progress() const override;
   // ... and following a Redis (import.cc)
@@ -161,8 +163,14 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void apply_committed();
   void apply_everything();
   void import_some(Effects& effects);
+  void load_import(Effects& effects);
+  void drop_for_import();
+  /// Another data set takes the place of this one, and the log of what led to it goes.
+  void state_replaced();
   void note_foreign_place();
   void leave_foreign();
+  void end_import();
+  std::string why_not_reign() const;
   bool quorum() const { return options_.write_concern == config::WriteConcern::Quorum; }
   void measure_commit();
   void step_switchover();
@@ -205,6 +213,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Waiters waiters_;
   DirtyKeys dirty_;
   Replicas replicas_;
+  Beside beside_;
   Upstream upstream_;
   /// Groups that are logged and may not be shown yet: not committed.
   struct Unapplied {
@@ -224,9 +233,11 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
     std::unique_ptr<rdb::StoreSink> sink;
     std::unique_ptr<rdb::Reader> reader;  ///< null: loaded; a snapshot has to hold it yet
     uint64_t at = 0;
+    bool dropped = false;  ///< the data set that was here is gone
     bool snapshot_asked = false;
   };
   std::unique_ptr<Import> import_;
+  bool import_unfinished_ = false;  ///< the log knows of a dump that was taken in, and nothing holds it
   MonoUs next_note_us_ = 0;
   LogOffset noted_cut_;
   LogOffset commit_;

@@ -47,8 +47,10 @@ ServerNode::Impl::Impl(Setup setup)
                     [this](LogOffset offset) { return replicas_.sending_snapshot(offset); },
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
-                    }}),
+                    },
+                    [this] { return why_not_reign(); }}),
       replicas_({options_, persistence_, sessions_, prng_}),
+      beside_(options_, host_, store_),
       upstream_(*this, *setup.files, prng_),
       ahead_(ahead_max) {
   store_.set_observer(this);
@@ -58,6 +60,7 @@ ServerNode::Impl::Impl(Setup setup)
   apply_options();
   executor_.on_internal_record = [this](std::span<const Bytes> args) {
     if (args.size() != 3 || args[0] != "HOLDFAST.UPSTREAM") return;
+    import_unfinished_ = args[1] == "?";
     foreign_place_ = {std::string(args[1] == "?" ? Bytes() : args[1]), parse_uint(args[2]).value_or(0)};
   };
   if (options_.replicaof.empty()) return;
@@ -93,6 +96,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     persistence_.start(now);
   }
   now_ = persistence_.never_backwards(now);
+  beside_.turn(now_, executor_.statistics.commands);
   bool more = false;
 
   turn_need_ = persistence_.need_of_this_turn();  // what is loaded touches keys, too

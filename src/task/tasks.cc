@@ -161,7 +161,7 @@ struct Tasks::Inside {
 };
 
 Tasks::Tasks(uint32_t databases, Options options) : options_(options), in_(std::make_unique<Inside>()) {
-  in_->shelves.resize(databases);
+  in_->shelves.resize(2 * size_t{databases});  // the second half: see store::Store::beside
 }
 Tasks::~Tasks() = default;
 
@@ -199,6 +199,8 @@ bool Tasks::free_some(size_t entries) {
 
 void Tasks::objects_swapped(DbIndex a, DbIndex b) {
   std::swap(in_->shelves[a], in_->shelves[b]);
+  // What was loaded beside: whoever waits, for whatever, is woken by the node (database_changed).
+  if (std::max(a, b) >= in_->shelves.size() / 2) return;
   for (const DbIndex db : {a, b})
     for (auto& [name, queue] : in_->shelves[db].queues) {
       queue->told_ready = 0;

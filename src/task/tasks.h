@@ -64,6 +64,8 @@ class Tasks {
   void object_removed(DbIndex db, Bytes key, store::Object& object);
   void objects_flushed(DbIndex db);
   void objects_swapped(DbIndex a, DbIndex b);
+  // (Indexes of Store::beside are understood; what is there is counted nowhere, but is due as others are: only
+  // a node whose timers rest loads beside.)
 
   /// Gives back some `entries` of what a flush left of the indexes; true when there is more.
   bool free_some(size_t entries);

@@ -60,6 +60,7 @@ config::Options Cluster::draw_options(const Node& node) {
   o.snapshot_keep = prng_.between(1, 2);
   o.hz = prng_.between(5, 50);
   o.hash_max_listpack_entries = prng_.chance(1, 2) ? 4 : 128;
+  if (o.hash_seed % 4 == 0) o.replica_load = config::ReplicaLoad::DropFirst;
   if (node.configured != nobody) o.replicaof = "127.0.0.1 " + port_of(node.configured);
   return o;
 }
