@@ -33,6 +33,13 @@ void Context::log(std::span<const Bytes> command) {
   journal.append(db(), command);
 }
 
+void Context::log_about_task(std::span<const Bytes> command) {
+  dirty = rewritten = true;
+  std::vector<Bytes> whole{"TASK.KEY"};
+  whole.insert(whole.end(), command.begin(), command.end());
+  journal.append(db(), whole, false);
+}
+
 bool Context::remove_and_log(DbIndex in, const store::Key& key) {
   if (!store.remove(in, key)) return false;
   dirty = rewritten = true;

@@ -80,6 +80,9 @@ struct Context {
     log(std::span<const Bytes>(command.begin(), command.size()));
   }
   void log(std::span<const Bytes> command);
+  /// Logs a command about keys, one of which holds a task, in a form that no stock Redis replica is sent: it
+  /// has no tasks, and would refuse it. (TASK.KEY <command>)
+  void log_about_task(std::span<const Bytes> command);
   /// The request changed something that the log need not hold, or that it holds already.
   void log_nothing() { rewritten = true; }
   /// Removes a key and logs DEL for it (not the request).

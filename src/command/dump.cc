@@ -85,8 +85,9 @@ void free_restored_run(Context& ctx, const store::Key& key) {
 /// A stock replica is sent no task: it sees the old value go, and nothing come.
 void log_restored(Context& ctx, bool task, WallMs at) {
   const Digits expiry(at == store::no_expiry ? 0 : at);
-  ctx.journal.append(ctx.db(), {"RESTORE", ctx.args[1], expiry, ctx.args[3], "REPLACE", "ABSTTL"}, !task);
-  ctx.dirty = ctx.rewritten = true;
+  const Bytes command[] = {"RESTORE", ctx.args[1], expiry, ctx.args[3], "REPLACE", "ABSTTL"};
+  if (task) ctx.log_about_task(command);
+  else ctx.log(command);
 }
 
 void restore(Context& ctx) {

@@ -31,7 +31,10 @@ bool writable_hash(Context& ctx, const Key& key) {
 
 int64_t set_fields(Context& ctx, const Key& key) {
   int64_t added = 0;
-  auto edit = ctx.store.edit_hash(ctx.db(), key);
+  size_t room_bytes = 0;
+  for (size_t i = 2; i < ctx.args.size(); i += 2)
+    room_bytes += store::HashEdit::packed_size(ctx.args[i], ctx.args[i + 1]);
+  auto edit = ctx.store.edit_hash(ctx.db(), key, room_bytes);
   for (size_t i = 2; i < ctx.args.size(); i += 2) added += edit.set(ctx.args[i], ctx.args[i + 1]) ? 1 : 0;
   ctx.changed();
   return added;

@@ -45,6 +45,17 @@ bool refused_as_active(Context& ctx, const Entry& entry) {
   return true;
 }
 
+/// Logs that the request made `to` out of another key, which holds a task or not. A stock replica has no tasks:
+/// it sees what it had at `to` go (`stock_has_to`), and nothing come.
+void log_made(Context& ctx, bool task, DbIndex to_db, const Key& to, bool stock_has_to) {
+  if (!task) return ctx.changed();
+  if (stock_has_to) ctx.journal.append(to_db, {"DEL", to.bytes});
+  ctx.log_about_task(ctx.args);
+}
+
+bool holds_task(const Entry* entry) { return entry != nullptr && entry->type() == store::Type::Task; }
+bool holds_plain(const Entry* entry) { return entry != nullptr && !holds_task(entry); }
+
 /// Renames; false when an error is replied. `unless_taken`: not when the new name exists (`renamed` says so).
 bool rename_key(Context& ctx, bool unless_taken, bool& renamed) {
   const Key from = ctx.key(1), to = ctx.key(2);
@@ -54,8 +65,9 @@ bool rename_key(Context& ctx, bool unless_taken, bool& renamed) {
   if (from.bytes == to.bytes) return true;
   if (unless_taken && ctx.find(to) != nullptr) return true;
   if (refused_as_active(ctx, *entry)) return false;
+  const bool task = holds_task(entry), plain = holds_plain(ctx.store.find(ctx.db(), to));
   ctx.store.rename(ctx.db(), from, to);
-  ctx.changed();
+  log_made(ctx, task, ctx.db(), to, plain);
   renamed = true;
   return true;
 }
@@ -90,8 +102,9 @@ void copy(Context& ctx) {
   if (entry == nullptr) return ctx.reply.integer(0);
   if (ctx.find_in(to_db, to) != nullptr && !replace) return ctx.reply.integer(0);
   if (refused_as_active(ctx, *entry)) return;
+  const bool task = holds_task(entry), plain = holds_plain(ctx.store.find(to_db, to));
   ctx.store.copy(ctx.db(), from, to_db, to);
-  ctx.changed();
+  log_made(ctx, task, to_db, to, plain);
   ctx.reply.integer(1);
 }
 
@@ -103,8 +116,9 @@ void move(Context& ctx) {
   const Entry* entry = ctx.find(key);
   if (entry == nullptr || ctx.find_in(to_db, key) != nullptr) return ctx.reply.integer(0);
   if (refused_as_active(ctx, *entry)) return;
+  const bool task = holds_task(entry);
   ctx.store.move(ctx.db(), key, to_db);
-  ctx.changed();
+  log_made(ctx, task, to_db, key, false);
   ctx.reply.integer(1);
 }
 

@@ -108,6 +108,12 @@ struct Spec {
   KeyUses uses = {};
 };
 
+/// `count` arguments, the name among them.
+constexpr bool arity_fits(const Spec& spec, size_t count) {
+  return spec.arity >= 0 ? count == static_cast<size_t>(spec.arity)
+                         : count >= static_cast<size_t>(-spec.arity);
+}
+
 /// The row's categories and those that its flags imply: every command is @fast or @slow, a writer is @write,
 /// ...
 constexpr uint32_t categories_of(const Spec& spec) {

@@ -80,8 +80,8 @@ void claim_from_queues(Context& ctx, const ClaimRequest& r, std::vector<Claimed>
     while (static_cast<int64_t>(claimed.size()) < r.count) {
       const task::Run* run = ctx.tasks.first_pending(ctx.db(), queue);
       if (run == nullptr) break;
-      const task::Text name = run->task->home.name;
-      const store::Key key = ctx.store.key(name.view());
+      const std::string name(run->task->key());
+      const store::Key key = ctx.store.key(name);
       if (ctx.find(key) == nullptr) continue;  // its key had expired: it has left the queue with it
       give(ctx, key, *run, task::Event::Claim, r, claimed);
     }
@@ -102,7 +102,7 @@ void task_claim(Context& ctx) {
   std::vector<Claimed> claimed;
   if (!r.request.empty()) {  // sent twice: the same leases again
     for (const task::Run* run : ctx.tasks.leases_of(ctx.db(), r.worker, r.request)) {
-      const task::Text name = run->task->home.name;
+      const task::Text name(run->task->key());
       if (ctx.find(ctx.store.key(name.view())) == nullptr) continue;
       ctx.tasks.grants().push_back({ctx.db(), std::string(name.view()), run->number, run->token});
       claimed.push_back({name, run});

@@ -97,5 +97,6 @@ void task_list(Context& ctx);
 void task_events(Context& ctx);
 void task_stats(Context& ctx);
 void task_apply(Context& ctx);  // task_timers.cc
+void task_key(Context& ctx);
 
 }  // namespace hf::command

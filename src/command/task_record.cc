@@ -39,12 +39,13 @@ struct Field {
 
 void text(const View& v, const task::Text& t) { v.out.bulk(t.view()); }
 void text_or_null(const View& v, const task::Text& t) { t.empty() ? v.out.null() : v.out.bulk(t.view()); }
-void blob(const View& v, const task::Blob& b) { b ? v.out.bulk(*b) : v.out.null(); }
+void payload(const View& v, const task::Payload& p) { p ? v.out.bulk(p.view()) : v.out.null(); }
 void number_or_null(const View& v, int64_t n) { n == 0 ? v.out.null() : v.out.integer(n); }
 
 void deadline(const View& v) {
-  if (v.run.state != task::State::Running || v.run.lease_deadline == INT64_MAX) return v.out.null();
-  v.out.integer(v.ctx.now.wall_ms + (v.run.lease_deadline - v.ctx.now.mono_us) / 1000);
+  const MonoUs at = v.ctx.tasks.lease_deadline(v.ctx.db(), v.run);
+  if (at == INT64_MAX) return v.out.null();
+  v.out.integer(v.ctx.now.wall_ms + (at - v.ctx.now.mono_us) / 1000);
 }
 
 void tags(const View& v) {
@@ -104,8 +105,8 @@ constexpr Field fields[] = {
        const task::Checkpoint* c = v.run.last_checkpoint();
        c == nullptr ? v.out.null() : v.out.integer(c->step);
      }},
-    {"result", [](const View& v) { blob(v, v.run.rare->result); }, true},
-    {"payload", [](const View& v) { blob(v, v.run.payload); }, true},
+    {"result", [](const View& v) { payload(v, v.run.rare->result); }, true},
+    {"payload", [](const View& v) { payload(v, v.run.payload); }, true},
 };
 
 constexpr size_t count(bool with_large) {

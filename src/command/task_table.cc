@@ -96,6 +96,9 @@ constexpr Spec rows[] = {
      "[QUEUE queue]", task_stats},
     {"task.apply", -4, Write | Internal, first_key, CatTask, "task", since, "O(log N)",
      "A decided change to a task, as the log holds it.", "task change numbers [text ...]", task_apply},
+    {"task.key", -3, Write | Internal, no_keys, CatTask, "task", since, "that of the command",
+     "A command about keys, one of which holds a task, as the log holds it.", "command [argument ...]",
+     task_key},
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/number.h"
+#include "command/table.h"
 #include "command/task_common.h"
 #include "task/change.h"
 
@@ -78,11 +80,11 @@ size_t run_due_tasks(Context& ctx, size_t max) {
     const task::Due due = ctx.tasks.due(ctx.now, db, run);
     if (due == task::Due::Nothing) break;
     const InDb in_db(ctx, db);
-    const task::Text name = run->task->home.name;
-    const store::Key key = ctx.store.key(name.view());
+    const std::string name(run->task->key());  // its own: what is done may remove the key
+    const store::Key key = ctx.store.key(name);
     const store::Entry* entry = ctx.find(key);
     if (entry == nullptr) continue;  // the key had expired: the run has left the indexes with it
-    carry_out(ctx, due, {name.view(), key, task::as_task(entry->object()), run});
+    carry_out(ctx, due, {name, key, task::as_task(entry->object()), run});
   }
   return done;
 }
@@ -100,6 +102,17 @@ void release_undelivered(Context& ctx, std::span<const task::Grant> grants) {
     change.reason = "the reply to its claim could not be delivered";
     commit(ctx, ctx.db(), key, change);
   }
+}
+
+void task_key(Context& ctx) {
+  const Spec* spec = find_command(ctx.args[1]);
+  const auto args = ctx.args.subspan(1);
+  const bool known = spec != nullptr && spec->handler != nullptr && (spec->flags & Write) &&
+                     !(spec->flags & Internal) && arity_fits(*spec, args.size());
+  if (!known) return ctx.error("ERR TASK.KEY of " + quoted(args[0].substr(0, 64)));
+  ctx.args = args;
+  ctx.spec = spec;
+  spec->handler(ctx);
 }
 
 void task_apply(Context& ctx) {

@@ -16,6 +16,7 @@ enum class LogFormat : uint8_t { Text, Json };
 enum class DebugCommand : uint8_t { No, Local, Yes };
 enum class Backoff : uint8_t { Exponential, Fixed, None };
 enum class WriteConcern : uint8_t { Async, Quorum };
+enum class ReplicaLoad : uint8_t { Auto, Beside, DropFirst };
 enum class MaxmemoryPolicy : uint8_t { Noeviction };
 
 /// A snapshot is due when `seconds` have passed since the last one and `changes` were made.
@@ -92,6 +93,7 @@ struct Options {
   std::string masterauth, masteruser;
   bool replica_read_only = true;
   bool replica_serve_stale_data = true;
+  ReplicaLoad replica_load = ReplicaLoad::Auto;
   std::string replica_announce_ip;
   int64_t replica_announce_port = 0;
   int64_t replica_priority = 100;

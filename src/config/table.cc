@@ -24,6 +24,7 @@ constexpr Bytes format_names[] = {"text", "json"};
 constexpr Bytes debug_names[] = {"no", "local", "yes"};
 constexpr Bytes backoff_names[] = {"exponential", "fixed", "none"};
 constexpr Bytes concern_names[] = {"async", "quorum"};
+constexpr Bytes load_names[] = {"auto", "beside", "drop-first"};
 constexpr Bytes eviction_names[] = {"noeviction"};
 
 /// The part of a row that every shape has.
@@ -404,6 +405,11 @@ void add_replication(std::vector<Row>& rows) {
        yes_no<&Options::replica_serve_stale_data>(
            {"replica-serve-stale-data", s, When::Anytime,
             "a replica that has lost its primary goes on answering reads", "slave-serve-stale-data"}),
+       choice<&Options::replica_load>(
+           {"replica-load", s, When::Anytime,
+            "a full sync is loaded beside the old data set, which goes on answering reads, or once that is "
+            "dropped; auto: beside, when memory (maxmemory, else the machine's) allows both"},
+           load_names),
        text<&Options::replica_announce_ip>({"replica-announce-ip", s, When::Anytime,
                                             "address that the primary shows for this replica; empty for the "
                                             "connection's", "slave-announce-ip"}),

@@ -52,7 +52,7 @@ Result<log::BackupPlan> BackupCopy::run_once() {
                                      .bytes = std::move(*bytes)}});
           !written)
         return written.error();
-      if (!progress_(done_, total)) return Error{"it was given up because the server ends"};
+      if (!progress_(done_, total)) return Error{"it was given up"};
     }
     if (Status finished = perform(std::move(action.steps)); !finished) return finished.error();
   }

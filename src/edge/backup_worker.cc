@@ -90,6 +90,10 @@ void BackupWorker::stop() {
 }
 
 void BackupWorker::submit(BackupOrder order) {
+  if (order.kind == BackupOrder::Kind::Cancel) {
+    cancelled_ = order.id;
+    return;
+  }
   {
     const std::lock_guard lock(mutex_);
     orders_.push_back(std::move(order));
@@ -155,7 +159,7 @@ Status BackupWorker::copy(const BackupOrder& order, BackupReport& report) {
   BackupCopy copy(data_folder_, folder->path(), [&](uint64_t done, uint64_t total) {
     report.bytes_done = done, report.bytes_total = total;
     tell(report);
-    return !stop_;
+    return !stop_ && cancelled_ != order.id;
   });
   const auto plan = copy.run();
   if (!plan) return plan.error();
@@ -164,6 +168,8 @@ Status BackupWorker::copy(const BackupOrder& order, BackupReport& report) {
   report.record.begin = plan->begin, report.record.end = plan->end;
   report.record.bytes = copy.bytes();
   if (before) report.record.full_ms = before->full_ms;
+  // Behind this line the copy has all that it needs, whatever becomes of the data folder.
+  if (cancelled_ == order.id) return Error{"it was called off"};
   if (plan->end < order.record.offset)
     return Error{"the log in the data folder ends at offset " + std::to_string(plan->end.value) +
                  ", before the cut at " + std::to_string(order.record.offset.value)};

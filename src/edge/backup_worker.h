@@ -41,6 +41,7 @@ class BackupWorker {
   std::deque<node::BackupOrder> orders_;
   std::vector<node::BackupReport> reports_;
   std::atomic<bool> stop_ = false;
+  std::atomic<uint64_t> cancelled_ = 0;  ///< id of the order
   std::thread thread_;
 };
 

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "base/checksum.h"
+#include "base/number.h"
 #include "base/version.h"
 #include "edge/toml.h"
 
@@ -59,6 +60,21 @@ void fill_memory(node::HostFacts& facts) {
   }
 }
 
+/// The least memory.max (cgroup v2) from this process's cgroup up to the root; UINT64_MAX: there is none.
+uint64_t cgroup_memory_max() {
+  const Result<std::string> own = read_text_file("/proc/self/cgroup");
+  const size_t at = own ? own->find("0::/") : std::string::npos;
+  if (at == std::string::npos) return UINT64_MAX;
+  std::string path = own->substr(at + 3, own->find('\n', at) - at - 3);
+  uint64_t least = UINT64_MAX;
+  for (;; path.resize(path.rfind('/'))) {
+    const Result<std::string> text = read_text_file("/sys/fs/cgroup" + path + "/memory.max");
+    const auto bytes = text ? parse_uint(Bytes(*text).substr(0, text->find('\n'))) : std::nullopt;
+    if (bytes) least = std::min(least, *bytes);
+    if (path.empty()) return least;
+  }
+}
+
 double seconds(const timeval& t) {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
 }
@@ -97,6 +113,7 @@ ProcessHost::ProcessHost(const std::string& config_file, int tcp_port) {
   }
   fixed_.system_memory =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  memory_max_ = std::min(fixed_.system_memory, cgroup_memory_max());
   fixed_.allocator = "libc";
   if (mallctl != nullptr) {
     const char* version = "";

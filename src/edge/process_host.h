@@ -12,12 +12,13 @@ class ProcessHost final : public node::Host {
   ProcessHost(const std::string& config_file, int tcp_port);
   node::HostFacts facts() override;
   uint64_t used_memory() override;
+  uint64_t memory_max() override { return memory_max_; }
   Result<std::string> read_config() override;
   Status write_config(const std::string& text) override;
 
  private:
   node::HostFacts fixed_;  ///< what does not change while we run
-  uint64_t peak_ = 0;
+  uint64_t peak_ = 0, memory_max_ = 0;
 };
 
 /// 64 bits that nobody can guess, from the system.

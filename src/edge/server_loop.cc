@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 namespace hf::edge {
 namespace {
@@ -115,6 +116,7 @@ int ServerLoop::run() {
 // --------------------------------------------------------------------------------------------------------
 
 void ServerLoop::accept(uv_stream_t* listener, bool unix_socket) {
+  begin_turn();
   auto* c = new Connection;
   c->loop = this;
   if (unix_socket) {
@@ -221,6 +223,7 @@ void ServerLoop::start_reading(Connection& c) {
       &c.stream,
       [](uv_handle_t* h, size_t, uv_buf_t* buf) {
         Connection& self = Connection::of(h);
+        self.loop->begin_turn();
         size_t room = 0;
         buf->base = self.loop->node_.read_space(self.id, room);
         buf->len = buf->base == nullptr ? 0 : room;  // 0: libuv answers ENOBUFS and we pause
@@ -264,6 +267,7 @@ void ServerLoop::on_signal(int number) {
 }
 
 void ServerLoop::jobs_done() {
+  begin_turn();
   for (const FileJobDone& done : lanes_.take_done()) node_.job_done(done);
   for (const node::BackupReport& report : backups_.take_reports()) node_.backup_report(report);
 }
@@ -271,14 +275,21 @@ void ServerLoop::jobs_done() {
 // ---- the turn
 // ------------------------------------------------------------------------------------------------------
 
+/// What arrives belongs to the turn that executes it: its time counts from the first event behind the poll.
+void ServerLoop::begin_turn() {
+  if (turn_began_ns_ == 0) turn_began_ns_ = uv_hrtime();
+}
+
 void ServerLoop::turn() {
   if (stopping_) {
     if (!writes_pending()) uv_stop(&loop_);
     return;
   }
+  begin_turn();
   effects_.clear();
   node_.turn(sample_time(), effects_);
   carry_out();
+  node_.turn_took(static_cast<int64_t>((uv_hrtime() - std::exchange(turn_began_ns_, 0)) / 1000));
   if (effects_.exit) return finish();
   resume_paused();
   close_half_open();
@@ -288,9 +299,10 @@ void ServerLoop::turn() {
 void ServerLoop::carry_out() {
   log_.set_level(node_.options().loglevel);
   for (const node::LogLine& line : effects_.lines) log_.write(line.level, line.text);
+  // Before the jobs: one of them may be what a backup is called off for.
+  if (effects_.backup) backups_.submit(std::move(*effects_.backup));
   for (FileJob& job : effects_.jobs) lanes_.submit(std::move(job));
   for (const node::Dial& target : effects_.dial) dial(target);
-  if (effects_.backup) backups_.submit(std::move(*effects_.backup));
   for (const node::ConnId id : effects_.send)
     if (Connection* c = find(id)) flush(*c);
   for (const node::ConnId id : effects_.close)

@@ -37,6 +37,7 @@ class ServerLoop {
   void on_signal(int signal);
   void jobs_done();
   // the turn
+  void begin_turn();
   void turn();
   void carry_out();
   void rearm();
@@ -74,6 +75,7 @@ class ServerLoop {
   std::vector<node::ConnId> paused_;      // the node had no room for their input
   std::vector<node::ConnId> half_open_;   // the client sends no more, but is owed replies
   node::Effects effects_;
+  uint64_t turn_began_ns_ = 0;  // at its first event; 0: none yet
   bool stopping_ = false;
   int exit_code_ = 0;
 };

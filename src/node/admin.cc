@@ -35,6 +35,7 @@ Status ServerNode::Impl::config_rewrite() {
 void ServerNode::Impl::config_reset_statistics() {
   executor_.statistics = Statistics();
   counters_ = command::Counters();
+  turn_times_.reset();
   ops_last_ = 0;
 }
 

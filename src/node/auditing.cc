@@ -144,6 +144,13 @@ void ServerNode::Impl::keep_distrusted() {
   audit_.healed();
 }
 
+/// What was served until the primary's data took its place is gone only now.
+void ServerNode::Impl::settle_adopted() {
+  if (!adopting_ || persistence_.phase() != Persistence::Phase::Serving) return;
+  adopting_ = false;
+  audit_.healed();
+}
+
 /// MASTERDOWN is what clients know to go elsewhere for.
 void ServerNode::Impl::refuse_distrusted(Gate& gate) const {
   if (!audit_.distrusted()) return;

@@ -14,6 +14,7 @@ struct BackupOrder {
     Look,    ///< only tell what is below `root`
     Copy,    ///< bring `folder` up to now, then leave `record` in it
     Remove,  ///< the folders `remove` below `root`
+    Cancel,  ///< the Copy of that `id`: it ends with an error, unless it has everything; no report of its own
   };
   uint64_t id = 0;  ///< rising; comes back in the reports
   Kind kind = Kind::Look;

@@ -35,6 +35,7 @@ void Backups::ask(BackupOrder order, Now now) {
   order.id = backup_id_ = next_id_++;
   order_ = std::move(order);
   report_ = {};
+  called_off_.clear();
   digest_.reset();
   shown_folder_ = order_.root.empty() ? order_.folder : order_.root + "/" + order_.folder;
   begun_us_ = now.mono_us;
@@ -91,14 +92,23 @@ void Backups::report(const BackupReport& report, Now now) {
   if (report.over) ended(report, now);
 }
 
+void Backups::abort(std::string why, Now now) {
+  called_off_ = std::move(why);
+  if (phase_ == Phase::Copy) return send({.id = backup_id_, .kind = BackupOrder::Kind::Cancel});
+  if (phase_ == Phase::Idle) return;
+  if (walk_ != 0) store_.abort_walk(std::exchange(walk_, 0));
+  digest_.reset();
+  ended({.id = backup_id_, .over = true, .error = called_off_}, now);
+}
+
 void Backups::ended(const BackupReport& report, Now now) {
   phase_ = Phase::Idle;
   last_milliseconds_ = (now.mono_us - begun_us_) / 1000;
-  last_error_ = report.error;
+  last_error_ = report.error.empty() || called_off_.empty() ? report.error : called_off_;
   const bool scheduled = !order_.root.empty();
-  if (!report.error.empty()) {
+  if (!last_error_.empty()) {
     if (scheduled) failed_ms_ = now.wall_ms;
-    persistence_.say(LogLevel::Warning, "The backup into " + shown_folder_ + " failed: " + report.error +
+    persistence_.say(LogLevel::Warning, "The backup into " + shown_folder_ + " failed: " + last_error_ +
                                             ". The data set is not affected.");
     return;
   }

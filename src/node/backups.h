@@ -36,6 +36,9 @@ class Backups {
   void pump(Effects& effects);
   void report(const BackupReport& report, Now now);
   void once_a_second(Now now);
+  /// The data set and its log are about to be exchanged: a backup under way would hold some of both. It ends
+  /// with this reason, unless it has everything already.
+  void abort(std::string why, Now now);
 
   bool running() const { return phase_ != Phase::Idle; }
   // INFO: of backups since the start, and of what the schedule's folder holds
@@ -60,6 +63,7 @@ class Backups {
   BackupReport report_;
   std::string shown_folder_;
   MonoUs begun_us_ = 0;
+  std::string called_off_;  ///< why the copier was told to stop
   std::unique_ptr<store::WalkDigest> digest_;
   store::WalkId walk_ = 0;  ///< 0: none
   std::optional<BackupOrder> to_send_;

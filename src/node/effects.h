@@ -43,7 +43,7 @@ struct Effects {
   std::vector<LogLine> lines;
   /// Connect to these; each is answered by dialed(), and by disconnected() at its end.
   std::vector<Dial> dial;
-  /// Hand this to the copier, beside the loop; it is answered by backup_report.
+  /// Hand this to the copier, beside the loop, before any of `jobs`; it is answered by backup_report.
   std::optional<BackupOrder> backup;
   /// The process ends with this code once everything above is carried out.
   std::optional<int> exit;
@@ -94,6 +94,8 @@ class Host {
   virtual HostFacts facts() = 0;
   /// Bytes allocated by the program, for maxmemory: asked often, so it should be cheap.
   virtual uint64_t used_memory() { return facts().used_memory; }
+  /// What the machine (or the cgroup) has for it; 0: not known.
+  virtual uint64_t memory_max() { return facts().system_memory; }
   /// The config file's text; error when there is none.
   virtual Result<std::string> read_config() = 0;
   /// Replaces it atomically.

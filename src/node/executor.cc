@@ -7,14 +7,11 @@
 namespace hf::node {
 
 using command::ClientState;
+using command::arity_fits;
 using command::Context;
 using command::Spec;
 
 namespace {
-
-bool arity_fits(const Spec& spec, size_t count) {
-  return spec.arity >= 0 ? count == static_cast<size_t>(spec.arity) : count >= static_cast<size_t>(-spec.arity);
-}
 
 std::string unknown_command(std::span<const Bytes> args) {
   std::string text = "ERR unknown command '";

@@ -58,7 +58,8 @@ void Persistence::cut_back(LogOffset at) {
   reset(std::move(manifest));
 }
 
-void Persistence::adopt(const snapshot::Header& header) {
+void Persistence::adopt(const snapshot::Header& header, bool beside) {
+  if (beside) beside_ = header;
   log::Manifest manifest;
   manifest.cluster_id = header.cluster_id;
   manifest.history = header.history;
@@ -68,7 +69,7 @@ void Persistence::adopt(const snapshot::Header& header) {
 
 /// What is under way comes to its end first: jobs of the old log, a snapshot of the old state.
 void Persistence::reset(log::Manifest manifest) {
-  if (phase_ != Phase::Serving) return;
+  if (phase_ != Phase::Serving) return drop_beside();
   manifest.clean_end.reset();
   reset_to_ = std::move(manifest);
   asked_ = false;
@@ -98,7 +99,6 @@ void Persistence::step_reset(Effects& effects) {
 }
 
 void Persistence::load_again() {
-  parts_.store.flush_all();
   notes_.clear();
   facts_.clear();
   unusable_.clear();
@@ -110,6 +110,29 @@ void Persistence::load_again() {
   recovery_ = std::make_unique<log::Recovery>(parts_.files, log::RecoveryOptions{.wall_ms = now_.wall_ms});
   phase_ = Phase::Loading;
   recovery_->open();
+  if (!take_beside()) drop_served();
+}
+
+/// The data set from now on is what the store has beside: MANIFEST says so, and nothing more has to be read.
+bool Persistence::take_beside() {
+  const bool found = beside_ && recovery_->phase() == log::Recovery::Phase::LoadSnapshot &&
+                     recovery_->snapshot().offset == beside_->offset;
+  if (!found) return false;
+  uint64_t keys = 0;
+  parts_.store.take_beside();
+  for (DbIndex db = 0; db < parts_.store.databases(); ++db) keys += parts_.store.size(db);
+  snapshot_loaded(*beside_, keys);
+  return true;
+}
+
+void Persistence::drop_beside() {
+  if (beside_) parts_.store.drop_beside();
+  beside_.reset();
+}
+
+void Persistence::drop_served() {
+  drop_beside();
+  parts_.store.flush_all();
 }
 
 // ---- promotion

@@ -1,9 +1,11 @@
 // Following a Redis: its data set is taken in, then its commands, and all of it is logged in a reign of this
 // node's own.
 //
-// A dump does not fit into the log: the log says FLUSHALL and HOLDFAST.UPSTREAM ? 0 (whoever recovers from
-// here has nothing whole), the dump is loaded, a snapshot holds it and trims the log to itself. From then on
-// HOLDFAST.UPSTREAM <id> <offset> stands behind what was taken, so that a restart goes on there.
+// The dump is loaded beside the data set, which is served meanwhile, and on the disk as it was: a start goes
+// on with it. A dump does not fit into the log: when it takes the data set's place the log says FLUSHALL and
+// HOLDFAST.UPSTREAM ? 0 (whoever recovers from here has nothing whole), and a snapshot holds it and trims the
+// log to itself. From then on HOLDFAST.UPSTREAM <id> <offset> stands behind what was taken, so that a restart
+// goes on there. A start that finds `? 0` last fetches everything again, or refuses to reign over nothing.
 #include <algorithm>
 
 #include "base/number.h"
@@ -14,7 +16,7 @@ namespace hf::node {
 
 namespace {
 
-constexpr size_t slice_bytes = 256 * 1024;
+constexpr size_t slice_bytes = 128 * 1024;
 constexpr MonoUs note_every_us = 1'000'000;
 
 }  // namespace
@@ -39,11 +41,36 @@ Status ServerNode::Impl::follow_foreign() {
 
 void ServerNode::Impl::leave_foreign() {
   foreign_ = false;
-  import_.reset();
+  end_import();
   foreign_place_ = {};
 }
 
 void ServerNode::Impl::import_dump(std::string file, ForeignPlace place) {
+  import_ = std::make_unique<Import>();
+  import_->file = std::move(file);
+  import_->place = std::move(place);
+  import_->sink = std::make_unique<rdb::StoreSink>(store_, store::Half::Beside);
+  import_->reader = std::make_unique<rdb::Reader>(*import_->sink);
+  const Result<uint64_t> bytes = upstream_.files().size(import_->file);
+  beside_.begin(bytes ? *bytes : 0);
+}
+
+/// Done with, or given up: then nothing of it stays.
+void ServerNode::Impl::end_import() {
+  if (!import_) return;
+  persistence_.remove_file(import_->file);
+  if (import_->reader) {
+    if (import_->dropped) executor_.gate.refuse_all.clear();
+    beside_.drop();
+    store_.drop_beside();
+  }
+  import_.reset();
+}
+
+/// The data set that was here ends; the log and what hangs on it are told.
+void ServerNode::Impl::drop_for_import() {
+  if (std::exchange(import_->dropped, true)) return;
+  state_replaced();
   replicas_.drop_all(kill_);
   forget_audit();
   turn_need_ = persistence_.need_of_this_turn();
@@ -51,39 +78,52 @@ void ServerNode::Impl::import_dump(std::string file, ForeignPlace place) {
   journal_.append(0, {"FLUSHALL"});
   journal_.append(0, {"HOLDFAST.UPSTREAM", "?", "0"}, false);
   foreign_place_ = {};
-  import_ = std::make_unique<Import>();
-  import_->file = std::move(file);
-  import_->place = std::move(place);
-  import_->sink = std::make_unique<rdb::StoreSink>(store_);
-  import_->reader = std::make_unique<rdb::Reader>(*import_->sink);
+  import_unfinished_ = true;
 }
 
-/// A slice of the dump a turn; then the snapshot that holds it.
+/// A slice of the dump; what was loaded beside is taken when it is whole.
+void ServerNode::Impl::load_import(Effects& effects) {
+  Import& import = *import_;
+  if (!import.dropped && !beside_.has_room()) {
+    persistence_.say(LogLevel::Warning, "The old data set is dropped before that of the Redis followed is "
+                                        "loaded, and reads get -LOADING meanwhile: " + beside_.reason());
+    drop_for_import();
+    import.reader = std::make_unique<rdb::Reader>(*import.sink);  // what it had read is gone, too
+    import.at = 0;
+  }
+  if (!import.dropped && !beside_.slice_due()) {
+    effects.wake_at = std::min(effects.wake_at, beside_.next_slice());
+    return;
+  }
+  const Result<std::string> bytes = upstream_.files().read(import.file, import.at, slice_bytes);
+  if (bytes) import.reader->feed(*bytes);
+  if (bytes) import.at += bytes->size();
+  if (!bytes || bytes->empty()) import.reader->end_of_input();
+  effects.again = true;
+  using Phase = rdb::Reader::Phase;
+  if (import.reader->phase() == Phase::Reading) return;
+  if (import.reader->phase() != Phase::Done) {  // it was sound when it came
+    persistence_.say(LogLevel::Warning, "The dump of the Redis followed can't be loaded (" +
+                                            import.reader->reason() + "); it is fetched again");
+    end_import();
+    upstream_.start_over();
+    return;
+  }
+  persistence_.say(LogLevel::Notice, "Loaded the data set of the Redis followed: " +
+                                         std::to_string(import.reader->counts().strings) + " strings, " +
+                                         std::to_string(import.reader->counts().hashes) + " hashes");
+  if (import.dropped) executor_.gate.refuse_all.clear();
+  import.reader.reset();
+  drop_for_import();
+  beside_.handed_over();
+  store_.take_beside();
+}
+
+/// The dump, then the snapshot that holds it: cut behind what this turn has put into the journal.
 void ServerNode::Impl::import_some(Effects& effects) {
   if (!import_ || !persistence_.reign_open()) return;
   Import& import = *import_;
-  if (import.reader) {
-    const Result<std::string> bytes = upstream_.files().read(import.file, import.at, slice_bytes);
-    if (bytes) import.reader->feed(*bytes);
-    if (bytes) import.at += bytes->size();
-    if (!bytes || bytes->empty()) import.reader->end_of_input();
-    effects.again = true;
-    using Phase = rdb::Reader::Phase;
-    if (import.reader->phase() == Phase::Reading) return;
-    executor_.gate.refuse_all.clear();
-    if (import.reader->phase() != Phase::Done) {  // it was sound when it came
-      persistence_.say(LogLevel::Warning, "The dump of the Redis followed can't be loaded (" +
-                                              import.reader->reason() + "); it is fetched again");
-      store_.flush_all();
-      import_.reset();
-      upstream_.start_over();
-      return;
-    }
-    persistence_.say(LogLevel::Notice, "Loaded the data set of the Redis followed: " +
-                                           std::to_string(import.reader->counts().strings) + " strings, " +
-                                           std::to_string(import.reader->counts().hashes) + " hashes");
-    import.reader.reset();
-  }
+  if (import.reader) return load_import(effects);
   if (!import.snapshot_asked) {
     import.snapshot_asked = persistence_.begin_snapshot(now_, {.reason = "import", .rewrite = true}).ok();
     return;
@@ -94,9 +134,17 @@ void ServerNode::Impl::import_some(Effects& effects) {
     effects.wake_at = std::min(effects.wake_at, now_.mono_us + note_every_us);
     return;
   }
-  persistence_.remove_file(import.file);
-  import_.reset();
+  import_unfinished_ = false;
+  end_import();
   next_note_us_ = 0;
+}
+
+std::string ServerNode::Impl::why_not_reign() const {
+  if (!import_unfinished_) return {};
+  return "The data set of the Redis that was followed is not here: the server stopped when it had dropped "
+         "what was here before, and no snapshot held the new data yet. To reign now would be to reign over "
+         "nothing. Start with replicaof HOST PORT to fetch it from there again; or bring back what was here "
+         "before the move, into another folder, with --restore-to; or start in an empty folder to begin anew";
 }
 
 Status ServerNode::Impl::take_foreign(DbIndex db, const std::vector<Bytes>& args, Bytes raw) {

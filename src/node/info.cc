@@ -27,7 +27,9 @@ double ratio(uint64_t a, uint64_t b) { return b == 0 ? 1.0 : static_cast<double>
 
 std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
   std::string out;
-  const HostFacts facts = host_ != nullptr ? host_->facts() : HostFacts{};
+  HostFacts facts = host_ != nullptr ? host_->facts() : HostFacts{};
+  // What lies ready for entries to come is the allocator's to us, and free to who asks.
+  facts.used_memory -= std::min<uint64_t>(facts.used_memory, store_.idle_bytes());
   const Statistics& statistics = executor_.statistics;
   const int64_t uptime_s = (now_.mono_us - started_at_) / 1'000'000;
 
@@ -75,7 +77,7 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     Section s(out, "Persistence");
     const log::Writer* writer = persistence_.writer();
     const Status last = persistence_.last_snapshot_status();
-    s.number("loading", int64_t{loading()}).number("async_loading", int64_t{0});
+    s.number("loading", int64_t{loading()}).number("async_loading", int64_t{beside_.loading()});
     s.number("current_cow_size", uint64_t{persistence_.snapshot_copy_bytes()});
     s.number("current_cow_peak", uint64_t{persistence_.snapshot_copy_bytes_peak()});
     const uint64_t keys = persistence_.snapshot_keys_total();
@@ -132,6 +134,14 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("keyspace_hits", counters_.keyspace_hits).number("keyspace_misses", counters_.keyspace_misses);
     s.number("total_forks", int64_t{0}).number("latest_fork_usec", int64_t{0});
     s.number("total_error_replies", statistics.errors);
+    // How long a turn of the loop held it: nobody is served meanwhile.
+    s.number("total_turns", turn_times_.turns()).number("longest_turn_us", turn_times_.longest_us());
+    s.number("longest_turn_time", turn_times_.longest_at() / 1000);
+    s.number("turns_over_1ms", turn_times_.over_limit());
+    const auto within = [&](uint64_t thousandths) {
+      return static_cast<unsigned long long>(turn_times_.at_most_us(thousandths));
+    };
+    s.format("turn_percentiles_us", "p50=%llu,p99=%llu,p99.9=%llu", within(500), within(990), within(999));
   }
   if (wanted(sections, "replication", true)) {
     info_replication(out);

@@ -10,6 +10,7 @@
 #include "command/server.h"
 #include "node/audit.h"
 #include "node/backups.h"
+#include "node/beside.h"
 #include "node/executor.h"
 #include "node/outbox.h"
 #include "node/persistence.h"
@@ -17,6 +18,7 @@
 #include "node/server_node.h"
 #include "node/session.h"
 #include "node/switchover.h"
+#include "node/turn_times.h"
 #include "node/upstream.h"
 #include "node/waiters.h"
 #include "rdb/reader.h"
@@ -40,13 +42,14 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void dialed(ConnId conn, bool ok, const std::string& why);
   void backup_report(const BackupReport& report) { backups_.report(report, now_); }
   void turn(Now now, Effects& effects);
+  void turn_took(int64_t us) { turn_times_.add(us, now_.wall_ms); }
   Buffer take_output(ConnId conn);
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
   void request_shutdown();
 
   // ---- command::Server (admin.cc, info.cc) -----------------------------------------------------------------------
   std::string info(const std::vector<std::string>& sections) override;
-  bool loading() const override { return !persistence_.serving(); }
+  bool loading() const override { return !persistence_.answers(); }
   void config_get(Bytes pattern, const std::function<void(Bytes, Bytes)>& each) override;
   Status config_set(const std::vector<std::pair<std::string, std::string>>& pairs) override;
   Status config_rewrite() override;
@@ -107,6 +110,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;
   void take_over(const replication::HandOver& hand_over) override;
   void diverged(LogOffset at) override;
+  Beside& beside() override { return beside_; }
   void adopt(const snapshot::Header& header) override;
   Follower::Progress progress() const override;
   // ... and following a Redis (import.cc)
@@ -164,8 +168,14 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void apply_committed();
   void apply_everything();
   void import_some(Effects& effects);
+  void load_import(Effects& effects);
+  void drop_for_import();
+  /// Another data set takes the place of this one, and the log of what led to it goes.
+  void state_replaced();
   void note_foreign_place();
   void leave_foreign();
+  void end_import();
+  std::string why_not_reign() const;
   bool quorum() const { return options_.write_concern == config::WriteConcern::Quorum; }
   void measure_commit();
   void step_switchover();
@@ -184,6 +194,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void replica_synced_in_full(const std::string& who);
   void forget_audit();
   void keep_distrusted();
+  void settle_adopted();
   void refuse_distrusted(Gate& gate) const;
   void info_audit(class Section& s, const command::AuditState& state) const;
   void look_at_memory();
@@ -214,6 +225,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   task::Tasks tasks_;
   command::Journal journal_;
   command::Counters counters_;
+  TurnTimes turn_times_;
   Executor executor_;
   Persistence persistence_;
   Backups backups_{options_, store_, persistence_};
@@ -221,6 +233,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Waiters waiters_;
   DirtyKeys dirty_;
   Replicas replicas_;
+  Beside beside_;
   Upstream upstream_;
   /// Groups that are logged and may not be shown yet: not committed.
   struct Unapplied {
@@ -231,6 +244,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   std::deque<Unapplied> unapplied_;
   Switchover switchover_;
   Audit audit_{store_, walk_entries_a_slice_};
+  bool adopting_ = false;         ///< the primary's data is taking the place of this node's
   bool applying_stream_ = false;  ///< what the log says of audits is heard in the stream only, not in a replay
 
   // following a Redis
@@ -242,9 +256,11 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
     std::unique_ptr<rdb::StoreSink> sink;
     std::unique_ptr<rdb::Reader> reader;  ///< null: loaded; a snapshot has to hold it yet
     uint64_t at = 0;
+    bool dropped = false;  ///< the data set that was here is gone
     bool snapshot_asked = false;
   };
   std::unique_ptr<Import> import_;
+  bool import_unfinished_ = false;  ///< the log knows of a dump that was taken in, and nothing holds it
   MonoUs next_note_us_ = 0;
   LogOffset noted_cut_;
   LogOffset commit_;

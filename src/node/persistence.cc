@@ -72,21 +72,24 @@ bool Persistence::load_snapshot() {
     recovery_->snapshot_damaged(reader_->reason());
     reader_.reset();
   } else if (reader_->phase() == snapshot::Reader::Phase::Done) {
-    const snapshot::Header& header = reader_->header();
-    say(LogLevel::Notice, "Loaded " + recovery_->snapshot().name + ": " +
-                              to_text(static_cast<int64_t>(reader_->keys())) + " keys");
-    recovery_->snapshot_loaded({.offset = header.offset,
-                                .previous_sum = header.previous_sum,
-                                .visible_offset = header.visible_offset,
-                                .wall_ms = header.wall_ms,
-                                .cluster_id = header.cluster_id,
-                                .history = header.history,
-                                .epoch = header.epoch});
-    last_save_ms_ = header.wall_ms;
-    loaded_ = header.offset;
+    snapshot_loaded(reader_->header(), reader_->keys());
     reader_.reset();
   }
   return true;
+}
+
+void Persistence::snapshot_loaded(const snapshot::Header& header, uint64_t keys) {
+  say(LogLevel::Notice,
+      "Loaded " + recovery_->snapshot().name + ": " + to_text(static_cast<int64_t>(keys)) + " keys");
+  recovery_->snapshot_loaded({.offset = header.offset,
+                              .previous_sum = header.previous_sum,
+                              .visible_offset = header.visible_offset,
+                              .wall_ms = header.wall_ms,
+                              .cluster_id = header.cluster_id,
+                              .history = header.history,
+                              .epoch = header.epoch});
+  last_save_ms_ = header.wall_ms;
+  loaded_ = header.offset;
 }
 
 Status Persistence::replay(const log::FrameHeader& header, LogOffset, Bytes content) {
@@ -121,7 +124,7 @@ void Persistence::recovered() {
     if (!following_) return die(refused->why);
     unusable_ = refused->why;
     say(LogLevel::Warning, unusable_ + ". There is a primary: everything is fetched again from it");
-    parts_.store.flush_all();
+    drop_served();
     phase_ = Phase::Serving;
     return;
   }
@@ -130,6 +133,8 @@ void Persistence::recovered() {
     phase_ = Phase::Serving;
     return;
   }
+  if (const std::string why = following_ || !parts_.why_not_reign ? "" : parts_.why_not_reign(); !why.empty())
+    return die(why);
   auto& back = std::get<log::Recovered>(outcome);
   char text[160];
   std::snprintf(text, sizeof text, "Recovered up to offset %llu in %.2f s (%llu frames replayed)",
@@ -169,6 +174,7 @@ void Persistence::open_log(log::ResumePoint from) {
   if (following_) from.manifest_stale = true;
   writer_ = std::make_unique<log::Writer>(options, std::move(from));
   writer_->set_tee(&tee_);
+  beside_.reset();
   if (following_) {
     phase_ = Phase::Serving;
     if (!writer_->history().empty()) {

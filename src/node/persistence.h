@@ -53,6 +53,8 @@ class Persistence final : private log::ReplaySink {
     std::function<bool(LogOffset)> snapshot_in_use = {};
     /// A frame was sealed or stored: what replicas are sent.
     std::function<void(LogOffset begin, LogOffset end, std::string bytes)> on_frame = {};
+    /// Once all is recovered: why what is there can't be reigned over; empty: it can.
+    std::function<std::string()> why_not_reign = {};
   };
   explicit Persistence(const Parts& parts);
 
@@ -60,6 +62,8 @@ class Persistence final : private log::ReplaySink {
   Phase phase() const { return phase_; }
   bool serving() const { return phase_ == Phase::Serving || phase_ == Phase::Closing; }
   bool dead() const { return phase_ == Phase::Dead; }
+  /// There is a data set to read: the one served, or one that is just being exchanged for what stands beside.
+  bool answers() const { return serving() || (beside_ && phase_ != Phase::Dead && phase_ != Phase::Closed); }
 
   // ---- starting ----------------------------------------------------------------------------------------------------
   void start(Now now);
@@ -82,8 +86,10 @@ class Persistence final : private log::ReplaySink {
   LogOffset can_go_back_to() const;
   /// Saves and cuts off what was logged behind `at`, then loads again.
   void cut_back(LogOffset at);
-  /// Lets `full-<offset>.rdb` take the place of everything, and loads it.
-  void adopt(const snapshot::Header& header);
+  /// Lets `full-<offset>.rdb` take the place of everything. `beside`: the store has it beside; it is taken once
+  /// MANIFEST says so, and the old data set is there to be read until then. Else the old one is dropped, and it
+  /// is loaded.
+  void adopt(const snapshot::Header& header, bool beside);
   /// Ends following: a reign of one's own, reign_open() once it is synced. Error: there is nothing to reign over.
   Status begin_own_reign(Now now);
   bool reign_open() const;
@@ -218,6 +224,10 @@ class Persistence final : private log::ReplaySink {
   void reset(log::Manifest manifest);
   void step_reset(Effects& effects);
   void load_again();
+  bool take_beside();
+  void drop_beside();
+  void drop_served();
+  void snapshot_loaded(const snapshot::Header& header, uint64_t keys);
   void die(std::string why);
   void log_job_done(const FileJobDone& done);
   void cut_snapshot(Now now);
@@ -270,6 +280,7 @@ class Persistence final : private log::ReplaySink {
   LogOffset reign_needs_;                  ///< synced up to here, the reign is open
   std::optional<log::Manifest> reset_to_;  ///< in Resetting: announces what is to become of the folder
   bool reset_in_flight_ = false;
+  std::optional<snapshot::Header> beside_;  ///< of what the store has beside, until it is the data set
   std::optional<FileJob> closing_job_;
 
   // snapshots

@@ -16,14 +16,16 @@ namespace hf::node {
 /// What clients may do follows from the role and from whether there is anything to serve.
 void ServerNode::Impl::settle_role() {
   Gate& gate = executor_.gate;
-  const bool serving = persistence_.serving();
+  const bool serving = persistence_.answers();
   if (serving && !began_serving_) gate.refuse_all.clear();
   if (!serving && began_serving_) gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
   began_serving_ = serving;
   const bool following = persistence_.following();
-  const bool reigns = serving && persistence_.reign_open();
+  const bool reigns = persistence_.reign_open();
   gate.follows = !reigns || foreign_;
-  if (import_ && import_->reader) gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
+  if (import_ && import_->reader && import_->dropped)
+    gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
+  settle_adopted();
   gate.stale.clear();
   if ((following || foreign_) && !options_.replica_serve_stale_data && !upstream_.up())
     gate.stale = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
@@ -97,7 +99,9 @@ Status ServerNode::Impl::follow(Bytes host, int port) {
 
 Status ServerNode::Impl::follow_nobody() {
   if (foreign_) {
-    if (import_) return Error{"the data set of the Redis followed is not stored whole yet; ask again later"};
+    if (import_ && import_->dropped)
+      return Error{"the data set of the Redis followed is not stored whole yet; ask again later"};
+    if (import_unfinished_) return Error{why_not_reign()};
     upstream_.leave();
     leave_foreign();
     options_.replicaof.clear();
@@ -107,6 +111,7 @@ Status ServerNode::Impl::follow_nobody() {
   }
   if (!persistence_.following()) return ok();
   apply_everything();
+  if (import_unfinished_) return Error{why_not_reign()};
   if (Status begun = persistence_.begin_own_reign(now_); !begun) return begun;
   keep_distrusted();
   forget_audit();
@@ -279,7 +284,7 @@ void ServerNode::Impl::follow_upstream(Effects& effects) {
   }
   if (link != nullptr) report_audit(*link);
   if (link != nullptr && link->outbox.stream_end() != before) touch(*link);
-  if (upstream_.verify_some(now_)) effects.again = true;
+  if (upstream_.load_some(now_)) effects.again = true;
   if (auto job = upstream_.next_job()) effects.jobs.push_back(std::move(*job));
   if (link != nullptr && !link->input.empty() && upstream_.may_go_on()) make_runnable(*link);
   if (!upstream_.wants_dial(now_)) return;
@@ -403,11 +408,18 @@ void ServerNode::Impl::forget_behind(LogOffset kept) {
   commit_ = {};
 }
 
+void ServerNode::Impl::state_replaced() {
+  backups_.abort("this server takes over another data set from the server it follows, and a backup would hold "
+                 "some of both; begin it again",
+                 now_);
+}
+
 void ServerNode::Impl::diverged(LogOffset at) {
   // The log may have been trimmed since it was told how far back it reaches: it is asked again, and told
   // anew.
   if (persistence_.writer() == nullptr || at < persistence_.can_go_back_to()) return;
   replicas_.drop_all(kill_);
+  state_replaced();
   forget_behind(at);
   unapplied_.clear();
   persistence_.set_applied_all(true);
@@ -416,11 +428,15 @@ void ServerNode::Impl::diverged(LogOffset at) {
 
 void ServerNode::Impl::adopt(const snapshot::Header& header) {
   replicas_.drop_all(kill_);
+  state_replaced();
+  import_unfinished_ = false;
   forget_behind({});
   unapplied_.clear();
   persistence_.set_applied_all(true);
-  audit_.healed();
-  persistence_.adopt(header);
+  const bool loaded = beside_.loading();
+  beside_.handed_over();
+  persistence_.adopt(header, loaded);
+  adopting_ = true;
 }
 
 replication::Holding ServerNode::Impl::holding() const {

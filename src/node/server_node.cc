@@ -47,10 +47,12 @@ ServerNode::Impl::Impl(Setup setup)
                     [this](LogOffset offset) { return replicas_.sending_snapshot(offset); },
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
-                    }}),
+                    },
+                    [this] { return why_not_reign(); }}),
       replicas_({options_, persistence_, sessions_, prng_,
                  [this](const std::string& who) { return audit_.differed(who); },
                  [this](const std::string& who) { replica_synced_in_full(who); }}),
+      beside_(options_, host_, store_),
       upstream_(*this, *setup.files, prng_),
       ahead_(ahead_max) {
   store_.set_observer(this);
@@ -61,6 +63,7 @@ ServerNode::Impl::Impl(Setup setup)
   executor_.on_internal_record = [this](std::span<const Bytes> args) {
     if (applying_stream_ && args[0].starts_with(replication::audit_mark)) return hear_audit(args);
     if (args.size() != 3 || args[0] != "HOLDFAST.UPSTREAM") return;
+    import_unfinished_ = args[1] == "?";
     foreign_place_ = {std::string(args[1] == "?" ? Bytes() : args[1]), parse_uint(args[2]).value_or(0)};
   };
   if (options_.replicaof.empty()) return;
@@ -96,6 +99,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
     persistence_.start(now);
   }
   now_ = persistence_.never_backwards(now);
+  beside_.turn(now_, executor_.statistics.commands);
   bool more = false;
 
   turn_need_ = persistence_.need_of_this_turn();  // what is loaded touches keys, too
@@ -417,7 +421,7 @@ void ServerNode::Impl::look_at_memory() {
   }
   if (now_.mono_us < next_memory_look_) return;
   next_memory_look_ = now_.mono_us + second_us / 100;
-  executor_.gate.memory_full = host_->used_memory() > static_cast<uint64_t>(options_.maxmemory);
+  executor_.gate.memory_full = host_->used_memory() > static_cast<uint64_t>(options_.maxmemory) + store_.idle_bytes();
 }
 
 /// Active expiry: a circular sweep, a part of each database every tick. What a tick sweeps is spread over as many turns
@@ -547,6 +551,7 @@ void ServerNode::job_done(const FileJobDone& done) { impl_->job_done(done); }
 void ServerNode::backup_report(const BackupReport& report) { impl_->backup_report(report); }
 void ServerNode::request_shutdown() { impl_->request_shutdown(); }
 void ServerNode::turn(Now now, Effects& effects) { impl_->turn(now, effects); }
+void ServerNode::turn_took(int64_t us) { impl_->turn_took(us); }
 Buffer ServerNode::take_output(ConnId conn) { return impl_->take_output(conn); }
 ServerNode::AfterSend ServerNode::sent(ConnId conn, size_t bytes, Buffer spare) {
   return impl_->sent(conn, bytes, std::move(spare));

@@ -61,6 +61,8 @@ class ServerNode {
 
   /// Executes everything that has arrived. Times must not run backwards (mono) between turns.
   void turn(Now now, Effects& effects);
+  /// How long the loop was held, from the first event to the last effect of the turn: for INFO only.
+  void turn_took(int64_t us);
 
   // ---- output ----------------------------------------------------------------------------------------------------
   /// The bytes that may leave now; empty when there are none. The caller writes them all, in order.

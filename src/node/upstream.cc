@@ -56,7 +56,12 @@ void Upstream::let_go() {
   address_.reset();
   conn_.reset();
   close_ = false;
+  give_up_load();
   state_ = Resting{};
+}
+
+void Upstream::give_up_load() {
+  if (std::holds_alternative<Loading>(state_)) follower_.beside().drop();
 }
 
 // ---- the connection
@@ -100,6 +105,7 @@ void Upstream::rest(Now now) {
   if (down_since_us_ == 0) down_since_us_ = now.mono_us;
   conn_.reset();
   stock_.reset();
+  give_up_load();
   state_ = Resting{};
   next_dial_us_ = now.mono_us + backoff_.next(prng_);
 }
@@ -151,6 +157,8 @@ MonoUs Upstream::next_wake() const {
   // Not before the node is ready; a turn comes with what makes it so.
   if (!conn_) return follower_.ready() ? next_dial_us_ : INT64_MAX;
   const MonoUs silent_at = last_heard_us_ + address_->timeout_ms * 1000 + 1;
+  if (std::holds_alternative<Loading>(state_))
+    return std::min({next_ack_us_, silent_at, follower_.beside().next_slice()});
   return up() || syncing() ? std::min(next_ack_us_, silent_at) : silent_at;
 }
 
@@ -468,31 +476,51 @@ void Upstream::job_done(const FileJobDone& done, Now now) {
     return;  // of a link that is gone
   r->in_flight = false;
   if (!done.ok) return broken("the snapshot can't be stored: " + done.message);
-  if (!r->finishing) return;
-  Verifying verifying{std::make_unique<snapshot::Reader>(files_, log::received_name(r->ahead->offset))};
-  char text[120];
-  std::snprintf(text, sizeof text, "Full sync: %s received in %.2f s", to_human(r->ahead->bytes).c_str(),
-                static_cast<double>(now.mono_us - r->begun_us) / 1e6);
-  follower_.say(LogLevel::Notice, text);
-  verifying.reader->open();
-  state_ = std::move(verifying);
+  if (r->finishing) received(*r, now);
 }
 
-bool Upstream::verify_some(Now now) {
-  auto* verifying = std::get_if<Verifying>(&state_);
-  if (verifying == nullptr || close_) return false;
+void Upstream::received(const Receiving& r, Now now) {
+  char text[120];
+  std::snprintf(text, sizeof text, "Full sync: %s received in %.2f s", to_human(r.ahead->bytes).c_str(),
+                static_cast<double>(now.mono_us - r.begun_us) / 1e6);
+  follower_.say(LogLevel::Notice, text);
+  Loading loading{std::make_unique<snapshot::Reader>(files_, log::received_name(r.ahead->offset)), now.mono_us};
+  if (loading.reader->open() == snapshot::Reader::Phase::Loading)
+    follower_.beside().begin(loading.reader->footer().raw_bytes);
+  state_ = std::move(loading);
+}
+
+bool Upstream::load_some(Now now) {
+  auto* loading = std::get_if<Loading>(&state_);
+  if (loading == nullptr || close_) return false;
+  last_heard_us_ = now.mono_us;
   class Discard final : public snapshot::EntrySink {
     Status entry(DbIndex, Bytes) override { return ok(); }
   } discard;
-  snapshot::Reader& reader = *verifying->reader;
-  if (reader.phase() == snapshot::Reader::Phase::Loading) reader.step(0, discard);
-  last_heard_us_ = now.mono_us;
-  if (reader.phase() == snapshot::Reader::Phase::Loading) return true;
+  snapshot::Reader& reader = *loading->reader;
+  Beside& beside = follower_.beside();
+  if (reader.phase() == snapshot::Reader::Phase::Loading) {
+    const bool has_room = beside.has_room();
+    if (!has_room && !std::exchange(loading->told, true))
+      follower_.say(LogLevel::Warning, "Full sync: the old data set is dropped before the new one is loaded, "
+                                       "and reads get -LOADING meanwhile: " + beside.reason());
+    if (has_room && !beside.slice_due()) return false;
+    reader.step(0, has_room ? beside.sink() : static_cast<snapshot::EntrySink&>(discard));
+    if (reader.phase() == snapshot::Reader::Phase::Loading) return !has_room || beside.next_slice() <= now.mono_us;
+  }
   if (reader.phase() == snapshot::Reader::Phase::Damaged) {
-    broken("the snapshot arrived damaged (" + reader.reason() + "); it is fetched again");
+    beside.drop();
+    broken("the snapshot can't be taken (" + reader.reason() + "); it is fetched again");
     return false;
   }
   const snapshot::Header header = reader.header();
+  if (beside.loading()) {
+    char text[120];
+    std::snprintf(text, sizeof text, "Full sync: %llu keys loaded beside the old data set in %.2f s",
+                  static_cast<unsigned long long>(reader.keys()),
+                  static_cast<double>(now.mono_us - loading->begun_us) / 1e6);
+    follower_.say(LogLevel::Notice, text);
+  }
   state_ = Streaming{};
   reign_heard_us_ = now.mono_us;
   follower_.adopt(header);

@@ -3,7 +3,7 @@
 // go out; sockets and files are the driver's.
 //
 //   Resting -> Dialing -> Handshake -> Streaming
-//      ^          |           |    \-> Receiving -> Verifying -> (Follower::adopt) -> Streaming
+//      ^          |           |    \-> Receiving -> Loading -> (Follower::adopt) -> Streaming
 //      \----------\-----------\------------- lost: a random, growing while later
 #pragma once
 #include <memory>
@@ -17,6 +17,7 @@
 #include "base/prng.h"
 #include "base/types.h"
 #include "log/writer.h"
+#include "node/beside.h"
 #include "node/effects.h"
 #include "node/stock_source.h"
 #include "replication/backoff.h"
@@ -50,7 +51,10 @@ class Follower {
   virtual void take_heartbeat(const replication::Heartbeat& heartbeat) = 0;
   /// What was logged behind `at` is not the primary's: save it, cut it off, come back to Serving.
   virtual void diverged(LogOffset at) = 0;
-  /// `full-<offset>.rdb` is whole and sound: let it take the place of everything.
+  /// Where a snapshot that has arrived is loaded while it is looked through.
+  virtual Beside& beside() = 0;
+  /// `full-<offset>.rdb` is whole and sound: let it take the place of everything. When beside() is loading, it
+  /// has all of it.
   virtual void adopt(const snapshot::Header& header) = 0;
   // Following a Redis: a reign of this node's own, fed by another server's commands.
   virtual ForeignPlace foreign_place() const = 0;
@@ -105,8 +109,9 @@ class Upstream {
   bool tick(Now now, Buffer* out);
   void job_done(const FileJobDone& done, Now now);
   std::optional<FileJob> next_job();
-  /// Verifies a received snapshot, a block a call; true: again at once.
-  bool verify_some(Now now);
+  /// Looks through a received snapshot, and loads it beside where there is room; a block a call. True: again at
+  /// once.
+  bool load_some(Now now);
   MonoUs next_wake() const;
 
   // ---- INFO
@@ -116,7 +121,7 @@ class Upstream {
   bool stock() const { return stock_ != nullptr; }
   bool syncing() const {
     if (stock_) return stock_->syncing();
-    return std::holds_alternative<Receiving>(state_) || std::holds_alternative<Verifying>(state_);
+    return std::holds_alternative<Receiving>(state_) || std::holds_alternative<Loading>(state_);
   }
   struct Transfer {
     uint64_t total = 0, read = 0;
@@ -146,8 +151,10 @@ class Upstream {
     bool in_flight = false, failed = false, finishing = false;
     MonoUs next_report_us = 0, begun_us = 0;
   };
-  struct Verifying {
+  struct Loading {
     std::unique_ptr<snapshot::Reader> reader;
+    MonoUs begun_us = 0;
+    bool told = false;  ///< that the old data set has to go first
   };
   struct Streaming {};
 
@@ -155,6 +162,8 @@ class Upstream {
   bool handshake_line(Bytes line, Now now, Buffer& out);
   void psync_answer(Bytes line, Now now);
   bool receive(Receiving& receiving, Now now, Buffer& in);
+  void received(const Receiving& receiving, Now now);
+  void give_up_load();
   bool stream(Now now, Buffer& in);
   bool take_frame(Buffer& in);
   void broken(std::string why);
@@ -164,7 +173,7 @@ class Upstream {
   Files& files_;
   Prng& prng_;
   std::optional<UpstreamAddress> address_;
-  std::variant<Resting, Dialing, Handshake, Receiving, Verifying, Streaming> state_;
+  std::variant<Resting, Dialing, Handshake, Receiving, Loading, Streaming> state_;
   std::optional<ConnId> conn_;
   replication::Backoff backoff_{1000};
   MonoUs next_dial_us_ = 0, last_heard_us_ = 0, reign_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0,

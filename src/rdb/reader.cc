@@ -15,7 +15,7 @@ Status StoreSink::entry(DbIndex db, Bytes encoded) {
   if (db >= store_.databases())
     return Error{"the dump has a database " + std::to_string(db) + ", this server has " +
                  std::to_string(store_.databases()) + "; raise its option databases"};
-  return store_.load_piece(db, encoded);
+  return store_.load_piece(store_.in(half_, db), encoded);
 }
 
 Reader::Reader(Sink& sink, ReaderOptions options)

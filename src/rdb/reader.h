@@ -30,15 +30,17 @@ class Sink {
   virtual Status end() { return ok(); }
 };
 
-/// Loads into a store, which should be empty and is to be thrown away unless the reader comes to Done.
+/// Loads into a store (that half of it should be empty); to be thrown away unless the reader comes to Done.
 class StoreSink : public Sink {
  public:
-  explicit StoreSink(store::Store& store) : store_(store) {}
+  explicit StoreSink(store::Store& store, store::Half half = store::Half::Served)
+      : store_(store), half_(half) {}
   Status entry(DbIndex db, Bytes encoded) override;
   Status end() override { return store_.end_load(); }
 
  private:
   store::Store& store_;
+  const store::Half half_;
 };
 
 struct ReaderOptions {

@@ -8,10 +8,7 @@
 #include "base/result.h"
 #include "base/types.h"
 #include "snapshot/format.h"
-
-namespace hf::store {
-class Store;
-}
+#include "store/store.h"
 
 namespace hf::snapshot {
 
@@ -35,10 +32,11 @@ class EntrySink {
 /// Hands the entries of a block's raw content on. Error: they do not fill it, or the sink refused one.
 Status give_entries(Bytes raw, uint32_t entries, EntrySink& sink);
 
-/// Puts them into a store, which is empty when the first one comes. `store` must outlive the sink.
+/// Puts them into a store; that half of it is empty when the first one comes. `store` must outlive the sink.
 class StoreSink final : public EntrySink {
  public:
-  explicit StoreSink(store::Store& store) : store_(store) {}
+  explicit StoreSink(store::Store& store, store::Half half = store::Half::Served)
+      : store_(store), half_(half) {}
   bool prepare(const Header& header, uint64_t file_bytes) override;
   Status entry(DbIndex db, Bytes encoded) override;
   void ahead(DbIndex db, Bytes encoded) override;
@@ -46,6 +44,7 @@ class StoreSink final : public EntrySink {
 
  private:
   store::Store& store_;
+  const store::Half half_;
 };
 
 class Reader {

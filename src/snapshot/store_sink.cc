@@ -11,7 +11,7 @@ Status StoreSink::entry(DbIndex db, Bytes encoded) {
   if (db >= store_.databases())
     return Error{"database " + std::to_string(db) + " is out of range: this server has " +
                  std::to_string(store_.databases()) + " (option databases)"};
-  return store_.load_piece(db, encoded);
+  return store_.load_piece(store_.in(half_, db), encoded);
 }
 
 bool StoreSink::prepare(const Header& header, uint64_t file_bytes) {
@@ -21,16 +21,17 @@ bool StoreSink::prepare(const Header& header, uint64_t file_bytes) {
   constexpr uint64_t keys_a_byte_max = 32;  // of a file at lz4's best
   constexpr size_t buckets_a_call = 16 * 1024;
   if (header.tables.empty()) return true;
-  store_.set_hash_seed(header.hash_seed);
+  // Beside a data set that is served the seed stays that one's, and the order of the entries is none.
+  if (store_.is_empty()) store_.set_hash_seed(header.hash_seed);
   for (const TableSize& table : header.tables)
     if (table.db < store_.databases() &&
-        !store_.reserve_some(table.db, std::min(table.keys, file_bytes * keys_a_byte_max), buckets_a_call))
+        !store_.reserve_some(store_.in(half_, table.db), std::min(table.keys, file_bytes * keys_a_byte_max), buckets_a_call))
       return false;
   return true;
 }
 
 void StoreSink::ahead(DbIndex db, Bytes encoded) {
-  if (db < store_.databases()) store_.prefetch_piece(db, encoded);
+  if (db < store_.databases()) store_.prefetch_piece(store_.in(half_, db), encoded);
 }
 
 Status StoreSink::end() { return store_.end_load(); }

@@ -239,13 +239,16 @@ void Store::copy(DbIndex from, const Key& key, DbIndex to, const Key& to_key) {
 
 // ---- databases --------------------------------------------------------------------------------------------
 
-void Store::flush(DbIndex db) {
+void Store::clear(DbIndex db) {
   Inside& in = *in_;
-  if (in.database(db).table.size() > 0) {
-    auto fresh = std::make_unique<Database>(in.context, in.newest);
-    std::swap(in.databases[db], fresh);
-    in.retire(std::move(fresh));
-  }
+  if (in.database(db).table.buckets() == 0) return;  // (one without entries may have room for some)
+  auto fresh = std::make_unique<Database>(in.context, in.newest);
+  std::swap(in.databases[db], fresh);
+  in.retire(std::move(fresh));
+}
+
+void Store::flush(DbIndex db) {
+  clear(db);
   if (observer_ == nullptr) return;
   observer_->objects_flushed(db);
   observer_->database_changed(db);
@@ -253,6 +256,24 @@ void Store::flush(DbIndex db) {
 
 void Store::flush_all() {
   for (DbIndex i = 0; i < databases(); ++i) flush(i);
+  in_->loading.clear();
+}
+
+void Store::take_beside() {
+  for (DbIndex db = 0; db < databases(); ++db) {
+    std::swap(in_->databases[db], in_->databases[beside(db)]);
+    if (observer_ != nullptr) observer_->objects_swapped(db, beside(db));
+  }
+  drop_beside();  // what was there until now
+  if (observer_ == nullptr) return;
+  for (DbIndex db = 0; db < databases(); ++db) observer_->database_changed(db);
+}
+
+void Store::drop_beside() {
+  for (DbIndex db = 0; db < databases(); ++db) {
+    clear(beside(db));
+    if (observer_ != nullptr) observer_->objects_flushed(beside(db));
+  }
   in_->loading.clear();
 }
 

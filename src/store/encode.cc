@@ -94,7 +94,7 @@ Status take_pairs(Bytes& rest, const Options& limits, Pairs& pairs, bool& packab
   if (!take_varint(rest, count)) return bad("the count of a hash is cut or malformed");
   if (count == 0) return bad("a hash without fields");
   if (count > rest.size() / 2) return bad("a hash counts more fields than its bytes can hold");
-  packable = count <= limits.hash_packed_entries_max;
+  packable = count <= std::min(limits.hash_packed_entries_max, packed_fields_max);
   pairs.fields.reserve(count);
   pairs.values.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
@@ -213,7 +213,7 @@ Status Store::load(DbIndex db, const Key& key, Type type, Bytes value, WallMs ex
     if (Status s = take_pairs(value, options_, pairs, packable); !s) return s;
     Entry* e = nullptr;
     if (packable) {
-      const auto count = static_cast<uint32_t>(pairs.fields.size());
+      const size_t count = pairs.fields.size();
       std::string packed(packed_header_bytes, '\0');
       set_packed_count(packed.data(), count);
       packed += whole.substr(varint_size(count));

@@ -119,6 +119,8 @@ void Entry::hash_random(Prng& prng, Bytes& field, Bytes& value) const {
   value = reader.value();
 }
 
+Bytes Object::key() const { return entry_ == nullptr ? Bytes() : entry_->key(); }
+
 const Object* Entry::object() const { return coding() == Coding::Object ? Layout::object(*this) : nullptr; }
 
 size_t Entry::memory_bytes() const {

@@ -1,5 +1,7 @@
 // Changes inside a hash: packed while it is small, a table of field entries once it is not (and from then
 // on).
+#include <algorithm>
+
 #include "base/check.h"
 #include "store/inside.h"
 #include "store/packed.h"
@@ -27,10 +29,10 @@ char* splice(Memory& memory, Database& d, Slot& slot, size_t at, size_t old_size
 
 }  // namespace
 
-HashEdit Store::edit_hash(DbIndex db, const Key& key) {
+HashEdit Store::edit_hash(DbIndex db, const Key& key, size_t room_bytes) {
   Slot* slot = in_->database(db).table.find(key.hash, key.bytes);
   HF_CHECK(slot == nullptr || slot->entry()->type() == Type::Hash);
-  return HashEdit(*this, db, key, slot);
+  return HashEdit(*this, db, key, slot, room_bytes);
 }
 
 HashEdit::~HashEdit() {
@@ -57,11 +59,10 @@ void HashEdit::before_change() {
     in.hand_over(d, entry_of(slot_));
     return;
   }
-  const char none[packed_header_bytes] = {};
-  slot_ = in.insert(
-      d, key_.hash,
-      Layout::make_bytes(in.context.memory, Type::Hash, key_.bytes, no_expiry, {none, sizeof none}));
+  slot_ = in.insert(d, key_.hash, Layout::make_hash(in.context.memory, key_.bytes, room_bytes_));
 }
+
+size_t HashEdit::packed_size(Bytes field, Bytes value) { return packed_pair_size(field, value); }
 
 bool HashEdit::set(Bytes field, Bytes value) {
   before_change();
@@ -79,10 +80,10 @@ bool HashEdit::set(Bytes field, Bytes value) {
   Memory& memory = in.context.memory;
   Database& d = in.database(db_);
   const Bytes packed = Layout::value(entry_of(slot_));
-  const uint32_t count = packed_count(packed);
+  const size_t count = packed_count(packed);
   PackedReader reader(packed);
   const bool found = reader.find(field);
-  if (!found && count >= limits.hash_packed_entries_max) {
+  if (!found && count >= std::min(limits.hash_packed_entries_max, packed_fields_max)) {
     convert();
     in.set_field(*Layout::table(entry_of(slot_)), field, value);
     return true;
@@ -110,7 +111,7 @@ bool HashEdit::erase(Bytes field) {
     return true;
   }
   const Bytes packed = Layout::value(entry_of(slot_));
-  const uint32_t count = packed_count(packed);
+  const size_t count = packed_count(packed);
   PackedReader reader(packed);
   HF_CHECK(reader.find(field));
   const size_t begin = reader.begin(), end = reader.end();

@@ -1,14 +1,16 @@
 // Making and reshaping entries: every place that knows where the words, the key and the value lie.
 #include "store/layout.h"
 
-#include "store/varint.h"
+#include "store/packed.h"
 
 namespace hf::store {
 namespace {
 
 constexpr size_t header_bytes = 8;
-/// In place only when at least half of the allocation stays in use: four size classes are one doubling.
-constexpr int spare_classes_max = 4;
+/// In place only when at least half of the allocation stays in use.
+bool fits(uint8_t wanted_class, uint8_t size_class) {
+  return wanted_class <= size_class && Memory::bytes_of(size_class) <= 2 * Memory::bytes_of(wanted_class);
+}
 
 /// Room for appends to come: double, up to a megabyte of slack.
 size_t grown_capacity(size_t size) {
@@ -41,6 +43,7 @@ Entry* Layout::make(Memory& memory, const Shape& shape) {
   e->generation_ = 0;
   write_header(*e, shape, words, size_class);
   write_bytes(const_cast<char*>(e->bytes()), shape.key);
+  tell_object(*e);
   return e;
 }
 
@@ -49,7 +52,7 @@ Entry* Layout::reshape(Memory& memory, Entry* entry, Shape shape) {
   const size_t words = words_of(shape);
   const uint8_t size_class =
       Memory::class_of(header_bytes + 8 * words + shape.key.size() + shape.inline_size);
-  if (size_class <= entry->size_class_ && entry->size_class_ - size_class <= spare_classes_max) {
+  if (fits(size_class, entry->size_class_)) {
     if (words != entry->words())
       std::memmove(reinterpret_cast<char*>(entry) + header_bytes + 8 * words, shape.key.data(),
                    shape.key.size());
@@ -79,6 +82,15 @@ Entry* Layout::make_bytes(Memory& memory, Type type, Bytes key, WallMs expire_at
   Block* b = make_block(memory, value.size());
   write_bytes(b->data(), value);
   return make(memory, {type, Coding::Block, key, expire_at, reinterpret_cast<uint64_t>(b)});
+}
+
+Entry* Layout::make_hash(Memory& memory, Bytes key, size_t room_bytes) {
+  const size_t size = packed_header_bytes + room_bytes;
+  Entry* e = make(memory, {Type::Hash, Coding::Inline, key, no_expiry, 0,
+                           size <= inline_value_max ? size : packed_header_bytes});
+  e->value_size_ = packed_header_bytes;
+  set_packed_count(writable(*e), 0);
+  return e;
 }
 
 Bytes Layout::value(const Entry& e) {
@@ -124,6 +136,7 @@ Entry* Layout::with_expiry(Memory& memory, Entry* entry, WallMs at) {
   const size_t head = header_bytes + (at != no_expiry ? 8 : 0);
   const uint8_t size_class = Memory::class_of(head + tail);
   Entry* e = entry;
+  bool moved = false;
   if (size_class <= entry->size_class_) {
     std::memmove(reinterpret_cast<char*>(e) + head, old_tail, tail);
   } else {
@@ -132,11 +145,13 @@ Entry* Layout::with_expiry(Memory& memory, Entry* entry, WallMs at) {
     std::memcpy(reinterpret_cast<char*>(e) + head, old_tail, tail);
     free_shell(memory, entry);
     e->size_class_ = size_class;
+    moved = true;
   }
   const unsigned flags = e->shape_ & 0x0f;
   e->shape_ = static_cast<uint8_t>(
       (at != no_expiry ? flags | Entry::expiry_flag : flags & ~Entry::expiry_flag) | words << 4);
   if (at != no_expiry) set_word(*e, 0, static_cast<uint64_t>(at));
+  if (moved) tell_object(*e);
   return e;
 }
 
@@ -168,8 +183,10 @@ Entry* Layout::resize_bytes(Memory& memory, Entry* entry, size_t size) {
   }
   const size_t front = header_bytes + 8 * entry->words() + entry->key_size();
   if (size <= inline_value_max) {
-    const uint8_t size_class = Memory::class_of(front + size);
-    if (size_class > entry->size_class_ || entry->size_class_ - size_class > spare_classes_max) {
+    const bool grows = size > entry->value_size_;  // an entry made with room keeps it while it fills
+    const uint8_t wanted = Memory::class_of(front + size);
+    if (wanted > entry->size_class_ || (!grows && !fits(wanted, entry->size_class_))) {
+      const uint8_t size_class = grows ? Memory::roomy_class_of(front + size) : wanted;
       entry = static_cast<Entry*>(memory.resize(entry, capacity(*entry), Memory::bytes_of(size_class)));
       entry->size_class_ = size_class;
     }

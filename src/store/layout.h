@@ -53,6 +53,8 @@ struct Layout {
   static Entry* make(Memory& memory, const Shape& shape);
   /// A string or a packed hash, inline or in a Block as its size asks for.
   static Entry* make_bytes(Memory& memory, Type type, Bytes key, WallMs expire_at, Bytes value);
+  /// A hash without fields, with room for `room_bytes` of them.
+  static Entry* make_hash(Memory& memory, Bytes key, size_t room_bytes);
   static Entry* make_integer(Memory& memory, Bytes key, WallMs expire_at, int64_t value) {
     return make(memory, {Type::String, Coding::Int, key, expire_at, static_cast<uint64_t>(value)});
   }
@@ -104,6 +106,10 @@ struct Layout {
            (s.coding != Coding::Inline ? 1u : 0u) + (s.coding == Coding::Object ? 1u : 0u);
   }
   static void write_header(Entry& e, const Shape& s, size_t words, uint8_t size_class);
+  /// Call when the entry is in a new place, and whole.
+  static void tell_object(const Entry& e) {
+    if (e.coding() == Coding::Object) object(e)->entry_ = &e;
+  }
   /// The entry in another shape with the same key, in place where it fits. An inline value is lost.
   static Entry* reshape(Memory& memory, Entry* entry, Shape shape);
 };

@@ -43,9 +43,13 @@ class SavedParts {
   size_t size_ = 0;
 };
 
+class Entry;
+
 class Object {
  public:
   virtual ~Object() = default;
+  /// The key it lies under; empty outside a store. Dies with the next change to the key or its expiry.
+  Bytes key() const;
   virtual Type type() const = 0;
   /// As OBJECT ENCODING prints it.
   virtual const char* encoding() const = 0;
@@ -60,6 +64,10 @@ class Object {
   virtual std::unique_ptr<Object> clone() const = 0;
   /// Bytes of heap held, about.
   virtual size_t memory_bytes() const = 0;
+
+ private:
+  friend struct Layout;
+  const Entry* entry_ = nullptr;  ///< the store keeps it right, wherever the entry goes
 };
 
 /// Builds an object from what `save` wrote; the error says what is wrong with the bytes.

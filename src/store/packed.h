@@ -1,4 +1,4 @@
-// A small hash as one run of bytes: count (4 bytes), then field and value, each with its length in front.
+// A small hash as one run of bytes: count (2 bytes), then field and value, each with its length in front.
 // Searched from the front: up to a few dozen fields that beats any table, and costs two bytes a field.
 #pragma once
 #include <cstdint>
@@ -10,15 +10,21 @@
 
 namespace hf::store {
 
-constexpr size_t packed_header_bytes = 4;
+constexpr size_t packed_header_bytes = 2;
+/// More fields make a table, whatever the options say.
+constexpr size_t packed_fields_max = UINT16_MAX;
 
-inline uint32_t packed_count(Bytes packed) {
-  uint32_t n;
+inline size_t packed_count(Bytes packed) {
+  uint16_t n;
   HF_CHECK(packed.size() >= sizeof n);
   std::memcpy(&n, packed.data(), sizeof n);
   return n;
 }
-inline void set_packed_count(char* packed, uint32_t n) { std::memcpy(packed, &n, sizeof n); }
+inline void set_packed_count(char* packed, size_t count) {
+  HF_CHECK(count <= packed_fields_max);
+  const auto n = static_cast<uint16_t>(count);
+  std::memcpy(packed, &n, sizeof n);
+}
 
 /// Goes through a packed hash from the front. The bytes are our own: CHECKs, no errors.
 class PackedReader {

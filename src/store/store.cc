@@ -17,7 +17,7 @@ constexpr size_t empty_buckets_an_entry_max = 10;
 Store::Store(Options options)
     : options_(options), hash_(options.hash_seed), in_(std::make_unique<Inside>(hash_)) {
   HF_CHECK(options.databases > 0);
-  for (DbIndex i = 0; i < options.databases; ++i)
+  for (DbIndex i = 0; i < 2 * options.databases; ++i)  // the second half: what is loaded beside
     in_->databases.push_back(std::make_unique<Database>(in_->context, in_->newest));
 }
 
@@ -32,9 +32,14 @@ Store::~Store() {
 }
 
 void Store::set_hash_seed(uint64_t seed) {
-  for (const auto& database : in_->databases) HF_CHECK(database->table.size() == 0);
+  HF_CHECK(is_empty());
   options_.hash_seed = seed;
   hash_ = KeyHash(seed);
+}
+
+bool Store::is_empty() const {
+  return std::all_of(in_->databases.begin(), in_->databases.end(),
+                     [](const auto& database) { return database->table.size() == 0; });
 }
 
 bool Store::reserve_some(DbIndex db, uint64_t keys, size_t buckets) {
@@ -43,7 +48,7 @@ bool Store::reserve_some(DbIndex db, uint64_t keys, size_t buckets) {
 
 void Store::set_loader(Type type, ObjectLoader loader) { in_->loaders[static_cast<size_t>(type)] = loader; }
 
-uint32_t Store::databases() const { return static_cast<uint32_t>(in_->databases.size()); }
+uint32_t Store::databases() const { return static_cast<uint32_t>(in_->databases.size() / 2); }
 
 void Store::prefetch_bucket(DbIndex db, uint64_t hash) const {
   in_->database(db).table.prefetch_bucket(hash);
@@ -103,5 +108,7 @@ void Store::collect_expired(DbIndex db, WallMs now, size_t buckets, size_t max,
 }
 
 size_t Store::memory_bytes() const { return in_->context.memory.held(); }
+
+size_t Store::idle_bytes() const { return in_->context.memory.idle(); }
 
 }  // namespace hf::store

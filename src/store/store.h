@@ -100,19 +100,25 @@ class HashEdit {
   /// True: the field is new.
   bool set(Bytes field, Bytes value);
   bool erase(Bytes field);
+  /// What a field takes in a small hash.
+  static size_t packed_size(Bytes field, Bytes value);
 
  private:
   friend class Store;
-  HashEdit(class Store& store, DbIndex db, Key key, void* slot)
-      : store_(store), db_(db), key_(key), slot_(slot) {}
+  HashEdit(class Store& store, DbIndex db, Key key, void* slot, size_t room_bytes)
+      : store_(store), db_(db), key_(key), slot_(slot), room_bytes_(room_bytes) {}
   void before_change();
   void convert();
   class Store& store_;
   DbIndex db_;
   Key key_;
   void* slot_;  ///< the key's slot in its table; null: absent
+  size_t room_bytes_;
   bool changed_ = false;
 };
+
+/// Of a store: the data set that is served, and one that is being loaded to take its place.
+enum class Half : uint8_t { Served, Beside };
 
 class Store {
  public:
@@ -154,6 +160,8 @@ class Store {
   void add_to_digest(DbIndex db, const Entry& entry, Sum128& total) const;
   /// Bytes held by entries, tables and objects, about (INFO's used_memory_dataset).
   size_t memory_bytes() const;
+  /// Bytes that lie ready for entries to come: of the process, of nobody's data.
+  size_t idle_bytes() const;
 
   // ---- the door
   // ------------------------------------------------------------------------------------------------ No
@@ -166,7 +174,8 @@ class Store {
   /// keeping the expiry; returns its bytes, writable until the next call. CHECK: absent or a string.
   char* resize_string(DbIndex db, const Key& key, size_t size);
   /// CHECK: absent or a hash. `key.bytes` must live as long as the edit.
-  HashEdit edit_hash(DbIndex db, const Key& key);
+  /// `room_bytes`: what the fields to come will take, packed (packed_size); a fresh hash is then made once.
+  HashEdit edit_hash(DbIndex db, const Key& key, size_t room_bytes = 0);
   /// Null when absent or not an Object. The walks have had the old value when this returns.
   Object* edit_object(DbIndex db, const Key& key);
   /// Overwrites what was there; keeps no expiry.
@@ -191,6 +200,7 @@ class Store {
   Status load_piece(DbIndex db, Bytes encoded);
   /// The seed of the keyspace's hash. Set only while every database is empty and no key() is kept from before.
   uint64_t hash_seed() const { return options_.hash_seed; }
+  bool is_empty() const;
   void set_hash_seed(uint64_t seed);
   /// Makes room for `keys` in an empty database, `buckets` of it a call. True: that is enough.
   bool reserve_some(DbIndex db, uint64_t keys, size_t buckets);
@@ -198,7 +208,18 @@ class Store {
   void prefetch_piece(DbIndex db, Bytes encoded) const;
   /// Error: some value lacks pieces. Call it behind the last piece; FLUSHALL forgets what is unfinished, too.
   Status end_load();
-  /// The same for what `encode_value` wrote (RESTORE).
+  // ---- a data set beside the one that is served ----
+  /// The place of what is loaded to become database `db`. Only the load calls above take such an index, and
+  /// the Observer's calls about Objects may name one (up to twice databases()): nothing else sees what is
+  /// there, no walk, no digest.
+  DbIndex beside(DbIndex db) const { return databases() + db; }
+  DbIndex in(Half half, DbIndex db) const { return half == Half::Beside ? beside(db) : db; }
+  /// What was loaded beside takes the place of everything, in one step; what was there is freed by free_some,
+  /// once the walks that began on it have seen it.
+  void take_beside();
+  /// Throws away what was loaded beside, whole or in part.
+  void drop_beside();
+  /// The same as load_entry for what `encode_value` wrote (RESTORE).
   Status load_value(DbIndex db, const Key& key, Bytes encoded, WallMs expire_at);
   /// What load_value would say of the bytes, with nothing changed.
   Status check_value(Bytes encoded) const;
@@ -227,6 +248,7 @@ class Store {
   friend class HashEdit;
   struct Inside;  // databases, walks, garbage
 
+  void clear(DbIndex db);
   void changed(DbIndex db, const Key& key);
   void tell_removed(DbIndex db, const Entry& entry);
   void tell_inserted(DbIndex db, const Entry& entry);

@@ -19,7 +19,7 @@ Table::~Table() {
   HF_CHECK(size_ == 0);
   size_t none = SIZE_MAX;
   drain_some(none, [](Entry*) {});
-  if (first_capacity_ > 0) context_.memory.give(directory_[0], first_capacity_ * sizeof(Bucket));
+  if (first_capacity_ > 0) context_.memory.give_lines(directory_[0], first_capacity_ * sizeof(Bucket));
   if (directory_ != &first_) context_.memory.give(directory_, directory_capacity_ * sizeof(Bucket*));
 }
 
@@ -142,7 +142,7 @@ void Table::erase(Slot* slot, uint64_t hash) {
     }
     if (last->used() == 0) {
       before->chained = 0;
-      context_.memory.give(last, sizeof(Bucket));
+      context_.memory.give_lines(last, sizeof(Bucket));
       --overflow_;
     }
   }
@@ -174,7 +174,7 @@ void Table::split() {
     }
     Bucket* following = b->next();
     if (b != &old) {
-      context_.memory.give(const_cast<Bucket*>(b), sizeof(Bucket));
+      context_.memory.give_lines(const_cast<Bucket*>(b), sizeof(Bucket));
       --overflow_;
     }
     b = following;
@@ -205,7 +205,7 @@ Bucket* Table::new_overflow() {
 void Table::free_chain(Bucket* head) {
   for (Bucket* b = head->next(); b != nullptr;) {
     Bucket* following = b->next();
-    context_.memory.give(b, sizeof(Bucket));
+    context_.memory.give_lines(b, sizeof(Bucket));
     --overflow_;
     b = following;
   }
@@ -216,7 +216,7 @@ void Table::resize_first_segment(size_t capacity) {
   auto* grown = static_cast<Bucket*>(context_.memory.take_lines(capacity * sizeof(Bucket)));
   if (first_capacity_ > 0) {
     std::memcpy(static_cast<void*>(grown), directory_[0], std::min(buckets_, capacity) * sizeof(Bucket));
-    context_.memory.give(directory_[0], first_capacity_ * sizeof(Bucket));
+    context_.memory.give_lines(directory_[0], first_capacity_ * sizeof(Bucket));
   }
   directory_[0] = grown;
   first_capacity_ = capacity;
@@ -249,7 +249,7 @@ void Table::drop_last_bucket() {
   mask_ = buckets_ == 0 ? 0 : std::bit_ceil(buckets_) - 1;
   const size_t segment = buckets_ >> segment_shift;
   if (segment > 0 && (buckets_ & (segment_buckets - 1)) == 0) {
-    context_.memory.give(directory_[segment], segment_buckets * sizeof(Bucket));
+    context_.memory.give_lines(directory_[segment], segment_buckets * sizeof(Bucket));
   } else if (segment == 0 && buckets_ > 0 && 4 * buckets_ <= first_capacity_) {
     resize_first_segment(first_capacity_ / 2);
   }

@@ -271,7 +271,7 @@ Decision decide_steer(Bytes task, const Run& run, Event event, Bytes reason, Now
     case Move::Unpause: {
       const bool waits = run.due_at > now.wall_ms;
       d.change = move_of(run, event, waits ? State::Delayed : State::Pending, now);
-      d.change.due_at = waits ? run.due_at : 0;
+      d.change.due_at = waits ? WallMs{run.due_at} : 0;
       return d;
     }
     case Move::ToCancelled:

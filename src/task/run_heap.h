@@ -68,6 +68,8 @@ class RunHeap {
     }
   }
 
+  /// CHECK: the run is here, as in the next.
+  int64_t key(const Run& run) const { return at(place(run)).key; }
   void rekey(const Run& run, int64_t key) {
     const size_t i = place(run);
     at(i).key = key;

@@ -36,12 +36,14 @@ void set_progress(Run& run, int64_t progress, int64_t total, Bytes note) {
   if (rare.note.view() != note) rare.note = Text(note);
 }
 
-Blob blob_of(bool given, Bytes bytes) { return given ? std::make_shared<const std::string>(bytes) : nullptr; }
+Payload payload_of(bool given, Bytes bytes) { return given ? Payload(bytes) : Payload(); }
 
 }  // namespace
 
 Status TaskObject::apply(const Change& change) {
   using Kind = Change::Kind;
+  if (!PackedTime::valid(change.at) || !PackedTime::valid(change.due_at))
+    return misfit(change, "its time is out of range");
   if (change.kind == Kind::Submit) return apply_submit(change);
   if (change.kind == Kind::Restart) return apply_restart(change);
   Run* run = find(change.run);
@@ -116,7 +118,7 @@ Status TaskObject::apply_submit(const Change& c) {
   if (c.timeout_ms != 0) run->rare.edit().timeout_ms = c.timeout_ms;
   run->queue = Text(c.queue);
   if (!c.trace.empty()) run->rare.edit().trace = Text(c.trace);
-  run->payload = blob_of(c.has_payload, c.payload);
+  run->payload = payload_of(c.has_payload, c.payload);
   if (!c.tags.empty()) {
     auto& tags = run->rare.edit().tags = std::make_unique<Tags>();
     for (size_t i = 0; i + 1 < c.tags.size(); i += 2)
@@ -187,7 +189,7 @@ Status TaskObject::apply_move(Run& run, const Change& c) {
   const bool new_reason = !c.reason.empty() || is_final(c.to);
   if (new_reason && run.rare->reason.view() != c.reason) run.rare.edit().reason = Text(c.reason);
   if (c.event == Event::Done && (c.has_result || run.rare->result))
-    run.rare.edit().result = blob_of(c.has_result, c.result);
+    run.rare.edit().result = payload_of(c.has_result, c.result);
   if (run.state != before || new_lease) run.status_since = c.at;
   run.updated_at = c.at;
   record(run, c, c.event, before);

@@ -22,16 +22,13 @@ enum RunFlag : uint8_t {
   FlagsKnown = 63,
 };
 
-/// Blobs from this size on go into saved parts by reference; smaller ones cost less as a copy.
-constexpr size_t shared_bytes_min = 4096;
-
 /// Shared bytes are written once and referred to by the number of their appearance, so that sharing survives
 /// a save.
 struct Saver {
   std::string& out;
   store::SavedParts* parts = nullptr;  ///< where large blobs go, by reference; null: into `out` like all else
   Packer pack{out};
-  std::unordered_map<const void*, uint64_t> seen_blobs = {}, seen_checkpoints = {};
+  std::unordered_map<const void*, uint64_t> seen_payloads = {}, seen_checkpoints = {};
 
   static bool seen_before(std::unordered_map<const void*, uint64_t>& seen, const void* what, Packer& pack) {
     const auto [at, fresh] = seen.try_emplace(what, seen.size() + 1);
@@ -52,10 +49,14 @@ struct Saver {
     blob(c.payload);
   }
   void blob(const Blob& bytes) {
-    if (parts == nullptr || bytes->size() < shared_bytes_min) return pack.text(*bytes);
+    if (parts == nullptr || bytes->size() < Payload::blob_bytes_min) return pack.text(*bytes);
     pack.number(bytes->size());
     parts->append(std::exchange(out, {}));
     parts->share(bytes);
+  }
+  void payload(const Payload& p) {
+    if (p.blob() != nullptr) blob(*p.blob());
+    else pack.text(p.view());
   }
   void event(const RunEvent& e) {
     pack.whole(e.at);
@@ -81,17 +82,16 @@ struct Saver {
     for (const uint32_t n : {r.attempt, r.retry_count, r.retries, r.lease_ms, r.lease_now_ms,
                              r.backoff_base_ms, r.backoff_cap_ms})
       pack.number(n);
-    for (const int64_t n :
-         {rare.timeout_ms, r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at})
-      pack.whole(n);
+    pack.whole(rare.timeout_ms);
+    for (const WallMs at : {r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at}) pack.whole(at);
     pack.number(r.token.value);
     pack.whole(rare.progress);
     pack.whole(rare.total);
     for (const Text* t :
          {&r.queue, &r.worker, &rare.request, &rare.note, &rare.reason, &rare.trace, &rare.unique})
       pack.text(t->view());
-    if (r.payload && !seen_before(seen_blobs, r.payload.get(), pack)) blob(r.payload);
-    if (rare.result) blob(rare.result);
+    if (r.payload && !seen_before(seen_payloads, r.payload.identity(), pack)) payload(r.payload);
+    if (rare.result) payload(rare.result);
     pack.number(rare.tags ? rare.tags->size() : 0);
     if (rare.tags)
       for (const auto& [key, value] : *rare.tags) {
@@ -109,7 +109,7 @@ struct Saver {
 
 struct Loader {
   Unpacker in;
-  std::vector<Blob> blobs = {};
+  std::vector<Payload> payloads = {};
   std::vector<std::shared_ptr<const Checkpoint>> checkpoints = {};
 
   static constexpr size_t blob_bytes_max = limits::bulk_bytes_max_default;
@@ -183,9 +183,12 @@ struct Loader {
     for (uint32_t* n : {&r.attempt, &r.retry_count, &r.retries, &r.lease_ms, &r.lease_now_ms,
                         &r.backoff_base_ms, &r.backoff_cap_ms})
       *n = static_cast<uint32_t>(in.number(UINT32_MAX));
-    for (int64_t* n :
-         {&rare.timeout_ms, &r.submitted_at, &r.status_since, &r.updated_at, &r.claimed_at, &r.due_at})
-      *n = in.whole();
+    rare.timeout_ms = in.whole();
+    for (PackedTime* t : {&r.submitted_at, &r.status_since, &r.updated_at, &r.claimed_at, &r.due_at}) {
+      const WallMs at = in.whole();
+      if (!PackedTime::valid(at)) in.fail();
+      *t = at;
+    }
     r.token.value = in.number();
     rare.progress = in.whole();
     rare.total = in.whole();
@@ -197,11 +200,11 @@ struct Loader {
     rare.trace = Text(in.text(limits::task_id_bytes_max));
     rare.unique = Text(in.text(limits::task_id_bytes_max));
     if ((flags & FlagPayload) != 0) {
-      const uint64_t reference = in.number(blobs.size());
-      if (reference == 0) blobs.push_back(std::make_shared<const std::string>(in.text(blob_bytes_max)));
-      r.payload = reference == 0 ? blobs.back() : blobs[reference - 1];
+      const uint64_t reference = in.number(payloads.size());
+      if (reference == 0) payloads.emplace_back(in.text(blob_bytes_max));
+      r.payload = reference == 0 ? payloads.back() : payloads[reference - 1];
     }
-    if ((flags & FlagResult) != 0) rare.result = std::make_shared<const std::string>(in.text(blob_bytes_max));
+    if ((flags & FlagResult) != 0) rare.result = Payload(in.text(blob_bytes_max));
     if (const uint64_t tags = in.number(limits::task_tags_max); tags > 0) {
       rare.tags = std::make_unique<Tags>();
       for (uint64_t i = 0; i < tags && in.ok(); ++i) {
@@ -246,7 +249,7 @@ std::unique_ptr<RareFields> RareFields::clone() const {
 size_t RareFields::memory_bytes() const {
   size_t n = sizeof(RareFields) + checkpoint_bytes;
   for (const Text* t : {&request, &note, &reason, &trace, &unique}) n += t->memory_bytes();
-  if (result) n += sizeof(std::string) + result->capacity();
+  n += result.memory_bytes();
   if (tags)
     for (const auto& [key, value] : *tags)
       n += sizeof(Tags::value_type) + key.memory_bytes() + value.memory_bytes();
@@ -272,8 +275,7 @@ std::unique_ptr<Run> Run::clone() const {
 
 size_t Run::memory_bytes() const {
   size_t n = sizeof(Run) + events.memory_bytes() + worker.memory_bytes() + rare.memory_bytes();
-  if (payload) n += sizeof(std::string) + payload->capacity();
-  return n;
+  return n + payload.memory_bytes();
 }
 
 void Run::count_checkpoint_bytes() {
@@ -371,7 +373,7 @@ std::unique_ptr<store::Object> TaskObject::clone() const {
 }
 
 size_t TaskObject::memory_bytes() const {
-  return sizeof(TaskObject) + runs_.memory_bytes() + home.name.memory_bytes() + run_bytes_;
+  return sizeof(TaskObject) + runs_.memory_bytes() + run_bytes_;
 }
 
 const Run* TaskObject::find(uint64_t number) const {

@@ -11,6 +11,8 @@
 #include "store/object.h"
 #include "task/checkpoint.h"
 #include "task/event_log.h"
+#include "task/packed_time.h"
+#include "task/payload.h"
 #include "task/run_list.h"
 #include "task/text.h"
 #include "task/transitions.h"
@@ -37,7 +39,7 @@ struct RareFields {
   int64_t timeout_ms = 0;  ///< of an attempt; 0: none
   int64_t progress = 0, total = 0;
   Text request, note, reason, trace, unique;
-  Blob result;                 ///< null: none given
+  Payload result;
   std::unique_ptr<Tags> tags;  ///< null: none
   std::unique_ptr<Checkpoints> checkpoints;
   // This process's own
@@ -75,34 +77,34 @@ struct Run {
   uint64_t number = 0;
   uint64_t order = 0;  ///< place in the order of submission, over all tasks
   Token token;         ///< of the lease in force, or the last one; 0: never claimed
-  WallMs submitted_at = 0, status_since = 0, updated_at = 0, claimed_at = 0;
-  WallMs due_at = 0;  ///< DELAYED (and PAUSED out of it): when it ends. RUNNING: its timeout. 0: none
   int32_t priority = 0;
   uint32_t attempt = 0, retry_count = 0, retries = 0;
   uint32_t lease_ms = 0;      ///< as submitted
   uint32_t lease_now_ms = 0;  ///< of the lease in force, or the last one
   uint32_t backoff_base_ms = 0, backoff_cap_ms = 0;
-  State state = State::Pending;
-  Backoff backoff = Backoff::Exponential;
-  Event closed_by = Event::Submit;  ///< what ended the last attempt; Submit: none, or it is under way
-  bool held = false;                ///< claimable by name only
-  bool pause_asked = false;
-  bool checkpoint_asked = false;
-  bool loss_counted = false;    ///< the lost lease that ended the last attempt raised retry_count
-  mutable bool beaten = false;  ///< this process's own: the lease in force was beaten for
   Text queue, worker;
-  Blob payload;  ///< null: none given
+  Payload payload;
   EventLog events;
   Rare rare;
 
-  // ---- of this process only, and no part of the value (hence mutable)
-  // -------------------------------------------
+  // ---- of this process only, and no part of the value (hence mutable) ----------------------------------
   TaskObject* task = nullptr;
   QueueIndex* queue_index = nullptr;
-  mutable MonoUs lease_deadline = INT64_MAX;  ///< RUNNING only; INT64_MAX: not armed yet
   mutable std::unique_ptr<LiveProgress> live;
   uint32_t place = no_place;       ///< in the queue's heap (claimable) or the lease heap (RUNNING)
   uint32_t time_place = no_place;  ///< in the heap of wall times, or of ages
+
+  // ---- the value's again: what is no multiple of a word stands together
+  PackedTime submitted_at, status_since, updated_at, claimed_at;
+  PackedTime due_at;  ///< DELAYED (and PAUSED out of it): when it ends. RUNNING: its timeout. 0: none
+  State state : 3 = State::Pending;
+  Event closed_by : 5 = Event::Submit;  ///< what ended the last attempt; Submit: none, or it is under way
+  Backoff backoff : 2 = Backoff::Exponential;
+  bool held : 1 = false;                ///< claimable by name only
+  bool pause_asked : 1 = false;
+  bool checkpoint_asked : 1 = false;
+  bool loss_counted : 1 = false;    ///< the lost lease that ended the last attempt raised retry_count
+  mutable bool beaten : 1 = false;  ///< this process's own: the lease in force was beaten for
 
   bool claimable() const { return state == State::Pending && !held; }
   const Checkpoint* last_checkpoint() const {
@@ -117,7 +119,8 @@ struct Run {
   size_t memory_bytes() const;
   void count_checkpoint_bytes();
 };
-static_assert(sizeof(Run) <= 192, "192 bytes are a size class of the allocator; the next one is 224");
+static_assert(sizeof(Run) <= 160, "160 bytes are a size class of the allocator; the next one is 192");
+static_assert(state_count <= 1 << 3 && event_count <= 1 << 5);
 
 class TaskObject final : public store::Object {
  public:
@@ -146,9 +149,8 @@ class TaskObject final : public store::Object {
 
   /// Carries a change out, on the saved part only. Error: it does not fit; nothing was changed.
   Status apply(const Change& change);
-  /// The key, and the rest of what Tasks keeps here while the task is in a store; not saved.
+  /// What Tasks keeps here while the task is in a store; not saved.
   struct Home {
-    Text name;
     uint64_t told_ready : 44 = 0;  ///< the round of Tasks::take_ready that has the key already
     uint64_t keep : 20 = 0;        ///< keep(), for the room
   } home;

@@ -91,7 +91,7 @@ struct Tasks::Inside {
   void tell_ready(DbIndex db, TaskObject& task) {
     if (!asked || task.home.told_ready == ready_round) return;
     task.home.told_ready = ready_round & told_ready_max;
-    ready.emplace_back(db, task.home.name.view());
+    ready.emplace_back(db, task.key());
   }
   /// Lets go of the run's copy of its worker's name where a recent run has the same.
   void share_worker(Run& run) {
@@ -100,8 +100,9 @@ struct Tasks::Inside {
     else recent = run.worker;
   }
 
-  /// Puts a run where its state says it belongs. Its queue_index may still be null.
-  void enter(DbIndex db, Run& run) {
+  /// Puts a run where its state says it belongs. Its queue_index may still be null. The deadline is a lease's;
+  /// INT64_MAX: it is not armed yet.
+  void enter(DbIndex db, Run& run, MonoUs lease_deadline = INT64_MAX) {
     Shelf& shelf = shelves[db];
     if (run.queue_index == nullptr) {
       run.queue_index = &shelf.queue(run.queue.view());
@@ -115,7 +116,7 @@ struct Tasks::Inside {
       queue.claimable.push(-int64_t{run.priority}, run);
       tell_ready(db, queue);
     } else if (run.state == State::Running) {
-      shelf.leases.push(run.lease_deadline, run);
+      shelf.leases.push(lease_deadline, run);
       if (run.due_at > 0) shelf.times.push(run.due_at, run);
       if (!run.rare->request.empty())
         shelf.requests.emplace(request_sum(run.worker.view(), run.rare->request.view()), &run);
@@ -160,18 +161,16 @@ struct Tasks::Inside {
 };
 
 Tasks::Tasks(uint32_t databases, Options options) : options_(options), in_(std::make_unique<Inside>()) {
-  in_->shelves.resize(databases);
+  in_->shelves.resize(2 * size_t{databases});  // the second half: see store::Store::beside
 }
 Tasks::~Tasks() = default;
 
-void Tasks::object_inserted(DbIndex db, Bytes key, store::Object& object) {
+void Tasks::object_inserted(DbIndex db, Bytes, store::Object& object) {
   if (object.type() != store::Type::Task) return;
   auto& task = static_cast<TaskObject&>(object);
-  task.home.name = Text(key);
   in_->shelves[db].trimmed += task.trimmed();
   for (Run* run : task.runs()) {
     run->queue_index = nullptr;
-    run->lease_deadline = INT64_MAX;
     if (!run->worker.empty()) in_->share_worker(*run);
     in_->enter(db, *run);
   }
@@ -200,6 +199,8 @@ bool Tasks::free_some(size_t entries) {
 
 void Tasks::objects_swapped(DbIndex a, DbIndex b) {
   std::swap(in_->shelves[a], in_->shelves[b]);
+  // What was loaded beside: whoever waits, for whatever, is woken by the node (database_changed).
+  if (std::max(a, b) >= in_->shelves.size() / 2) return;
   for (const DbIndex db : {a, b})
     for (auto& [name, queue] : in_->shelves[db].queues) {
       queue->told_ready = 0;
@@ -219,7 +220,7 @@ uint64_t Tasks::next_order() const { return in_->last_order + 1; }
 
 void Tasks::rearm(Now now) {
   for (Shelf& shelf : in_->shelves)
-    shelf.leases.rekey_all([&](const Run& run) { return run.lease_deadline = deadline_of(run, now); });
+    shelf.leases.rekey_all([&](const Run& run) { return deadline_of(run, now); });
 }
 
 MonoUs Tasks::next_due(Now now) const {
@@ -292,12 +293,16 @@ Status Tasks::apply(store::Store& store, DbIndex db, const store::Key& key, cons
     quits.push_back(task.runs()[dropped++]->queue_index);
   }
   Run* moved = change.kind == Kind::Move && change.run != 0 ? task.find(change.run) : nullptr;
-  if (moved != nullptr) in_->leave(db, *moved);
+  MonoUs deadline = INT64_MAX;
+  if (moved != nullptr) {
+    deadline = lease_deadline(db, *moved);
+    in_->leave(db, *moved);
+  }
   const uint64_t trimmed_before = task.trimmed();
   const Status status = task.apply(change);
   if (!status.ok()) {
     for (size_t i = 0; i < dropped; ++i) in_->enter(db, *task.runs()[i]);
-    if (moved != nullptr) in_->enter(db, *moved);
+    if (moved != nullptr) in_->enter(db, *moved, deadline);
     return status;
   }
   in_->shelves[db].trimmed += task.trimmed() - trimmed_before;
@@ -305,13 +310,13 @@ Status Tasks::apply(store::Store& store, DbIndex db, const store::Key& key, cons
   if (change.kind == Kind::Submit || change.kind == Kind::Restart) moved = task.find(change.run);
   if (moved != nullptr) {
     if (change.event == Event::Claim || change.event == Event::Reissue || change.event == Event::Readopt) {
-      moved->lease_deadline = deadline_of(*moved, now);
+      deadline = deadline_of(*moved, now);
       in_->share_worker(*moved);
       moved->beaten = change.event == Event::Readopt;
       if (moved->rare.present()) moved->rare->progress_logged_at = RareFields::never_logged;
       moved->live.reset();
     }
-    in_->enter(db, *moved);
+    in_->enter(db, *moved, deadline);
     in_->tell_ready(db, task);
   }
   return ok();
@@ -324,8 +329,11 @@ std::span<const Bytes> Tasks::encode(Bytes key, const Change& change) {
 void Tasks::beat(DbIndex db, const Run& run, Now now) {
   HF_CHECK(run.state == State::Running);
   run.beaten = true;
-  run.lease_deadline = deadline_of(run, now);
-  in_->shelves[db].leases.rekey(run, run.lease_deadline);
+  in_->shelves[db].leases.rekey(run, deadline_of(run, now));
+}
+
+MonoUs Tasks::lease_deadline(DbIndex db, const Run& run) const {
+  return run.state == State::Running ? in_->shelves[db].leases.key(run) : INT64_MAX;
 }
 
 const Run* Tasks::first_pending(DbIndex db, Bytes queue) const {
@@ -365,7 +373,7 @@ uint64_t Tasks::index_digest() const {
     const Shelf& shelf = in_->shelves[db];
     const auto add = [&](const char* what, const Run& run, int64_t key) {
       digest +=
-          sum64(to_text(static_cast<int64_t>(db)) + what + run_id(run.task->home.name.view(), run.number) +
+          sum64(to_text(static_cast<int64_t>(db)) + what + run_id(run.task->key(), run.number) +
                 "=" + to_text(key) + "/" + std::string(run.queue_index->name.view()));
     };
     for (const auto& [name, queue] : shelf.queues) {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/number.h"
+#include "command/visible.h"
 #include "harness.h"
 
 namespace hf::test {
@@ -54,6 +55,47 @@ TEST_CASE("conditions, reads and arithmetic are logged by their outcome") {
   CHECK(logged(node, "GETDEL b") == "");
   CHECK(logged(node, "INCRBYFLOAT f 1.5") == "SET f 1.5 KEEPTTL");
   CHECK(logged(node, "HINCRBYFLOAT h f 1.5") == "HSET h f 1.5");
+}
+
+TEST_CASE("of a task that gets another name a Redis sees the end of what it had there, a Holdfast the whole") {
+  Harness node;
+  const auto with_task = [&](const std::string& line) {
+    node.run("FLUSHALL");
+    node.run("TASK.SUBMIT t HELD");
+    node.run("SET plain 1");
+    node.run("TASK.CANCEL t");
+    return logged(node, line);
+  };
+  CHECK(with_task("RENAME t plain") == "DEL plain\nTASK.KEY RENAME t plain");
+  CHECK(with_task("RENAME t other") == "TASK.KEY RENAME t other");
+  CHECK(with_task("renamenx t other") == "TASK.KEY renamenx t other");
+  CHECK(with_task("COPY t plain REPLACE") == "DEL plain\nTASK.KEY COPY t plain REPLACE");
+  CHECK(with_task("COPY t t DB 3") == "TASK.KEY COPY t t DB 3");
+  CHECK(with_task("MOVE t 3") == "TASK.KEY MOVE t 3");
+  CHECK(with_task("RENAME plain t") == "RENAME plain t");
+  CHECK(with_task("COPY plain t REPLACE") == "COPY plain t REPLACE");
+}
+
+TEST_CASE("a stock replica is sent as many bytes as are counted for it, whatever becomes of a task") {
+  Harness node;
+  node.run("TASK.SUBMIT t HELD");
+  node.run("TASK.CANCEL t");
+  const std::string reply = node.run_raw(0, {"DUMP", "t"});
+  const std::string dumped = reply.substr(reply.find("\r\n") + 2, reply.size() - reply.find("\r\n") - 4);
+  node.run("SET plain 1");
+  node.run("COPY t plain REPLACE");
+  node.run("MOVE plain 2");
+  node.run("SET again 1");
+  CHECK(node.run_raw(0, {"RESTORE", "again", "0", dumped, "REPLACE"}) == "+OK\r\n");
+  node.run("RENAME again t");
+  std::string seen;
+  REQUIRE(command::append_visible(node.journal.content(), seen).ok());
+  CHECK(seen.size() == node.journal.visible_bytes());
+  CHECK(seen.find("RESTORE") == std::string::npos);
+  CHECK(seen.find("RENAME") == std::string::npos);
+  Harness other(2);
+  CHECK(other.replay(node.journal.content()) == "");
+  CHECK(other.store.digest() == node.store.digest());
 }
 
 TEST_CASE("what changed nothing logs nothing") {

@@ -23,7 +23,7 @@ TEST_CASE("a task goes from submit to success and shows it") {
   CHECK(has(n.run("TASK.GET nlp"), "\"half\""));
   CHECK(n.run("TASK.DONE nlp#1 " + n.token("nlp") + " RESULT 42") == "OK");
   CHECK(n.state("nlp") == "SUCCESS");
-  CHECK(*n.run_of("nlp").rare->result == "42");
+  CHECK(n.run_of("nlp").rare->result.view() == "42");
   CHECK(n.run("TASK.SUBMIT nlp") == "\"nlp#2\"");
   CHECK(has(n.run("TASK.STATS"), "12) (integer) 1"));  // success
   CHECK(has(n.run("TASK.STATS QUEUE q"), "\"success\""));

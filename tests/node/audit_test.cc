@@ -233,7 +233,7 @@ struct Pair {
   void step(NodeDriver& node) {
     node.mono_us += 1'000;
     node.turn();
-    for (const node::Dial& dial : node.dials) near = dial.conn;
+    for (const ConnId dialed : node.dials) near = dialed;
     node.dials.clear();
     for (const ConnId conn : node.effects.close) {
       if (&node == &primary ? far == conn : near == conn) hang_up();

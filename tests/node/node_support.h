@@ -11,8 +11,10 @@ namespace hf::test {
 
 class NodeDriver {
  public:
-  explicit NodeDriver(MemoryFiles& files, config::Options options = {}, uint64_t seed = 1) : files_(files) {
-    node_ = std::make_unique<node::ServerNode>(node::Setup{std::move(options), seed, &files, nullptr});
+  explicit NodeDriver(MemoryFiles& files, config::Options options = {}, uint64_t seed = 1,
+                      node::Host* host = nullptr)
+      : files_(files) {
+    node_ = std::make_unique<node::ServerNode>(node::Setup{std::move(options), seed, &files, host});
     settle();
   }
 
@@ -47,8 +49,8 @@ class NodeDriver {
     effects.clear();
     node_->turn({wall_ms, mono_us}, effects);
     for (FileJob& job : effects.jobs) jobs.push_back(std::move(job));
+    for (const node::Dial& dial : effects.dial) dials.push_back(dial.conn);
     for (node::LogLine& line : effects.lines) lines.push_back(line.text);
-    for (const node::Dial& dial : effects.dial) dials.push_back(dial);
     if (effects.exit) exit = effects.exit;
     mono_us += 100;
   }
@@ -76,8 +78,8 @@ class NodeDriver {
   node::ServerNode& node() { return *node_; }
   node::Effects effects;
   std::vector<FileJob> jobs;
+  std::vector<node::ConnId> dials;  ///< not answered yet
   std::vector<std::string> lines;
-  std::vector<node::Dial> dials;
   std::optional<int> exit;
   int64_t wall_ms = 1'700'000'000'000;
   MonoUs mono_us = 1'000'000;

@@ -20,6 +20,10 @@ struct Recorder final : Follower {
   std::vector<replication::Heartbeat> heartbeats;
   std::optional<LogOffset> cut;
   std::optional<snapshot::Header> adopted;
+  bool loaded = false;
+  config::Options options;
+  store::Store store{{}};
+  Beside loads{options, nullptr, store};
   std::optional<replication::HandOver> taken_over;
   std::vector<std::string> said;
 
@@ -32,7 +36,12 @@ struct Recorder final : Follower {
   }
   void take_heartbeat(const replication::Heartbeat& heartbeat) override { heartbeats.push_back(heartbeat); }
   void diverged(LogOffset at) override { cut = at; }
-  void adopt(const snapshot::Header& header) override { adopted = header; }
+  Beside& beside() override { return loads; }
+  void adopt(const snapshot::Header& header) override {
+    adopted = header;
+    loaded = loads.loading();
+    loads.handed_over();
+  }
   void take_over(const replication::HandOver& hand_over) override { taken_over = hand_over; }
   ForeignPlace foreign_place() const override { return {}; }
   Status follow_foreign() override { return Error{"no Redis is followed here"}; }
@@ -69,7 +78,7 @@ struct Rig {
     now.mono_us += 10;
     while (came && link.consume(now, in, out)) {}
     while (auto job = link.next_job()) link.job_done(files.run(*job), now);
-    while (link.verify_some(now)) {}
+    while (link.load_some(now)) {}
     if (link.may_go_on())
       while (link.consume(now, in, out)) {}
     if (link.tick(now, &out)) closed = true;
@@ -139,6 +148,7 @@ TEST_CASE("a full sync and the stream behind it arrive whole, in pieces of any s
     rig.feed("+PONG\r\n+OK\r\n+OK holdfast1\r\n+OK\r\n", piece);
     rig.feed(source.verdict + "\r\n" + source.snapshot, piece);
     CHECK(rig.node.adopted);
+    CHECK(rig.node.loaded);
     rig.feed(source.stream, piece);
     CHECK(rig.link.last_error() == "");
     REQUIRE_FALSE(rig.closed);

@@ -118,6 +118,60 @@ class Migration(unittest.TestCase):
         process.terminate()
         self.assertEqual(process.wait(20), 0)
 
+    def test_the_data_set_that_was_here_serves_until_that_of_the_redis_is_loaded(self):
+        pipe = self.source.pipeline(transaction=False)
+        for i in range(150_000):
+            pipe.set("key:%d" % i, "new" + os.urandom(30).hex())
+        pipe.execute()
+        command = [str(ROOT / "bin/holdfast-server"), "--port", str(self.own_port)]
+        process = self.start("own", command)
+        own = redis.Redis(port=self.own_port, socket_timeout=20)
+        until(own.ping)
+        pipe = own.pipeline(transaction=False)
+        for i in range(20_000):
+            pipe.set("key:%d" % i, "old")
+        pipe.execute()
+        reader, seen = redis.Redis(port=self.own_port, socket_timeout=20), []
+        own.execute_command("REPLICAOF", "127.0.0.1", self.redis_port)
+        end = time.time() + 30
+        while time.time() < end and seen[-1:] != [b"new"]:
+            word = (reader.get("key:%d" % (len(seen) * 7919 % 20_000)) or b"nothing")[:3]  # an error fails the test
+            if seen[-1:] != [word]:
+                seen.append(word)
+        self.assertEqual(seen, [b"old", b"new"])
+        until(lambda: own.info("replication")["master_link_status"] == "up")
+        self.assertEqual(own.dbsize(), 150_000)
+
+        # Once more, into an empty folder, killed on the way: what is there, or what is missing and what to do.
+        process.kill()
+        process.wait()
+        found = set()
+        for pause in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7):
+            shutil.rmtree(os.path.join(self.folder, "own"))
+            process = self.start("own", command + ["--replicaof", "127.0.0.1 %d" % self.redis_port])
+            until(own.ping)
+            time.sleep(pause)
+            process.kill()
+            process.wait()
+            process = self.start("own", command)
+            try:
+                end = time.time() + 20
+                while process.poll() is None and time.time() < end:
+                    try:
+                        size = own.dbsize()
+                        self.assertIn(size, (0, 150_000))
+                        found.add(size)
+                        break
+                    except redis.exceptions.RedisError:
+                        time.sleep(0.02)
+            finally:
+                process.kill()
+                refused = process.wait() == 1
+            if refused:
+                self.assertIn("Start with replicaof HOST PORT", pathlib.Path(self.folder, "own.log").read_text())
+                found.add("refused")
+        print("killed on the way into an empty folder, started as a primary: found", sorted(map(str, found)))
+
     def test_what_holdfast_does_not_hold_is_named(self):
         self.source.set("kept", "1")
         process, own = self.follow()

@@ -129,6 +129,8 @@ class StockReplicaTest(harness.Case):
             ('HSET', k('hsoon'), 'a', 1), ('PEXPIRE', k('hsoon'), 30), ('EXPIRE', k('setex'), -1),
             ('MULTI',), ('SET', k('t1'), 1), ('HSET', k('t2'), 'f', 'v'), ('INCR', k('t1')), ('EXEC',),
             ('TASK.SUBMIT', k('task'), 'PAYLOAD', 'p'), ('SET', k('after-task'), 1),
+            ('TASK.SUBMIT', k('t9')), ('TASK.CANCEL', k('t9')), ('SET', k('over'), 1), ('RENAME', k('t9'), k('over')),
+            ('SET', k('over2'), 1), ('COPY', k('over'), k('over2'), 'REPLACE'), ('MOVE', k('over2'), 4),
             ('MULTI',), ('SET', k('t3'), 1), ('TASK.SUBMIT', k('task2'), 'PAYLOAD', 'p'), ('EXEC',),
             ('SELECT', 9), ('SET', k('nine'), 9), ('HSET', k('nine-h'), 'x', 'y'), ('SWAPDB', 9, 10),
             ('SELECT', 11), ('SET', k('flushed'), 9), ('FLUSHDB',), ('SELECT', 0)])
@@ -147,7 +149,9 @@ class StockReplicaTest(harness.Case):
         keys = self.assertSame(node, redis)
         self.assertGreater(int(self.info(node, 'replication_tasks_left_out')), 0)
         with redis.connect() as r:
-            self.assertEqual(0, r.cmd('EXISTS', 'before:task', 'during:task'))
+            self.assertEqual(0, r.cmd('EXISTS', 'before:task', 'during:task', 'during:over', 'during:over2'))
+            r.cmd('SELECT', 4)
+            self.assertEqual(0, r.cmd('EXISTS', 'during:over2'))
         self.assertIn('protocol=redis', self.info(node, 'slave0'))
         self.assertIn(f'ip=127.0.0.1,port={redis.port},state=online', self.info(node, 'slave0'))
         self.assertNotIn('CRITICAL', redis.log())

@@ -62,7 +62,7 @@ void Cluster::start(Node& node) {
   setup.files = node.disk.get();
   setup.host = this;
   setup.walk_entries_a_slice = static_cast<size_t>(prng_.between(1, 40));
-  node.came_back = node.served = node.shutting_down = false;
+  node.came_back = node.served = node.shutting_down = node.loads_again = false;
   node.place = {};
   node.reign_limit = 0;
   node.idle_turns = 0;
@@ -123,6 +123,9 @@ void Cluster::hear(Node& node, const node::LogLine& line) {
   if (has("are kept as rescue/")) faults_.add(Fault::TailRescued);
   if (has(": continues at offset")) faults_.add(Fault::PartialSync);
   if (has(": full sync: ")) faults_.add(Fault::FullSync);
+  if (has("loaded beside the old data set")) faults_.add(Fault::LoadedBeside);
+  if (has("is dropped before the new one is loaded")) faults_.add(Fault::DroppedFirst);
+  if (has("This node's log parts from the primary's")) node.loads_again = true;
   if (has("full sync: the log begins at offset")) faults_.add(Fault::FellOffTheLog);
   if (has(": diverged at offset")) faults_.add(Fault::Diverged);
   hear_audit(node, text);

@@ -72,6 +72,7 @@ class Cluster final : public Agenda, private node::Host {
     bool came_back = false;                    ///< this process has shown what it recovered
     bool planted = false;                      ///< its data was made to differ from its log (cluster_audit.cc)
     std::optional<uint64_t> found_in_turn;     ///< and it has found that out
+    bool loads_again = false;                  ///< it has been told to cut its log: reads may find it loading
     Place tip, tip_before;                     ///< its log as far as jobs went to the disk; before this turn
     uint64_t reign_limit = 0;                  ///< as a primary it has sealed up to here
     uint64_t written = 0, synced = 0;          ///< promised to survive a kill, a power cut

@@ -264,6 +264,10 @@ void Cluster::reply_leaves(const PipeRef& pipe, Request& request, const resp::Va
   if (value.is_error()) {
     if (value.error_code() == "MISCONF") faults_.add(Fault::WritesRefused);
     if (value.error_code() == "READONLY") faults_.add(Fault::WriteOnReplica);
+    const bool ends = node.shutting_down || node.disk->failures() != node.disk_failures_at_start;
+    if (value.error_code() == "LOADING" && node.served && node.place.following && !node.loads_again && !ends &&
+        node.options.replica_load != config::ReplicaLoad::DropFirst)
+      broken(node, "a read finds it loading, though it had a data set and loads the next one beside");
     return;
   }
   const std::string& word = request.args[0];

@@ -62,6 +62,7 @@ config::Options Cluster::draw_options(const Node& node) {
   o.audit_interval = prng_.between(0, 2);
   o.enable_debug_command = config::DebugCommand::Local;
   o.hash_max_listpack_entries = prng_.chance(1, 2) ? 4 : 128;
+  if (o.hash_seed % 4 == 0) o.replica_load = config::ReplicaLoad::DropFirst;
   if (node.configured != nobody) o.replicaof = "127.0.0.1 " + port_of(node.configured);
   return o;
 }

@@ -78,6 +78,7 @@ void Player::turn() {
   }
   end_ = end;
   for (FileJob& job : effects_.jobs) disk_.submit(std::move(job));
+  for (const node::Dial& dial : effects_.dial) dialed_.push_back(dial);
   if (effects_.exit) exit_ = *effects_.exit;
 }
 
@@ -95,6 +96,19 @@ void Player::settle() {
     turn();
     const bool busy = effects_.again || node_->wants_turn() || stage_.step();
     quiet = busy || sleep_a_moment() ? 0 : quiet + 1;
+  }
+}
+
+void Player::feed(node::ConnId conn, Bytes bytes) {
+  while (!bytes.empty()) {
+    size_t room = 0;
+    char* space = node_->read_space(conn, room);
+    if (space == nullptr) throw Wrong{"the node does not read: " + said_};
+    const size_t n = std::min(room, bytes.size());
+    std::memcpy(space, bytes.data(), n);
+    node_->received(conn, n);
+    bytes.remove_prefix(n);
+    settle();
   }
 }
 

@@ -73,6 +73,10 @@ class Player {
   void tell(const std::string& line);
   /// SHUTDOWN as by a signal, up to the exit.
   void shut_down();
+  /// Bytes on a connection of one's own, as fast as the node takes them, and until it is quiet.
+  void feed(node::ConnId conn, Bytes bytes);
+  /// What it wanted to connect to, in order.
+  const std::vector<node::Dial>& dialed() const { return dialed_; }
   node::ServerNode& node() { return *node_; }
   std::optional<int> exit() const { return exit_; }
   const std::string& said() const { return said_; }
@@ -86,6 +90,7 @@ class Player {
   Oracle* oracle_;
   std::unique_ptr<node::ServerNode> node_;
   node::ConnId conn_;
+  std::vector<node::Dial> dialed_;
   node::Effects effects_;
   uint64_t end_ = 0;
   std::optional<int> exit_;

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "store/store.h"
+#include "store/varint.h"
 
 using namespace hf;
 using namespace hf::store;
@@ -45,11 +46,11 @@ TEST_CASE("a string is kept as an integer, embedded or raw, as Redis names them"
   CHECK(encoding(store, "k") == "raw");
 }
 
-TEST_CASE("a key of 16 bytes with a string of 32 takes one 64-byte allocation, expiry included") {
+TEST_CASE("a key of 16 bytes with a string of 32 takes 56 bytes, 64 with an expiry") {
   Store store({});
   const Key k = store.key("0123456789abcdef");
   store.set_string(0, k, std::string(32, 'v'));
-  CHECK(store.find(0, k)->memory_bytes() == 64);
+  CHECK(store.find(0, k)->memory_bytes() == 56);
   store.set_expiry(0, k, 1000);
   CHECK(store.find(0, k)->memory_bytes() == 64);
   CHECK(text(store, k.bytes) == std::string(32, 'v'));
@@ -58,7 +59,7 @@ TEST_CASE("a key of 16 bytes with a string of 32 takes one 64-byte allocation, e
 TEST_CASE("overwriting with a value that fits keeps the entry where it is") {
   Store store({});
   const Key k = store.key("0123456789abcdef");
-  store.set_string(0, k, std::string(32, 'a'));
+  store.set_string(0, k, std::string(32, 'a'), 4000);
   const Entry* before = store.find(0, k);
   store.set_string(0, k, std::string(30, 'b'), 5000);
   CHECK(store.find(0, k) == before);
@@ -167,4 +168,49 @@ TEST_CASE("all memory is given back once everything is removed and freed") {
   store.flush_all();
   while (store.free_some(100)) {}
   CHECK(store.memory_bytes() == empty);
+}
+
+TEST_CASE("a hash made at once takes what its bytes need, and fills up in place") {
+  Store store({});
+  const Key k = store.key("task:000000000001");
+  const std::vector<std::pair<Bytes, Bytes>> fields = {{"status", "RUNNING"}, {"owner", "worker-17"}, {"step", "1"}};
+  size_t room = 0, bytes = 8 + k.bytes.size() + 2;
+  for (const auto& [field, value] : fields) {
+    room += HashEdit::packed_size(field, value);
+    bytes += 2 + field.size() + value.size();
+  }
+  {
+    HashEdit edit = store.edit_hash(0, k, room);
+    const Entry* first = nullptr;
+    for (const auto& [field, value] : fields) {
+      edit.set(field, value);
+      if (first == nullptr) first = store.find(0, k);
+      CHECK(store.find(0, k) == first);
+    }
+  }
+  CHECK(store.find(0, k)->memory_bytes() == (bytes + 7) / 8 * 8);
+  CHECK(store.find(0, k)->hash_get("owner") == Bytes("worker-17"));
+}
+
+TEST_CASE("a small hash has 65,535 fields at most, however many the options allow") {
+  Store store({.hash_packed_entries_max = 1000000});
+  for (const size_t fields : {size_t{300}, size_t{65535}, size_t{65536}}) {
+    const std::string name_of_hash = "h" + std::to_string(fields);
+    const Key k = store.key(name_of_hash);
+    std::string encoded(1, static_cast<char>(Type::Hash));
+    put_varint(encoded, fields);
+    for (size_t i = 0; i < fields; ++i) {
+      const std::string name = std::to_string(i);
+      put_varint(encoded, name.size());
+      encoded += name;
+      put_varint(encoded, 1);
+      encoded += "v";
+    }
+    REQUIRE(store.load_value(0, k, encoded, no_expiry).ok());
+    CHECK(store.find(0, k)->encoding() == Bytes(fields < 65536 ? "listpack" : "hashtable"));
+    CHECK(store.find(0, k)->hash_size() == fields);
+    CHECK(store.edit_hash(0, k).set("one more", "v"));
+    CHECK(store.find(0, k)->encoding() == Bytes(fields < 65535 ? "listpack" : "hashtable"));
+    CHECK(store.find(0, k)->hash_size() == fields + 1);
+  }
 }

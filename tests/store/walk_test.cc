@@ -204,6 +204,52 @@ TEST_CASE("a walk outlives a flush and a swap of what it walks") {
   while (store.free_some(100)) {}
 }
 
+TEST_CASE("what is loaded beside is seen by nobody until it is taken, and a walk of the old set sees all of that") {
+  for (const bool taken : {true, false}) {
+    Store source(small(7)), store(small(1));
+    for (int i = 0; i < 700; ++i) {
+      source.set_string(2, source.key("new" + std::to_string(i)), "value");
+      store.set_string(0, store.key("old" + std::to_string(i)), "value");
+    }
+    for (int i = 0; i < 300; ++i) {
+      const Key h = source.key("hash");
+      source.edit_hash(0, h).set("field" + std::to_string(i), "v");
+    }
+    const Sum128 before = store.digest();
+    Collector early(store), late(store);
+    const WalkId first = store.begin_walk(early);
+    CHECK_FALSE(store.walk_some(first, 50));
+    WalkId second = 0;
+    for (DbIndex db = 0; db < 3; ++db)
+      source.for_each(db, [&](const Entry& entry) {
+        std::string bytes;
+        encode_entry(entry, bytes);
+        REQUIRE(store.load_piece(store.beside(db), bytes).ok());
+        if (second == 0) second = store.begin_walk(late);  // begins in the middle of the load
+      });
+    REQUIRE(store.end_load().ok());
+    CHECK(store.digest() == before);
+    CHECK(store.size(2) == 0);
+    CHECK(store.find(2, store.key("new7")) == nullptr);
+    if (taken) store.take_beside();
+    else store.drop_beside();
+    CHECK(store.digest() == (taken ? source.digest() : before));
+    store.set_string(taken ? 2 : 0, store.key(taken ? "new7" : "old7"), "changed");
+    Collector behind(store);
+    const Sum128 changed = store.digest();
+    const WalkId third = store.begin_walk(behind);
+    for (const WalkId walk : {third, first, second})
+      while (!store.walk_some(walk, 40)) store.free_some(30);
+    CHECK(early.digest() == before);
+    CHECK(late.digest() == before);
+    CHECK(behind.digest() == changed);
+    while (store.free_some(100)) {}
+    store.flush_all();
+    while (store.free_some(100)) {}
+    CHECK(store.memory_bytes() < 10'000);
+  }
+}
+
 TEST_CASE("aborted walks, hundreds in a row, never confuse a later one") {
   for (const bool housekeeping : {false, true}) {
     for (const bool old_walk : {false, true}) {

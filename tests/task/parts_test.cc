@@ -5,6 +5,8 @@
 #include "base/prng.h"
 #include "task/event_log.h"
 #include "task/json.h"
+#include "task/packed_time.h"
+#include "task/payload.h"
 #include "task/run_heap.h"
 
 namespace hf::task {
@@ -154,6 +156,33 @@ TEST_CASE("the sum covers payload, step and META, each in its place") {
   CHECK((parse_sum(to_hex(sum), parsed) && parsed == sum));
   CHECK(!parse_sum("12", parsed));
   CHECK(!parse_sum(std::string(32, 'g'), parsed));
+}
+
+TEST_CASE("a payload is none, empty, small or a blob, and copies share it") {
+  CHECK_FALSE(Payload());
+  CHECK(Payload().memory_bytes() == 0);
+  CHECK(Payload(Bytes()));
+  CHECK(Payload(Bytes()).view().empty());
+  for (const size_t size : {size_t{1}, size_t{64}, Payload::blob_bytes_min - 1, Payload::blob_bytes_min, size_t{100000}}) {
+    const std::string bytes(size, 'p');
+    const Payload payload{Bytes(bytes)};
+    Payload copy = payload;
+    CHECK(copy.view() == bytes);
+    CHECK(copy.identity() == payload.identity());
+    CHECK((payload.blob() != nullptr) == (size >= Payload::blob_bytes_min));
+    CHECK(payload.memory_bytes() >= size);
+    copy = Payload();
+    CHECK(payload.view() == bytes);
+  }
+}
+
+TEST_CASE("a time in six bytes reads as it was written") {
+  for (const WallMs at : {WallMs{0}, WallMs{1}, WallMs{1700000000123}, PackedTime::max}) {
+    CHECK(PackedTime::valid(at));
+    CHECK(WallMs{PackedTime(at)} == at);
+  }
+  CHECK_FALSE(PackedTime::valid(-1));
+  CHECK_FALSE(PackedTime::valid(PackedTime::max + 1));
 }
 
 }  // namespace
