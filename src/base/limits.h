@@ -38,6 +38,9 @@ constexpr size_t snapshot_header_bytes_max = 256 * 1024;
 constexpr size_t snapshot_text_bytes_max = 256;  // reason, tag
 constexpr size_t snapshot_tables_max = 1024;     // databases whose size the header tells
 
+// Replication
+constexpr size_t audit_reports_max = 1000;  // of one audit, by replica
+
 // Tasks
 constexpr size_t task_name_bytes_max = 512;
 constexpr size_t task_note_bytes_max = 256;

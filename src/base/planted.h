@@ -31,6 +31,9 @@ enum class Bug : uint8_t {
   PartialForgotten,      ///< replication/verdict: who was behind a restart of its primary syncs in full
   ReplicaCountedEarly,   ///< node/replicas: a replica has what it was sent
   SupersededCounted,     ///< node/replicas: each of a replica's connections counts
+  AuditBlind,            ///< replication/audit: two states that differ are called the same
+  AuditCutLate,          ///< node/audit: a replica's walk begins a frame too late
+  AuditServes,           ///< node/audit: a replica that differs goes on answering
 };
 
 #ifdef HOLDFAST_PLANTED_BUGS

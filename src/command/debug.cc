@@ -37,6 +37,14 @@ void debug_object(Context& ctx) {
                    " lru:0 lru_seconds_idle:0");
 }
 
+/// On a replica only: on a primary the next write to that key would make it everybody's, and nothing would differ.
+void debug_plant(Context& ctx) {
+  if (ctx.args.size() != 4) return ctx.error("ERR wrong number of arguments for 'debug|plant' command");
+  if (!ctx.server.follows()) return ctx.error("ERR DEBUG PLANT is for replicas: it makes one differ from its primary");
+  ctx.store.set_string(ctx.db(), ctx.key(2), ctx.args[3]);
+  ctx.reply.ok();
+}
+
 void debug_help(Context& ctx);
 
 struct Subcommand {
@@ -51,6 +59,7 @@ constexpr Subcommand subcommands[] = {
     {"DIGEST-VALUE", 3, "<key> [<key> ...]", "Sum over each of the keys.", debug_digest_value},
     {"HELP", 2, "", "Lists these subcommands.", debug_help},
     {"OBJECT", 3, "<key>", "How the value of a key is kept.", debug_object},
+    {"PLANT", 4, "<key> <value>", "Sets a string on this replica alone, for REPLICATION AUDIT to find.", debug_plant},
 };
 
 void debug_help(Context& ctx) {

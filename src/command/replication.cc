@@ -58,6 +58,8 @@ void role(Context& ctx) {
 void replconf(Context& ctx) {
   if (ctx.args.size() == 6 && equal_nocase(ctx.args[1], "hfack"))
     return ctx.server.replica_acknowledges(ctx.client.id, ctx.args.subspan(2));
+  if (ctx.args.size() == 7 && equal_nocase(ctx.args[1], "hfaudit"))
+    return ctx.server.replica_audited(ctx.client.id, ctx.args.subspan(2));
   if (ctx.args.size() == 3 && equal_nocase(ctx.args[1], "hfpromoted"))
     return ctx.server.replica_promoted(ctx.client.id);
   if (ctx.args.size() >= 3 && equal_nocase(ctx.args[1], "ack")) {
@@ -155,11 +157,70 @@ void failover(Context& ctx) {
   else ctx.error("ERR " + status.error().message);
 }
 
+void audit_status(Context& ctx) {
+  const AuditState state = ctx.server.audit_state();
+  const auto number = [&](const char* name, uint64_t value) {
+    ctx.reply.bulk(name);
+    ctx.reply.integer(static_cast<int64_t>(value));
+  };
+  const auto text = [&](const char* name, Bytes value) {
+    ctx.reply.bulk(name);
+    ctx.reply.bulk(value);
+  };
+  ctx.reply.map(9);
+  number("offset", state.offset);
+  text("state", state.phase);
+  text("result", state.result);
+  number("time", static_cast<uint64_t>(state.wall_ms));
+  number("milliseconds", static_cast<uint64_t>(state.milliseconds));
+  number("keys", state.keys);
+  text("digest", state.digest);
+  number("divergences", state.divergences);
+  ctx.reply.bulk("replicas");
+  ctx.reply.array(state.replicas.size());
+  for (const AuditedReplica& replica : state.replicas) {
+    ctx.reply.map(6);
+    text("ip", replica.host);
+    number("port", static_cast<uint64_t>(replica.port));
+    text("finding", replica.finding);
+    number("database", replica.db);
+    number("slice", replica.slice);
+    number("slices", replica.slices);
+  }
+}
+
+/// AUDIT answers with the offset once it is named; what comes of it, AUDIT STATUS tells.
+void audit(Context& ctx) {
+  if (ctx.args.size() == 3 && equal_nocase(ctx.args[2], "status")) return audit_status(ctx);
+  if (ctx.args.size() != 2) return ctx.syntax_error();
+  if (!ctx.retried) {
+    if (const Status begun = ctx.server.begin_audit(); !begun) return ctx.error("ERR " + begun.error().message);
+    return ctx.block_on({Server::audit_key}, 0);
+  }
+  const AuditState state = ctx.server.audit_state();
+  if (Bytes(state.phase) == "asked") return ctx.block_on({Server::audit_key}, 0);
+  if (Bytes(state.phase) == "idle" && Bytes(state.result) == "given-up")
+    return ctx.error("ERR the audit was given up: this node's role or its log changed; ask again");
+  ctx.reply.integer(static_cast<int64_t>(state.offset));
+}
+
+void replication_help(Context& ctx) { reply_help(ctx, *find_command("replication")); }
+
 constexpr KeyRange no_keys{};
 constexpr uint32_t link = Admin | NoScript | Stale | NoAsyncLoading | NoMulti;
 
 // clang-format off
+constexpr Spec replication_rows[] = {
+    {"audit", -2, Admin | NoScript | Stale | NoMulti, no_keys, 0, "server", "1.0.0",
+     "O(N), N the number of keys, a slice at a time on every node; others are served meanwhile",
+     "Has all replicas compare their data with this node's, at one offset; STATUS tells what came of it.", "[STATUS]", audit, {},
+     "nondeterministic_output"},
+    {"help", 2, Loading | Stale, no_keys, 0, "server", "1.0.0", "O(1)", "Lists these subcommands.", "",
+     replication_help},
+};
 const Spec rows[] = {
+    {"replication", -2, 0, no_keys, 0, "server", "1.0.0", "depends on the subcommand",
+     "What a primary and its replicas do beside the stream.", "", nullptr, replication_rows},
     {"replicaof", 3, Admin | NoAsyncLoading | NoScript | Stale | NoMulti, no_keys, 0, "server", "5.0.0", "O(1)",
      "Follows a primary, or nobody: NO ONE.", "host port", replicaof},
     {"slaveof", 3, Admin | NoAsyncLoading | NoScript | Stale | NoMulti, no_keys, 0, "server", "1.0.0", "O(1)",

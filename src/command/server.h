@@ -48,6 +48,30 @@ struct RoleInfo {
   int port = 0;
 };
 
+/// A replica in an audit, as REPLICATION AUDIT STATUS shows it.
+struct AuditedReplica {
+  std::string host;
+  int port = 0;
+  /// agrees, differs, skipped; awaited, behind, missed (its link begins behind the audit's offset),
+  /// not-audited (a stock Redis), none
+  std::string finding;
+  DbIndex db = 0;  ///< of differs: the lowest database and slice, and how many slices in all
+  uint32_t slice = 0;
+  uint64_t slices = 0;
+};
+/// The audit under way, or the last one.
+struct AuditState {
+  uint64_t offset = 0;      ///< 0: none yet
+  const char* phase = "";   ///< idle, asked, walking, waiting
+  const char* result = "";  ///< none, running; agrees, differs, unanswered, given-up
+  WallMs wall_ms = 0;
+  int64_t milliseconds = 0;
+  uint64_t keys = 0;
+  std::string digest;
+  uint64_t divergences = 0;  ///< that this node has found in itself, as a replica, since it started
+  std::vector<AuditedReplica> replicas;
+};
+
 /// What BACKUP START asks for.
 struct BackupRequest {
   bool full = false;   ///< begin a new folder below backup-dir
@@ -148,6 +172,12 @@ class Server {
   virtual Status fail_over(Bytes host, int port, int64_t timeout_ms) = 0;
   virtual Status abort_failover() = 0;
   virtual void replica_promoted(uint64_t client) = 0;
+  /// Names an offset that all replicas compare their state at. Error: why none can be named now.
+  virtual Status begin_audit() = 0;
+  virtual AuditState audit_state() = 0;
+  static constexpr const char* audit_key = "__audit__";  ///< ready when the offset is named, or given up
+  /// REPLCONF hfaudit: a replica's report, its words unchecked.
+  virtual void replica_audited(uint64_t client, std::span<const Bytes> words) = 0;
   /// write-concern: members that must have a change; 0 in async mode.
   virtual int copies_of_server() const = 0;
   static constexpr const char* wait_key = "__wait__";

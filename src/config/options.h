@@ -107,6 +107,7 @@ struct Options {
   WriteConcern write_concern = WriteConcern::Async;
   int64_t min_copies = 2;
   int64_t commit_timeout_ms = 5000;
+  int64_t audit_interval = 3600;  ///< seconds; 0: only REPLICATION AUDIT
 
   // Tasks
   int64_t task_lease_ms_default = 15'000;

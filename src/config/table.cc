@@ -459,7 +459,12 @@ void add_replication(std::vector<Row>& rows) {
        millis<&Options::commit_timeout_ms>(
            {"commit-timeout-ms", s, When::Anytime,
             "a connection whose write is not committed by then is closed without a reply: its outcome is unknown"},
-           10, year_ms)});
+           10, year_ms),
+       number<&Options::audit_interval>(
+           {"audit-interval", s, When::Anytime,
+            "seconds from one comparison of all replicas' data with the primary's to the next; 0 for none but "
+            "REPLICATION AUDIT"},
+           0, int_max)});
 }
 
 void add_logging(std::vector<Row>& rows) {

@@ -66,8 +66,7 @@ bool Executor::admit(const Spec* spec, ClientState& client, std::span<const Byte
   };
   if (!client.authenticated && !(spec->flags & command::NoAuth)) return refuse("NOAUTH Authentication required.");
   if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return refuse(gate.refuse_all);
-  if (gate.stale && !(spec->flags & command::Stale))
-    return refuse("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
+  if (!gate.stale.empty() && !(spec->flags & command::Stale)) return refuse(gate.stale);
   if (const char* error = refusal(*spec, client)) return refuse(error);
   if (gate.memory_full && (spec->flags & command::DenyOom))
     return refuse("OOM command not allowed when used memory > 'maxmemory'.");
@@ -177,6 +176,7 @@ void Executor::run_queued(Context& exec, std::span<const Bytes> args) {
   }
   // The gate may have closed since it was queued; EXEC itself passes it.
   if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return exec.reply.error(gate.refuse_all);
+  if (!gate.stale.empty() && !(spec->flags & command::Stale)) return exec.reply.error(gate.stale);
   if (const char* error = refusal(*spec, exec.client)) return exec.reply.error(error);
   Context ctx = own_context(exec.client, exec.reply, exec.now, exec.mode);
   ctx.args = args;

@@ -23,7 +23,7 @@ struct Gate {
   std::string refuse_writes;   ///< "MISCONF ..."
   std::string refuse_all;      ///< "LOADING ..."
   bool follows = false;        ///< a replica: its clients only read
-  bool stale = false;          ///< a replica without its primary that must not answer from what it has
+  std::string stale;           ///< the error of a replica that must not answer from what it has; empty: it may
   bool too_few_replicas = false;
   std::string no_quorum;       ///< "NOQUORUM ...": writes can't be committed
   std::string redirect;        ///< of a replica: "REDIRECT host:port"

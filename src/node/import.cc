@@ -33,6 +33,7 @@ Status ServerNode::Impl::follow_foreign() {
   apply_everything();
   if (Status begun = persistence_.begin_own_reign(now_); !begun) return begun;
   foreign_ = true;
+  forget_audit();
   replicas_.drop_all(kill_);
   settle_role();
   return ok();
@@ -71,6 +72,7 @@ void ServerNode::Impl::drop_for_import() {
   if (std::exchange(import_->dropped, true)) return;
   state_replaced();
   replicas_.drop_all(kill_);
+  forget_audit();
   turn_need_ = persistence_.need_of_this_turn();
   store_.flush_all();
   journal_.append(0, {"FLUSHALL"});

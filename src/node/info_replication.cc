@@ -48,8 +48,10 @@ void ServerNode::Impl::info_replication(std::string& out) {
   if (options_.min_replicas_to_write > 0)
     s.number("min_slaves_good_slaves",
              uint64_t{replicas_.healthy(now_, options_.min_replicas_max_lag * 1000)});
+  const command::AuditState audit = audit_state();
   size_t i = 0;
   for (const Replicas::Description& d : list) {
+    const std::string finding = i < audit.replicas.size() ? audit.replicas[i].finding : "none";
     const uint64_t offset = persistence_.visible_end() - std::min(persistence_.visible_end(), d.lag_bytes);
     s.text("slave" + std::to_string(i++),
            "ip=" + d.host + ",port=" + std::to_string(d.port) + ",state=" + d.state +
@@ -57,8 +59,9 @@ void ServerNode::Impl::info_replication(std::string& out) {
                ",lag_bytes=" + std::to_string(d.lag_bytes) + ",lag_ms=" + std::to_string(d.lag_ms) +
                ",received=" + std::to_string(d.received.value) + ",synced=" + std::to_string(d.synced.value) +
                ",applied=" + std::to_string(d.applied.value) +
-               ",protocol=" + (d.native ? "holdfast" : "redis"));
+               ",protocol=" + (d.native ? "holdfast" : "redis") + ",audit=" + finding);
   }
+  info_audit(s, audit);
   if (replicas_.tasks_left_out() > 0) s.number("replication_tasks_left_out", replicas_.tasks_left_out());
   constexpr const char* states[] = {"no-failover", "waiting-for-sync", "failover-in-progress"};
   s.text("master_failover_state", states[static_cast<size_t>(switchover_.state())]);

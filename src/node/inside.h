@@ -8,6 +8,7 @@
 
 #include "command/context.h"
 #include "command/server.h"
+#include "node/audit.h"
 #include "node/backups.h"
 #include "node/beside.h"
 #include "node/executor.h"
@@ -99,6 +100,9 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Status fail_over(Bytes host, int port, int64_t timeout_ms) override;
   Status abort_failover() override;
   void replica_promoted(uint64_t client) override;
+  Status begin_audit() override;
+  command::AuditState audit_state() override { return audit_.state(audit_members()); }
+  void replica_audited(uint64_t client, std::span<const Bytes> words) override;
   int copies_of_server() const override { return quorum() ? static_cast<int>(options_.min_copies) : 0; }
   bool ready() const override;
   replication::Holding holding() const override;
@@ -160,6 +164,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void refuse_blocked_writers();
   void forget_behind(LogOffset kept);
   Status apply(const log::MirrorFrame& last, Bytes content);
+  Status apply_frame(LogOffset end, WallMs wall_ms, Bytes content);
   void apply_committed();
   void apply_everything();
   void import_some(Effects& effects);
@@ -177,6 +182,21 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void end_pause(bool elsewhere);
   bool postponed_by_pause(Session& session, std::span<const Bytes> args);
   void info_replication(std::string& out);
+  // audits (auditing.cc)
+  bool may_audit() const;
+  std::vector<Audit::Member> audit_members() const;
+  void audit_when_due(Effects& effects);
+  void hear_audit(std::span<const Bytes> args);
+  void write_audit();
+  void settle_audit();
+  void act_on_audit();
+  void report_audit(Session& link);
+  void replica_synced_in_full(const std::string& who);
+  void forget_audit();
+  void keep_distrusted();
+  void settle_adopted();
+  void refuse_distrusted(Gate& gate) const;
+  void info_audit(class Section& s, const command::AuditState& state) const;
   void look_at_memory();
   void collect_output(Effects& effects);
   void enforce_output_limit(Session& session, Effects& effects);
@@ -223,6 +243,9 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   };
   std::deque<Unapplied> unapplied_;
   Switchover switchover_;
+  Audit audit_{store_, walk_entries_a_slice_};
+  bool adopting_ = false;         ///< the primary's data is taking the place of this node's
+  bool applying_stream_ = false;  ///< what the log says of audits is heard in the stream only, not in a replay
 
   // following a Redis
   bool foreign_ = false;  ///< a reign of one's own, fed by another server's commands

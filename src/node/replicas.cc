@@ -78,12 +78,15 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   resp::Writer reply(session.outbox.buffer(), 2);
   const log::Writer* writer = parts_.persistence.writer();
   const replication::Holding nothing;
-  const replication::Verdict verdict =
-      replication::judge(holding(), introduction.holding ? *introduction.holding : nothing);
   remove(session.id);
   Replica replica{.conn = session.id, .introduction = introduction};
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
   take_address(replica, session);
+  replication::Verdict verdict =
+      replication::judge(holding(), introduction.holding ? *introduction.holding : nothing);
+  // It may have restarted before it took anything in, and know nothing of it any more.
+  if (parts_.differed && parts_.differed(who(replica)))
+    verdict = replication::Full{"an audit found that its data differs, though its log does not"};
   parts_.persistence.say(LogLevel::Notice,
                          "Replica " + name_of(replica, session) + ": " + replication::describe(verdict));
   const std::string& reign = writer->history().last().id;
@@ -97,7 +100,7 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
     reply.simple("CONTINUE " + reign);
     replica.state = Streams{};
     replica.tail = log::Tail(go_on->from);
-    replica.received = replica.applied = go_on->from;
+    replica.received = replica.applied = replica.begins = go_on->from;
   } else {
     ++full_syncs_;
     if (introduction.holding) ++partial_refused_;
@@ -215,6 +218,8 @@ void Replicas::start_snapshot(Replica& replica, Session& session, Now now) {
             replication::encode(replication::SnapshotAhead{note.offset, note.bytes}));
       replica.state = SendsSnapshot{note.offset, note.bytes, 0};
       replica.tail = log::Tail(note.offset);
+      replica.begins = note.offset;
+      replica.taking_in = true;
       return;
     }
   }
@@ -336,6 +341,9 @@ void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffs
   replica->applied = std::max(replica->applied, std::min(applied, received));
   progressed_ = true;
   note_lag(*replica, now);
+  if (!replica->taking_in || replica->applied < replica->begins) return;
+  replica->taking_in = false;
+  if (parts_.synced_in_full) parts_.synced_in_full(who(*replica));
 }
 
 // ---- what they have
@@ -419,6 +427,40 @@ void Replicas::set_commit(bool quorum, bool sync, LogOffset commit) {
   quorum_ = quorum;
   sync_ = sync;
   commit_ = commit;
+}
+
+std::vector<Audit::Member> Replicas::audit_members(LogOffset at) const {
+  std::vector<Audit::Member> members;
+  for (const Replica& replica : replicas_) {
+    if (parts_.sessions.find(replica.conn) == nullptr) continue;
+    members.push_back({.host = replica.host,
+                       .port = replica.introduction.port,
+                       .native = !replica.stock,
+                       .passes = !std::holds_alternative<AwaitsSnapshot>(replica.state) && replica.begins < at &&
+                                 !replica.superseded,
+                       .applied = replica.applied >= at});
+  }
+  return members;
+}
+
+std::optional<std::string> Replicas::who_is(ConnId conn) const {
+  for (const Replica& replica : replicas_)
+    if (replica.conn == conn && !replica.stock) return who(replica);
+  return {};
+}
+
+void Replicas::sync_in_full(ConnId conn) {
+  Replica* replica = find(conn);
+  Session* session = parts_.sessions.find(conn);
+  if (replica == nullptr || session == nullptr || replica->taking_in || !std::holds_alternative<Streams>(replica->state))
+    return;
+  fail(*session, "its data differs from this node's; it comes again for all of it");
+}
+
+bool Replicas::any_native() const {
+  return std::any_of(replicas_.begin(), replicas_.end(), [](const Replica& replica) {
+    return !replica.stock && !replica.superseded && std::holds_alternative<Streams>(replica.state);
+  });
 }
 
 std::vector<Replicas::Description> Replicas::describe(Now now) const {

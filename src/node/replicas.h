@@ -3,6 +3,7 @@
 // buffered without bound.
 #pragma once
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "base/types.h"
 #include "config/options.h"
 #include "log/tail.h"
+#include "node/audit.h"
 #include "node/effects.h"
 #include "node/persistence.h"
 #include "node/session.h"
@@ -32,6 +34,10 @@ class Replicas {
     Persistence& persistence;
     Sessions& sessions;
     Prng& prng;
+    /// An audit found that its data differs: a log that goes on is not enough for it.
+    std::function<bool(const std::string& who)> differed = {};
+    /// It has loaded a snapshot of this node's.
+    std::function<void(const std::string& who)> synced_in_full = {};
   };
   explicit Replicas(Parts parts) : parts_(parts) {}
 
@@ -105,6 +111,13 @@ class Replicas {
     int64_t lag_ms = 0, ack_age_ms = 0;
   };
   std::vector<Description> describe(Now now) const;
+  /// Those linked, for an audit at `at`: whom its mark reaches, and who has applied it.
+  std::vector<Audit::Member> audit_members(LogOffset at) const;
+  std::optional<std::string> who_is(ConnId conn) const;  ///< "host:port" of a native one
+  /// Ends the link of a replica that has to ask for everything anew; one that is being sent that already stays.
+  void sync_in_full(ConnId conn);
+  /// A Holdfast is linked and streams.
+  bool any_native() const;
   uint64_t full_syncs() const { return full_syncs_; }
   uint64_t partial_syncs() const { return partial_syncs_; }
   uint64_t partial_refused() const { return partial_refused_; }
@@ -145,6 +158,8 @@ class Replicas {
     std::variant<AwaitsSnapshot, SendsSnapshot, Streams, Seeks> state;
     std::unique_ptr<Stock> stock;  ///< null: a Holdfast
     log::Tail tail{LogOffset{}};
+    LogOffset begins;        ///< its link streams what lies behind this
+    bool taking_in = false;  ///< a snapshot, and has not acknowledged anything behind it yet
     uint64_t job = 0;  ///< the read under way; 0: none
     LogOffset received, synced, applied;
     MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
@@ -162,6 +177,9 @@ class Replicas {
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
   bool refuse_sync(Session& session);
+  static std::string who(const Replica& replica) {
+    return replica.host + ":" + std::to_string(replica.introduction.port);
+  }
   void take_address(Replica& replica, const Session& session);
   std::string name_of(const Replica& replica, const Session& session) const;
   void feed_stock(Replica& replica, Session& session, Now now, Effects& effects);

@@ -25,7 +25,11 @@ void ServerNode::Impl::settle_role() {
   gate.follows = !reigns || foreign_;
   if (import_ && import_->reader && import_->dropped)
     gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
-  gate.stale = (following || foreign_) && !options_.replica_serve_stale_data && !upstream_.up();
+  settle_adopted();
+  gate.stale.clear();
+  if ((following || foreign_) && !options_.replica_serve_stale_data && !upstream_.up())
+    gate.stale = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+  refuse_distrusted(gate);
   gate.redirect = following || foreign_ ? "REDIRECT " + upstream_.address().host + ":" +
                                               std::to_string(upstream_.address().port)
                                         : std::string();
@@ -63,6 +67,7 @@ void ServerNode::Impl::settle_role() {
 
 void ServerNode::Impl::begin_following(const std::string& host, int port) {
   options_.replicaof = host + " " + std::to_string(port);
+  forget_audit();
   leave_foreign();
   persistence_.follow();
   upstream_.follow(upstream_address(host, port));
@@ -108,6 +113,8 @@ Status ServerNode::Impl::follow_nobody() {
   apply_everything();
   if (import_unfinished_) return Error{why_not_reign()};
   if (Status begun = persistence_.begin_own_reign(now_); !begun) return begun;
+  keep_distrusted();
+  forget_audit();
   upstream_.leave();
   options_.replicaof.clear();
   turn_need_ = persistence_.need_of_this_turn();
@@ -200,6 +207,8 @@ void ServerNode::Impl::begin_sync(uint64_t client, std::span<const Bytes> args) 
   resp::Writer reply(session->outbox.buffer(), 2);
   if (import_)
     return reply.error("NOMASTERLINK This node is taking in the data set of a Redis; ask again later");
+  if (audit_.distrusted())
+    return reply.error("NOMASTERLINK This node's data differs from its primary's and is being replaced; ask again later");
   // A circle of replicas would hold itself up: only who is linked passes on what comes to it.
   if (persistence_.following() && !upstream_.up())
     return reply.error("NOMASTERLINK Can't SYNC while not connected with my master (" + options_.replicaof +
@@ -273,6 +282,7 @@ void ServerNode::Impl::follow_upstream(Effects& effects) {
     if (link != nullptr) drop(*link, effects);
     link = nullptr;
   }
+  if (link != nullptr) report_audit(*link);
   if (link != nullptr && link->outbox.stream_end() != before) touch(*link);
   if (upstream_.load_some(now_)) effects.again = true;
   if (auto job = upstream_.next_job()) effects.jobs.push_back(std::move(*job));
@@ -290,10 +300,19 @@ void ServerNode::Impl::follow_upstream(Effects& effects) {
   effects.dial.push_back({session.id, upstream_.address().host, upstream_.address().port});
 }
 
+/// Everything that the stream changes goes through here.
+Status ServerNode::Impl::apply_frame(LogOffset end, WallMs wall_ms, Bytes content) {
+  turn_need_ = persistence_.need_of_this_turn();
+  applying_stream_ = true;
+  Status applied = executor_.replay(content, wall_ms);
+  applying_stream_ = false;
+  if (applied) audit_.applied(end, now_);
+  return applied;
+}
+
 Status ServerNode::Impl::apply(const log::MirrorFrame& last, Bytes content) {
   if (last.header.type == log::FrameType::Epoch) return ok();
-  turn_need_ = persistence_.need_of_this_turn();
-  Status applied = executor_.replay(content, last.header.wall_ms);
+  Status applied = apply_frame(last.header.end(), last.header.wall_ms, content);
   if (!applied)
     return Error{"what the primary sent can't be applied: " + applied.error().message + "; please report it"};
   return applied;
@@ -336,8 +355,8 @@ void ServerNode::Impl::take_heartbeat(const replication::Heartbeat& heartbeat) {
 void ServerNode::Impl::apply_committed() {
   const replication::Heartbeat& said = upstream_.last_heartbeat();
   while (!unapplied_.empty() && (!said.quorum || unapplied_.front().end <= said.commit)) {
-    turn_need_ = persistence_.need_of_this_turn();
-    const Status applied = executor_.replay(unapplied_.front().content, unapplied_.front().wall_ms);
+    const Unapplied& next = unapplied_.front();
+    const Status applied = apply_frame(next.end, next.wall_ms, next.content);
     if (!applied)
       persistence_.say(LogLevel::Warning, "A committed change can't be applied: " + applied.error().message);
     unapplied_.pop_front();
@@ -347,9 +366,9 @@ void ServerNode::Impl::apply_committed() {
 
 /// What is in the log that this node goes on with.
 void ServerNode::Impl::apply_everything() {
-  turn_need_ = persistence_.need_of_this_turn();
   while (!unapplied_.empty()) {
-    const Status applied = executor_.replay(unapplied_.front().content, unapplied_.front().wall_ms);
+    const Unapplied& next = unapplied_.front();
+    const Status applied = apply_frame(next.end, next.wall_ms, next.content);
     if (!applied)
       persistence_.say(LogLevel::Warning, "A logged change can't be applied: " + applied.error().message);
     unapplied_.pop_front();
@@ -369,6 +388,7 @@ void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
     persistence_.say(LogLevel::Warning, "Can't take over: " + begun.error().message);
     return;
   }
+  forget_audit();
   answer_promotion_ = true;
   options_.replicaof.clear();
   turn_need_ = persistence_.need_of_this_turn();
@@ -380,6 +400,7 @@ void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
 /// whose writes go, or are still held back, are closed: no answer about them would be true for long.
 void ServerNode::Impl::forget_behind(LogOffset kept) {
   dirty_ = DirtyKeys();
+  forget_audit();
   sessions_.for_each([&](Session& session) {
     if (!session.upstream && (session.outbox.holding() || session.client.last_write > kept))
       kill_.push_back(session.id);
@@ -415,9 +436,12 @@ void ServerNode::Impl::adopt(const snapshot::Header& header) {
   const bool loaded = beside_.loading();
   beside_.handed_over();
   persistence_.adopt(header, loaded);
+  adopting_ = true;
 }
 
 replication::Holding ServerNode::Impl::holding() const {
+  // What differs though its log is the same can't be mended from the log: nothing of it counts.
+  if (audit_.distrusted()) return {};
   replication::Holding holding = persistence_.holding();
   if (!holding.cluster_id.empty()) holding.begin = persistence_.can_go_back_to();
   return holding;

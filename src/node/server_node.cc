@@ -49,7 +49,9 @@ ServerNode::Impl::Impl(Setup setup)
                       replicas_.sealed(begin, end, std::move(bytes));
                     },
                     [this] { return why_not_reign(); }}),
-      replicas_({options_, persistence_, sessions_, prng_}),
+      replicas_({options_, persistence_, sessions_, prng_,
+                 [this](const std::string& who) { return audit_.differed(who); },
+                 [this](const std::string& who) { replica_synced_in_full(who); }}),
       beside_(options_, host_, store_),
       upstream_(*this, *setup.files, prng_),
       ahead_(ahead_max) {
@@ -59,6 +61,7 @@ ServerNode::Impl::Impl(Setup setup)
   executor_.gate.refuse_all = "LOADING Holdfast is loading the dataset in memory";
   apply_options();
   executor_.on_internal_record = [this](std::span<const Bytes> args) {
+    if (applying_stream_ && args[0].starts_with(replication::audit_mark)) return hear_audit(args);
     if (args.size() != 3 || args[0] != "HOLDFAST.UPSTREAM") return;
     import_unfinished_ = args[1] == "?";
     foreign_place_ = {std::string(args[1] == "?" ? Bytes() : args[1]), parse_uint(args[2]).value_or(0)};
@@ -125,15 +128,21 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   }
   speak_to_stock_replicas();
   if (foreign_) note_foreign_place();
+  write_audit();
   if (!journal_.empty()) {
     persistence_.seal(now_, journal_);
     journal_.clear();
+  }
+  if (audit_.sealed(persistence_.end(), now_)) {
+    everyone_ready(audit_key);
+    more = true;
   }
   backups_.sealed(now_);
   if (now_.mono_us >= next_second_) once_a_second(effects);
   if (walk_some(!batch.empty())) more = true;
   if (store_.free_some(freed_entries_a_turn)) more = true;
   if (tasks_.free_some(freed_entries_a_turn)) more = true;
+  act_on_audit();
   if (shutdown_asked_) step_shutdown(effects);
   step_switchover();
   measure_commit();
@@ -148,7 +157,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   more |= !runnable_.empty();
   effects.again = effects.again || more;
   effects.wake_at = std::min({effects.wake_at, next_wake(more), upstream_.next_wake(), replicas_.next_wake(),
-                              switchover_.next_wake()});
+                              switchover_.next_wake(), audit_.next_wake()});
 }
 
 /// A slice of each walk; of one that comes with every turn a smaller one while clients want something.
@@ -157,6 +166,10 @@ bool ServerNode::Impl::walk_some(bool busy) {
   more |= persistence_.verify_some();
   const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
   more |= backups_.walk_some(entries);
+  if (audit_.walking()) {
+    audit_.walk_some(now_, busy);
+    more |= !audit_.walking();  // what was found is acted on at once, what was summed is logged in the next turn
+  }
   if (digest_walk_ != 0) {
     if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
     if (digest_walk_ == 0) everyone_ready(digest_key);
@@ -444,12 +457,13 @@ void ServerNode::Impl::expire_some() {
 
 // ---- time ----------------------------------------------------------------------------------------------------------
 
-void ServerNode::Impl::once_a_second(Effects&) {
+void ServerNode::Impl::once_a_second(Effects& effects) {
   next_second_ = now_.mono_us + second_us;
   ops_per_second_ = executor_.statistics.commands - ops_last_;
   ops_last_ = executor_.statistics.commands;
   persistence_.once_a_second(now_);
   if (!shutdown_asked_) backups_.once_a_second(now_);
+  audit_when_due(effects);
   const MonoUs idle_us = options_.timeout * second_us;
   sessions_.for_each([&](Session& session) {
     if (idle_us > 0 && !session.blocked && !session.upstream && !session.client.replica && now_.mono_us - session.client.last_active_at > idle_us)

@@ -93,13 +93,31 @@ Sum128 Store::digest() const {
 
 // ---- of a walk --------------------------------------------------------------------------------------------
 
+Sum128 total_of(const StateSums& sums) {
+  Sum128 total;
+  for (const auto& [db, slices] : sums)
+    for (const Sum128& slice : slices) add(total, slice);
+  return total;
+}
+
+namespace {
+
+// Measured on small strings and hashes; a look-up in a cold table is the most of it.
+constexpr uint64_t entry_work = 150, field_work = 50, bytes_a_work = 8;
+
+}  // namespace
+
+void WalkDigest::add_entry(DbIndex db, uint32_t slice, Sum128 sum) { add_in(db, sum, sums_[db][slice]); }
+
 void WalkDigest::take(DbIndex db, const Entry& entry) {
-  add_in(db, sum_of(entry, scratch_), total_);
+  add_entry(db, slice_of(entry.key()), sum_of(entry, scratch_));
   ++keys_;
+  work_ += entry_work + scratch_.size() / bytes_a_work;
+  if (entry.type() == Type::Hash) work_ += field_work * entry.hash_size();
 }
 
 void WalkDigest::take_large(const LargeValue& value) {
-  Partial partial{.db = value.db, .left = value.size};
+  Partial partial{.db = value.db, .slice = slice_of(value.key), .left = value.size};
   put_head(partial.head, value.type, value.expire_at, value.key);
   if (value.type == Type::Hash) {
     put_fixed64(partial.head, value.size);
@@ -110,10 +128,12 @@ void WalkDigest::take_large(const LargeValue& value) {
   }
   HF_CHECK(partial_.emplace(value.number, std::move(partial)).second);
   ++keys_;
+  work_ += entry_work;
 }
 
 void WalkDigest::take_field(uint64_t hash, Bytes field, Bytes value) {
   add_field(hash, sum_of_field(field, value, scratch_));
+  work_ += field_work + value.size() / bytes_a_work;
 }
 
 void WalkDigest::take_large_field(uint64_t hash, Bytes field, uint64_t number, uint64_t size) {
@@ -129,12 +149,13 @@ void WalkDigest::take_bytes(uint64_t number, Bytes piece) {
   const auto at = partial_.find(number);
   HF_CHECK(at != partial_.end() && piece.size() <= at->second.left);
   at->second.bytes->update(piece);
+  work_ += piece.size() / bytes_a_work;
   at->second.left -= piece.size();
   if (at->second.left > 0) return;
   const Partial whole = std::move(at->second);
   partial_.erase(at);
   if (whole.hash != 0) add_field(whole.hash, whole.bytes->digest());
-  else add_in(whole.db, whole.bytes->digest(), total_);
+  else add_entry(whole.db, whole.slice, whole.bytes->digest());
 }
 
 void WalkDigest::add_field(uint64_t hash, Sum128 sum) {
@@ -144,7 +165,7 @@ void WalkDigest::add_field(uint64_t hash, Sum128 sum) {
   add(partial.fields, sum);
   if (--partial.left > 0) return;
   put_fields(partial.head, partial.fields);
-  add_in(partial.db, sum128(partial.head), total_);
+  add_entry(partial.db, partial.slice, sum128(partial.head));
   partial_.erase(at);
 }
 

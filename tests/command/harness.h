@@ -101,6 +101,9 @@ class Harness : public command::Server, public store::Observer {
   bool synced_here(LogOffset) override { return true; }
   Status fail_over(Bytes, int, int64_t) override { return Error{"not in this test"}; }
   Status abort_failover() override { return ok(); }
+  Status begin_audit() override { return Error{"not in this test"}; }
+  command::AuditState audit_state() override { return {}; }
+  void replica_audited(uint64_t, std::span<const Bytes>) override {}
   void replica_promoted(uint64_t) override {}
   int copies_of_server() const override { return 0; }
 

@@ -128,6 +128,7 @@ void Cluster::hear(Node& node, const node::LogLine& line) {
   if (has("This node's log parts from the primary's")) node.loads_again = true;
   if (has("full sync: the log begins at offset")) faults_.add(Fault::FellOffTheLog);
   if (has(": diverged at offset")) faults_.add(Fault::Diverged);
+  hear_audit(node, text);
   if (has("can't be applied")) broken(node, "what a primary sent is refused: " + text);
   if (has("There is a primary: everything is fetched again"))
     broken(node, "a folder that no disk has damaged is refused: " + text);

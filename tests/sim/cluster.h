@@ -70,6 +70,8 @@ class Cluster final : public Agenda, private node::Host {
     node::ServerNode::LogPlace place;          ///< after its last turn
     bool promoted = false;                     ///< in the turn under way
     bool came_back = false;                    ///< this process has shown what it recovered
+    bool planted = false;                      ///< its data was made to differ from its log (cluster_audit.cc)
+    std::optional<uint64_t> found_in_turn;     ///< and it has found that out
     bool loads_again = false;                  ///< it has been told to cut its log: reads may find it loading
     Place tip, tip_before;                     ///< its log as far as jobs went to the disk; before this turn
     uint64_t reign_limit = 0;                  ///< as a primary it has sealed up to here
@@ -166,6 +168,15 @@ class Cluster final : public Agenda, private node::Host {
   void check_snapshot(Node& node, const std::string& name);
   size_t nodes_having(Place place, int but, bool synced) const;
 
+  // ---- audits (cluster_audit.cc)
+  void hear_audit(Node& node, const std::string& text);
+  void audit_now_and_then();
+  void audit_again(Client& auditor);
+  void read_on(Client& reader, const std::string& key);
+  void check_refused(Node& node, const Request& request, const resp::Value& value);
+  void audit_finds_what_differs();
+  void say_to(int number, std::vector<std::string> words);
+
   // ---- the story (cluster_story.cc)
   config::Options draw_options(const Node& node);
   void wake(Client& client);
@@ -201,6 +212,8 @@ class Cluster final : public Agenda, private node::Host {
   uint64_t event_number_ = 0, steps_ = 0, commands_ = 0, crashes_ = 0;
   int leader_ = 0;
   bool winding_down_ = false;
+  uint64_t audits_agreed_ = 0;    ///< of all who answered, as primaries said
+  uint64_t audits_differed_ = 0;  ///< reports of a replica that differs
   config::Options drawn_;
   std::vector<std::unique_ptr<Client>> operators_;
 };

@@ -39,7 +39,7 @@ void Cluster::after_turn(Node& node) {
   if (now.end < before.end && now.settled && before.settled && !node.cut && node.adopts.empty())
     broken(node, "its log went back from offset " + std::to_string(before.end.value) + " to " +
                      std::to_string(now.end.value));
-  if (now.settled && (now.end != before.end || now.last_sum != before.last_sum || prng_.chance(1, 16))) {
+  if (now.settled && !node.planted && (now.end != before.end || now.last_sum != before.last_sum || prng_.chance(1, 16))) {
     const std::string wrong = ledger_.state({now.end.value, now.last_sum}, node.process->digest());
     if (!wrong.empty()) broken(node, wrong);
   }
@@ -74,6 +74,7 @@ void Cluster::came_back(Node& node, Place recovered) {
   node.synced = std::min(node.synced, recovered.offset);
   node.power = false;
   node.came_back = true;
+  if (adopted) node.planted = false, node.found_in_turn.reset();
   node.cut.reset();
   node.adopts.clear();
 }
@@ -145,7 +146,7 @@ void Cluster::note_manifest(Node& node, Bytes text) {
 
 /// A snapshot got its final name: what is in it must be the state at its cut.
 void Cluster::check_snapshot(Node& node, const std::string& name) {
-  if (!name.starts_with("snapshot-") || !name.ends_with(".rdb")) return;
+  if (!name.starts_with("snapshot-") || !name.ends_with(".rdb") || node.planted) return;
   faults_.add(Fault::SnapshotTaken);
   store::Store store({.databases = 4, .hash_seed = 7});
   store.set_loader(store::Type::Task, task::load_task);
@@ -186,7 +187,7 @@ void Cluster::check_verdict(const PipeRef& pipe, const std::string& line) {
   if (primary == nullptr || replica == nullptr || pipe->side[0].life != replica->life) return;
   if (!replica->place.following || primary == replica) return;
   const Place shared = ledger_.common(primary->tip_before, replica->tip);
-  if (line.starts_with("+FULLRESYNC") && !replica->place.cluster_id.empty() && shared.sum != 0 &&
+  if (line.starts_with("+FULLRESYNC") && !replica->planted && !replica->place.cluster_id.empty() && shared.sum != 0 &&
       replica->place.cluster_id == primary->place.cluster_id && shared.offset >= primary->place.begin.value &&
       replica->adopts.empty() && !replica->cut &&
       (shared.offset == replica->place.end.value || shared.offset >= replica->place.back_to.value))
@@ -287,6 +288,7 @@ void Cluster::reply_leaves(const PipeRef& pipe, Request& request, const resp::Va
     }
     return;
   }
+  check_refused(node, request, value);
   if (request.turn == 0) broken(node, "a reply to a request that has not arrived whole");
   if (request.kind == 0 || node.cut || !node.adopts.empty()) return;
   if (!ledger_.contains(node.tip, {request.log_end, request.value}))

@@ -59,6 +59,8 @@ config::Options Cluster::draw_options(const Node& node) {
   if (prng_.chance(1, 2)) o.save.push_back({1, 10});
   o.snapshot_keep = prng_.between(1, 2);
   o.hz = prng_.between(5, 50);
+  o.audit_interval = prng_.between(0, 2);
+  o.enable_debug_command = config::DebugCommand::Local;
   o.hash_max_listpack_entries = prng_.chance(1, 2) ? 4 : 128;
   if (o.hash_seed % 4 == 0) o.replica_load = config::ReplicaLoad::DropFirst;
   if (node.configured != nobody) o.replicaof = "127.0.0.1 " + port_of(node.configured);
@@ -216,6 +218,7 @@ void Cluster::operate() {
       if (prng_.chance(1, 2)) set(a, b), set(b, c), set(c, a);
       else set(a, b), set(b, a), set(c, a);
       after(prng_.between(100 * ms, 900 * ms), [this, a, b, c] {
+        if (winding_down_) return;  // who leads is settled
         std::array<int, cluster_nodes> right{};
         right[static_cast<size_t>(a)] = nobody;
         right[static_cast<size_t>(b)] = right[static_cast<size_t>(c)] = a;
@@ -376,6 +379,7 @@ std::optional<Failure> Cluster::run() {
       after(prng_.between(1 * ms, 10 * ms), [this, client = clients_.back().get()] { wake(*client); });
     }
     if (!options_.calm) after(prng_.between(50 * ms, 400 * ms), [this] { bad_luck(); });
+    audit_now_and_then();
     run_until(
         [&] {
           return commands_ >= options_.commands_min && (options_.calm || crashes_ >= options_.crashes_min);
@@ -451,6 +455,7 @@ void Cluster::wind_down() {
               return what;
             });
   run_until(agreed, 5 * second, [&] { return "the last writes did not arrive: " + disagreement(); });
+  audit_finds_what_differs();
 }
 
 }  // namespace hf::sim

@@ -91,6 +91,8 @@ enum class Fault : uint8_t {
   TailRescued,
   WaitKept,
   WriteOnReplica,
+  AuditAgreed,
+  DifferenceHealed,
   Count,
 };
 
@@ -214,6 +216,8 @@ constexpr FaultName cluster_faults[] = {
     {Fault::TailRescued, "tail rescued"},
     {Fault::WaitKept, "WAIT answered by replicas"},
     {Fault::WriteOnReplica, "write refused by a replica"},
+    {Fault::AuditAgreed, "replica audited in the middle of it"},
+    {Fault::DifferenceHealed, "planted difference found, healed"},
 };
 
 class FaultCounts {

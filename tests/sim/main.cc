@@ -68,6 +68,9 @@ constexpr Plant cluster_plants[] = {
     {Bug::PartialForgotten, "partial-forgotten"},
     {Bug::ReplicaCountedEarly, "replica-counted-early"},
     {Bug::SupersededCounted, "superseded-counted"},
+    {Bug::AuditBlind, "audit-blind"},
+    {Bug::AuditCutLate, "audit-cut-late"},
+    {Bug::AuditServes, "audit-serves"},
 };
 /// A planted bug that hides longer than this is not found.
 constexpr uint64_t seeds_for_a_plant = 300;
