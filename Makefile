@@ -95,7 +95,7 @@ help:
 	@echo 'make test          the short checks, ten minutes at most'
 	@echo 'make test-long     the rest: many seeds, planted bugs, fuzzers, kills, real clients; half an hour'
 	@echo 'make demo          a real job, killed again and again, ends with the right result (ARGS=--short, --json)'
-	@echo 'make bench         speed, durability, memory and snapshots beside redis-server (ARGS=--quick, --json)'
+	@echo 'make bench         speed, durability, memory, snapshots, replication beside redis-server (ARGS=--quick, --json)'
 	@echo '                   (its --json is drawn by utils/bench/plot FILE; utils/bench/turns.py: the longest'
 	@echo '                   turn of the loop; utils/bench/runs.py: memory of a live run)'
 	@echo 'make unit          unit tests only; build/tests/<room>-test for one room'

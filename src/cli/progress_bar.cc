@@ -41,6 +41,17 @@ void ProgressBar::line(const std::string& text) {
   std::fprintf(stderr, "holdfast: %s\n", clean_text(text).c_str());
 }
 
+void ProgressBar::phase(const std::string& text) {
+  if (quiet_) return;
+  if (terminal_) {
+    std::fprintf(stderr, "\r\x1b[K%s", clean_text(text).c_str());
+    drawn_ = true;
+  } else if (text != last_phase_) {
+    line(text);
+  }
+  last_phase_ = text;
+}
+
 void ProgressBar::show(const std::string& run, const Progress& p, bool connected, int64_t now) {
   if (quiet_ || (p.n == 0 && p.total == 0)) return;
   if (!terminal_) {

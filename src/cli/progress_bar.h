@@ -16,6 +16,8 @@ class ProgressBar {
   explicit ProgressBar(bool quiet);
   /// A message on a line of its own, with "holdfast: " before it.
   void line(const std::string& text);
+  /// What is going on where there is nothing to count: in the bar's place, or a line when it is another.
+  void phase(const std::string& text);
   void show(const std::string& run, const Progress& progress, bool connected, int64_t now_ms);
   /// Takes the bar off the screen.
   void end();
@@ -23,6 +25,7 @@ class ProgressBar {
  private:
   bool quiet_, terminal_, drawn_ = false;
   Progress last_;
+  std::string last_phase_;
   int64_t next_line_at_ = 0;
 };
 

@@ -10,6 +10,7 @@
 #include "cli/backup.h"
 #include "cli/client.h"
 #include "cli/exit_codes.h"
+#include "cli/follow.h"
 #include "cli/options.h"
 #include "cli/repl.h"
 #include "cli/run.h"
@@ -38,6 +39,7 @@ int main(int argc, char** argv) {
   if (!options->words.empty()) {
     const std::string& mode = options->words[0];
     if (mode == "backup" && backup_is_mode(*options)) return backup_command(*options);
+    if (mode == "follow") return follow_command(*options);
     if (mode == "run") return run_command(*options);
     if (mode == "checkpoint") return checkpoint_command(*options);
     if (mode == "task") return task_command(*options);

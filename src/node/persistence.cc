@@ -367,8 +367,8 @@ void Persistence::once_a_second(Now now) {
   report_snapshot(now);
 }
 
-MonoUs Persistence::next_wake(Now now) const {
-  const MonoUs walk_at = next_slice(now);
+MonoUs Persistence::next_wake(Now now, bool clients_wait) const {
+  const MonoUs walk_at = next_slice(now, clients_wait);
   if (writer_ && parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
       writer_->synced() < writer_->written() && !writer_->sync_in_flight())
     return std::min(walk_at, next_sync_us_);

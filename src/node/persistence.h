@@ -124,7 +124,7 @@ class Persistence final : private log::ReplaySink {
   /// Hands out jobs, lines and the exit.
   void pump(Now now, Effects& effects);
   void once_a_second(Now now);
-  MonoUs next_wake(Now now) const;
+  MonoUs next_wake(Now now, bool clients_wait) const;
   void say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
   void note_change() { ++changes_; }
 
@@ -145,7 +145,7 @@ class Persistence final : private log::ReplaySink {
   static constexpr const char* shutdown_reason = "shutdown";
   /// A slice of the walk under way, of so many entries at most, when it is time for one (`next_wake`). True: there is
   /// more to walk at once.
-  bool walk_some(Now now, size_t entries);
+  bool walk_some(Now now, size_t entries, bool clients_wait);
   enum class FileState : uint8_t { Unchecked, Written, Verified, Damaged };
   /// What this process knows of a snapshot beside its note.
   struct SnapshotFacts {
@@ -235,7 +235,7 @@ class Persistence final : private log::ReplaySink {
   void describe_tables(snapshot::Header& header) const;
   void fail_walk();
   bool ahead_of_pace(Now now) const;
-  MonoUs next_slice(Now now) const;
+  MonoUs next_slice(Now now, bool clients_wait) const;
   void find_snapshots(const std::vector<log::SnapshotNote>& notes);
   log::SnapshotNote* find_note(LogOffset offset);
   Status tag_is_free(LogOffset offset, Bytes tag) const;
@@ -297,6 +297,7 @@ class Persistence final : private log::ReplaySink {
   size_t copy_peak_ = 0;
   LogOffset last_cut_;
   MonoUs next_snapshot_report_us_ = 0, next_slice_us_ = 0;
+  bool asked_since_slice_ = false;  ///< a client wanted something since the walk's last slice
   std::unique_ptr<snapshot::Reader> verifier_;
   LogOffset verifying_;
   bool verify_finished_ = false;

@@ -162,7 +162,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
 
 /// A slice of each walk; of one that comes with every turn a smaller one while clients want something.
 bool ServerNode::Impl::walk_some(bool busy) {
-  bool more = persistence_.walk_some(now_, walk_entries_a_slice_);
+  bool more = persistence_.walk_some(now_, walk_entries_a_slice_, busy || !held_.empty());
   more |= persistence_.verify_some();
   const size_t entries = std::max<size_t>(1, walk_entries_a_slice_ / (busy ? 16 : 4));
   more |= backups_.walk_some(entries);
@@ -474,7 +474,7 @@ void ServerNode::Impl::once_a_second(Effects& effects) {
 
 MonoUs ServerNode::Impl::next_wake(bool more) const {
   if (more) return now_.mono_us;
-  MonoUs wake = std::min(next_second_, persistence_.next_wake(now_));
+  MonoUs wake = std::min(next_second_, persistence_.next_wake(now_, !held_.empty()));
   // Waiters and timers rest while closing, and timers while the log refuses writes: no waking for them then.
   if (persistence_.phase() != Persistence::Phase::Serving) return wake;
   wake = std::min(wake, waiters_.next_deadline());

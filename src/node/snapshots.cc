@@ -1,6 +1,7 @@
 // Snapshots: when one is due, the cut, the walk, the file, and what is kept afterwards.
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "base/number.h"
 #include "log/trim.h"
@@ -15,6 +16,9 @@ constexpr MonoUs report_every_us = 10'000'000;
 // The loop sleeps between slices. One that asks for the next turn at once is never asleep when a request comes, and
 // the scheduler lets who has had more than its share of a processor wait for the others: some milliseconds.
 constexpr MonoUs slice_every_us = 1'000;
+// A slice that is due lets those go first whose request is here, or whose reply comes with the end of a write; but
+// not for ever.
+constexpr MonoUs slice_patience_us = 1'000;
 // Where it is ahead of its pace, or of the disk.
 constexpr MonoUs pace_step_us = 5'000;
 // Copying so much takes about as long as a slice may. Entries differ in size: it is looked at between steps.
@@ -119,7 +123,7 @@ bool Persistence::ahead_of_pace(Now now) const {
          passed / static_cast<double>(plan_.spread_us);
 }
 
-bool Persistence::walk_some(Now now, size_t entries) {
+bool Persistence::walk_some(Now now, size_t entries, bool clients_wait) {
   if (!walking_) return false;
   const size_t copied = snapshot_copy_bytes();
   copy_peak_ = std::max(copy_peak_, copied);
@@ -131,9 +135,15 @@ bool Persistence::walk_some(Now now, size_t entries) {
     fail_walk();
     return false;
   }
-  if (now.mono_us < next_slice_us_ || snapshot_->should_pause() || ahead_of_pace(now)) return false;
+  asked_since_slice_ = asked_since_slice_ || clients_wait;
+  const MonoUs due_us = next_slice_us_ + (clients_wait ? slice_patience_us : 0);
+  if (now.mono_us < due_us || snapshot_->should_pause() || ahead_of_pace(now)) return false;
   const uint64_t stop_at = snapshot_->raw_bytes() + slice_bytes_max;
-  for (size_t left = entries; walking_ && left > 0 && snapshot_->raw_bytes() < stop_at;) {
+  // While nobody asks for anything there is more of the processor for it; who comes in between waits for one
+  // slice. One that is spread over time is in no hurry.
+  const bool asked = std::exchange(asked_since_slice_, false);
+  const size_t slice = asked || plan_.spread_us > 0 ? entries : 2 * entries;
+  for (size_t left = slice; walking_ && left > 0 && snapshot_->raw_bytes() < stop_at;) {
     const size_t step = std::min(left, entries_a_step);
     left -= step;
     walking_ = !parts_.store.walk_some(walk_, step);
@@ -145,11 +155,11 @@ bool Persistence::walk_some(Now now, size_t entries) {
   return walking_ && alone;
 }
 
-MonoUs Persistence::next_slice(Now now) const {
+MonoUs Persistence::next_slice(Now now, bool clients_wait) const {
   if (!walking_) return INT64_MAX;
   // The end of the job that it waits for makes a turn, too.
   if (snapshot_->should_pause() || ahead_of_pace(now)) return now.mono_us + pace_step_us;
-  return std::max(now.mono_us, next_slice_us_);
+  return std::max(now.mono_us, next_slice_us_ + (clients_wait ? slice_patience_us : 0));
 }
 
 void Persistence::snapshot_job_done(const FileJobDone& done) {

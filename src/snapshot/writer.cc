@@ -2,6 +2,7 @@
 // share the OnLane with the writer, which looks at nothing but its atomic byte count.
 #include "snapshot/writer.h"
 
+#include <array>
 #include <atomic>
 
 #include "base/check.h"
@@ -15,14 +16,43 @@ using Kind = FileStep::Kind;
 
 // Blocks in one job: few enough that an answer comes soon and frees their memory.
 constexpr size_t blocks_per_job_max = 4;
+// Emptied blocks that wait to be filled again; not those that one large entry has stretched.
+constexpr size_t spare_blocks_max = 10;
+constexpr size_t spare_bytes_max = 4 * limits::snapshot_block_bytes;
 
 }  // namespace
 
-/// Touched by steps only, one after another; `file_bytes` is read from outside.
+/// Touched by steps only, one after another; `file_bytes` and `spares` from outside, too.
 struct Writer::OnLane {
   uint64_t salt = 0;
   std::atomic<uint64_t> file_bytes{0};
   std::vector<IndexEntry> index;
+  /// The memory of blocks goes round: were it given back and asked for again, the loop would wait for the
+  /// kernel to clear the same pages each time, and for the allocator's lock, which the lane, whose thread has
+  /// only what is left of the processor, may hold for a millisecond.
+  std::array<std::atomic<std::string*>, spare_blocks_max> spares{};
+
+  ~OnLane() {
+    for (auto& spare : spares) delete spare.load();
+  }
+  /// By the lane.
+  void give(std::string bytes) {
+    if (bytes.capacity() > spare_bytes_max) return;
+    bytes.clear();
+    auto one = std::make_unique<std::string>(std::move(bytes));
+    for (auto& spare : spares) {
+      std::string* none = nullptr;
+      if (!spare.compare_exchange_strong(none, one.get())) continue;
+      (void)one.release();
+      return;
+    }
+  }
+  /// By the loop. Empty: there is none.
+  std::string take() {
+    for (auto& spare : spares)
+      if (const std::unique_ptr<std::string> one{spare.exchange(nullptr)}) return std::move(*one);
+    return {};
+  }
 };
 
 Writer::Writer(Header header, WriterOptions options)
@@ -140,7 +170,7 @@ void Writer::close_block() {
   fields_of_ = 0;
   if (open_.entries == 0) return;
   ready_.push_back(std::move(open_));
-  open_ = {};
+  open_ = {lane_->take()};
 }
 
 void Writer::finish() {
@@ -165,7 +195,7 @@ void Writer::add_block_step(Block block, std::vector<FileStep>& steps) {
     std::string bytes = encode_block(raw->raw, raw->entries, number, lane->salt);
     lane->index.push_back({lane->file_bytes, static_cast<uint32_t>(bytes.size()), raw->entries});
     lane->file_bytes += bytes.size();
-    raw->raw = {};
+    lane->give(std::move(raw->raw));
     return bytes;
   };
   steps.push_back({.kind = Kind::Append, .name = temp_name(header_.offset), .produce = compress});

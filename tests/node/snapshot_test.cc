@@ -147,6 +147,22 @@ TEST_CASE("a timed snapshot is spread over its interval; one asked for hurries i
   CHECK_FALSE(running());
 }
 
+TEST_CASE("a snapshot lets clients go first, but it ends though they ask in every turn") {
+  MemoryFiles disk;
+  NodeDriver driver(disk, options_for_debug());
+  const auto conn = driver.connect();
+  fill(driver, conn, 20000);
+  driver.send(conn, "BGSAVE\r\n");
+  driver.turn();
+  for (int i = 0; i < 200 && count_snapshots(disk) == 0; ++i) {
+    driver.send(conn, "PING\r\n");
+    driver.pass_ms(1);
+    driver.turn();
+    driver.run_jobs();
+  }
+  CHECK(count_snapshots(disk) == 1);
+}
+
 TEST_CASE("a snapshot that has to copy too much fails, and only the snapshot") {
   MemoryFiles disk;
   config::Options options = options_for_debug();
