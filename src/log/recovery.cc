@@ -82,6 +82,7 @@ Recovery::Phase Recovery::read_manifest() {
   if (manifest_.clean_end) raise_floor(*manifest_.clean_end, "MANIFEST (clean shutdown)");
   raise_floor(manifest_.durable_upto, "MANIFEST");
   if (!manifest_.history.empty()) epoch_max_ = manifest_.history.last().epoch;
+  if (!manifest_.segments.empty()) listed_from_ = manifest_.segments.front().first;
   return phase_;
 }
 
@@ -106,7 +107,7 @@ Status Recovery::collect_segments(const std::vector<std::string>& names) {
     const auto listed = [&](const File& file) { return file.ref.first == *first; };
     if (std::any_of(segments_.begin(), segments_.end(), listed)) continue;
     if (manifest_.cut && *first >= *manifest_.cut) continue;
-    if (!segments_.empty() && *first < segments_.front().ref.first) {
+    if (*first < listed_from_) {
       // MANIFEST is replaced first and the files go later: a crash came between. (An older MANIFEST would
       // list more of the past, not less.)
       notes_.push_back(name + " was trimmed off the log before the server stopped; it is removed");

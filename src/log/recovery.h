@@ -186,6 +186,7 @@ class Recovery {
 
   bool have_manifest_ = false;
   Manifest manifest_;                     ///< as read
+  LogOffset listed_from_;                 ///< its first segment, also when a cut has taken that
   std::vector<File> segments_;            ///< those in MANIFEST, ascending
   std::vector<SnapshotFile> candidates_;  ///< ascending: the newest is tried first
   std::vector<std::string> unlisted_;     ///< segments with data beside a missing MANIFEST

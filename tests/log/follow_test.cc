@@ -259,6 +259,29 @@ TEST_CASE("a cut on the boundary of a segment, and one at the log's end, leave w
   }
 }
 
+TEST_CASE("a cut where the log begins finds what was trimmed before it still there, and removes it") {
+  Primary primary;
+  const auto names = names_under(primary.disk, "log-");
+  REQUIRE(names.size() >= 3);
+  const LogOffset cut = *parse_segment_name(names[1]);
+  Manifest manifest = primary.writer.manifest();
+  manifest.segments.erase(manifest.segments.begin());  // trimmed; the file goes later
+  manifest.cut = cut;
+  manifest.durable_upto = cut;
+  primary.disk.content(manifest_name) = encode_manifest(manifest);
+  primary.disk.content(snapshot_name(cut)) = "the snapshot's bytes";
+  Recovery recovery(primary.disk, {.wall_ms = 1700000000000});
+  Collected sink;
+  recovery.open();
+  REQUIRE(recovery.phase() == Recovery::Phase::LoadSnapshot);
+  recovery.snapshot_loaded({.offset = cut, .cluster_id = cluster, .history = manifest.history, .epoch = {1}});
+  while (recovery.phase() == Recovery::Phase::Replay) recovery.step(1 << 20, sink);
+  REQUIRE(std::holds_alternative<Recovered>(recovery.outcome()));
+  repair(primary.disk, std::get<Recovered>(recovery.outcome()));
+  CHECK(std::get<Recovered>(recovery.outcome()).resume.end == cut);
+  CHECK_FALSE(primary.disk.exists(names[0]));
+}
+
 TEST_CASE("a received snapshot takes the place of everything, whatever step a crash comes after") {
   Primary primary;
   const LogOffset at{5000};
