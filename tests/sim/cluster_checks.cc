@@ -34,7 +34,9 @@ void Cluster::after_turn(Node& node) {
   if (!now.following || !before.following || node.promoted)
     node.reign_limit = std::max(node.reign_limit, now.end.value);
   node.promoted = false;
-  if (now.settled) ledger_.written(node.tip, now.written.value, node.number);
+  // Also in the turn that a failed disk ends: what was written by then is sent and answered with the last effects.
+  const bool ends = before.settled && !now.settled && !now.following && now.end >= before.end;
+  if (now.settled || ends) ledger_.written(node.tip, now.written.value, node.number);
   // A log goes back only where MANIFEST has said so before.
   if (now.end < before.end && now.settled && before.settled && !node.cut && node.adopts.empty())
     broken(node, "its log went back from offset " + std::to_string(before.end.value) + " to " +

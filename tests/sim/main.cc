@@ -73,7 +73,7 @@ constexpr Plant cluster_plants[] = {
     {Bug::AuditServes, "audit-serves"},
 };
 /// A planted bug that hides longer than this is not found.
-constexpr uint64_t seeds_for_a_plant = 300;
+constexpr uint64_t seeds_for_a_plant = 1000;
 
 bool plant([[maybe_unused]] Bug bug) {
 #ifdef HOLDFAST_PLANTED_BUGS
