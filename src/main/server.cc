@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 
@@ -140,9 +141,19 @@ int serve(const config::CommandLine& line, config::Options options) {
   return code;
 }
 
+/// libuv aborts without a word when an allocation of its own gets nothing (where it watches a descriptor, for one).
+/// abort() goes on when this returns.
+void say_aborted(int) {
+  constexpr char words[] =
+      "Ended by abort(). The lines above say why; where there are none, memory ran out: see `ulimit -v`, the limits of "
+      "the cgroup, maxmemory.\n";
+  [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, words, sizeof words - 1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGABRT, say_aborted);
   const auto line = config::parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
   if (!line) return complain(line.error().message);
   using Mode = config::CommandLine::Mode;
