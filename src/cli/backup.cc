@@ -86,11 +86,6 @@ Result<BackupOptions> parse(const Options& base) {
   return o;
 }
 
-int complain(const std::string& what, int code) {
-  std::fprintf(stderr, "holdfast-cli: %s\n", what.c_str());
-  return code;
-}
-
 std::string draw_token() {
   std::random_device source;
   std::string token;
@@ -201,10 +196,8 @@ class Backup {
         bar_.end();
         return complain("the backup failed: " + text_of(state, "error"), kExitServerError);
       }
-      const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-          std::chrono::steady_clock::now().time_since_epoch());
       bar_.show("backup", {number_of(state, "bytes-done"), number_of(state, "bytes-total"), phase}, true,
-                now.count());
+                steady_ms());
     }
   }
 

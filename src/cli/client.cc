@@ -19,6 +19,12 @@ namespace hf::cli {
 
 using resp::Value;
 
+int complain(const std::string& what, int code) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "holdfast-cli: %s\n", what.c_str());
+  return code;
+}
+
 namespace {
 
 volatile std::sig_atomic_t g_interrupted = 0;
@@ -31,12 +37,9 @@ bool is_stream(const Arguments& args) {
 }
 
 int complain(const Error& e) {
-  std::fflush(stdout);
-  std::fprintf(stderr, "holdfast-cli: %s\n", e.message.c_str());
-  return e.code == kExitTryLater || e.code == kExitServerError || e.code == kExitBadData ||
-                 e.code == kExitUsage
-             ? e.code
-             : kExitNoServer;
+  const bool is_exit_code = e.code == kExitTryLater || e.code == kExitServerError ||
+                            e.code == kExitBadData || e.code == kExitUsage;
+  return cli::complain(e.message, is_exit_code ? e.code : kExitNoServer);
 }
 
 Result<int> stream(Connection& c, const Arguments& args, Format format) {

@@ -16,6 +16,8 @@ int run_client(const Options& options);
 int exit_code_of(const resp::Value& reply);
 /// `Auto` resolved by whether stdout is a terminal.
 Format resolve(Format format);
+/// Says `what` on stderr, behind what stdout has had so far; returns `code`.
+int complain(const std::string& what, int code);
 /// Prints a reply in `format` (not Auto) to stdout.
 void print_reply(const resp::Value& reply, Format format);
 /// Sends `args`; prints the answer, and for SUBSCRIBE, MONITOR and their like everything that follows until a

@@ -21,19 +21,19 @@
 
 namespace hf::cli {
 
-namespace {
-
-int64_t now_ms() {
+int64_t steady_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
+namespace {
+
 bool wait_connected(int fd, int timeout_ms, int& code) {
   pollfd p{fd, POLLOUT, 0};
-  const int64_t deadline = now_ms() + timeout_ms;
+  const int64_t deadline = steady_ms() + timeout_ms;
   for (;;) {
-    const int64_t left = deadline - now_ms();
+    const int64_t left = deadline - steady_ms();
     const int n = ::poll(&p, 1, left > 0 ? static_cast<int>(left) : 0);
     if (n < 0 && errno == EINTR) continue;
     if (n == 0) return code = ETIMEDOUT, false;
@@ -232,14 +232,14 @@ Result<bool> Connection::poll_reply(resp::Value& out) {
 }
 
 Result<resp::Value> Connection::read(int timeout_ms) {
-  const int64_t deadline = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+  const int64_t deadline = timeout_ms < 0 ? INT64_MAX : steady_ms() + timeout_ms;
   for (;;) {
     resp::Value v;
     auto got = poll_reply(v);
     if (!got) return got.error();
     if (*got) return v;
     if (stop && stop()) return Error{"interrupted", EINTR};
-    const int64_t left = deadline - now_ms();
+    const int64_t left = deadline - steady_ms();
     if (left <= 0) {
       const Status gone = fail(
           address_.text() + " did not answer within " + to_text(static_cast<int64_t>(timeout_ms)) + " ms",

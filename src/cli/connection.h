@@ -13,6 +13,9 @@ namespace hf::cli {
 
 using Arguments = std::vector<std::string>;
 
+/// The monotonic clock, milliseconds since some moment.
+int64_t steady_ms();
+
 class Connection {
  public:
   Connection() = default;

@@ -90,17 +90,6 @@ Result<FollowOptions> parse(const Options& base) {
   return o;
 }
 
-int complain(const std::string& what, int code) {
-  std::fprintf(stderr, "holdfast-cli: %s\n", what.c_str());
-  return code;
-}
-
-int64_t clock_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 class Follow {
  public:
   explicit Follow(const FollowOptions& options) : o_(options), bar_(options.quiet) {}
@@ -108,7 +97,7 @@ class Follow {
   int run() {
     if (const Status opened = c_.open(o_.connect); !opened)
       return complain(opened.error().message, opened.error().code == 0 ? kExitNoServer : opened.error().code);
-    begun_ms_ = clock_ms();
+    begun_ms_ = steady_ms();
     if (!o_.host.empty()) {
       const auto answer = c_.ask({"REPLICAOF", o_.host, o_.port});
       if (!answer) return complain(answer.error().message, kExitNoServer);
@@ -124,7 +113,7 @@ class Follow {
   int watch() {
     for (;; std::this_thread::sleep_for(poll_pause)) {
       const auto info = c_.ask({"INFO", "replication", "persistence"});
-      const int64_t now = clock_ms();
+      const int64_t now = steady_ms();
       if (!info || info->is_error()) {
         bar_.end();
         return info ? complain("the server answered: " + info->text, exit_code_of(*info))
@@ -163,7 +152,7 @@ class Follow {
   }
 
   void print() const {
-    const int64_t took_ms = clock_ms() - begun_ms_;
+    const int64_t took_ms = steady_ms() - begun_ms_;
     if (o_.json) {
       std::printf("{\"primary\":%s,\"offset\":%s,\"snapshot-bytes\":%s,\"milliseconds\":%s}\n",
                   json_string(sync_.primary()).c_str(), to_text(sync_.offset()).c_str(),

@@ -45,12 +45,6 @@ namespace {
 
 constexpr int kDialTimeoutMs = 1000;
 
-Millis now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 std::string host_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown-host";
@@ -100,7 +94,7 @@ class Runner {
   Runner(RunOptions options, RunSettings settings, std::unique_ptr<RunFolder> folder)
       : o_(std::move(options)),
         folder_(std::move(folder)),
-        plan_(std::move(settings), seed(), now_ms()),
+        plan_(std::move(settings), seed(), steady_ms()),
         screen_(o_.quiet) {}
   ~Runner() {
     for (const int fd : {signals_, inotify_})
@@ -143,7 +137,7 @@ class Runner {
 
   void act() {
     while (!exit_code_) {
-      auto effect = plan_.next(now_ms());
+      auto effect = plan_.next(steady_ms());
       if (!effect) return;
       std::visit([this](auto& e) { perform(e); }, *effect);
     }
@@ -154,7 +148,7 @@ class Runner {
                      {signals_, POLLIN, 0},
                      {inotify_, POLLIN, 0},
                      {helper_.fd(), POLLIN, 0}};
-    const Millis now = now_ms();
+    const Millis now = steady_ms();
     const Millis most = plan_.program_runs() ? 200 : 1000;
     ::poll(fds, 4, static_cast<int>(std::clamp<Millis>(plan_.wake_at(now) - now, 0, most)));
     if (fds[1].revents != 0) take_signals();
@@ -166,15 +160,15 @@ class Runner {
     }
     if (fds[3].revents != 0) helper_.finish();
     if (fds[0].revents != 0) take_replies();
-    if (plan_.program_runs() && now_ms() >= look_at_) look();
+    if (plan_.program_runs() && steady_ms() >= look_at_) look();
   }
 
   /// Twice a second: progress for the screen and the next beat; and out/, should inotify have missed
   /// something.
   void look() {
-    look_at_ = now_ms() + 500;
+    look_at_ = steady_ms() + 500;
     plan_.on_progress(folder_->progress());
-    screen_.show(plan_.run(), plan_.progress(), plan_.connected(), now_ms());
+    screen_.show(plan_.run(), plan_.progress(), plan_.connected(), steady_ms());
     if (++looks_ % 4 == 0) {
       plan_.on_out_changed();
       if (!helper_.busy()) folder_->coalesce();
@@ -185,9 +179,9 @@ class Runner {
     while (connection_.is_open()) {
       resp::Value v;
       auto got = connection_.poll_reply(v);
-      if (!got) return plan_.on_disconnected(got.error().message, now_ms());
+      if (!got) return plan_.on_disconnected(got.error().message, steady_ms());
       if (!*got) return;
-      if (!v.is(resp::Value::Kind::Push)) plan_.on_reply(v, now_ms());
+      if (!v.is(resp::Value::Kind::Push)) plan_.on_reply(v, steady_ms());
       act();
     }
   }
@@ -196,7 +190,7 @@ class Runner {
     signalfd_siginfo info{};
     while (::read(signals_, &info, sizeof info) == sizeof info) {
       if (info.ssi_signo == SIGCHLD) reap();
-      else plan_.on_signal(static_cast<int>(info.ssi_signo), now_ms());
+      else plan_.on_signal(static_cast<int>(info.ssi_signo), steady_ms());
     }
   }
 
@@ -210,7 +204,7 @@ class Runner {
     plan_.on_progress(folder_->progress());
     const bool killed = WIFSIGNALED(status);
     plan_.on_exit(killed ? 0 : WEXITSTATUS(status), killed ? WTERMSIG(status) : 0, folder_->finished_marked(),
-                  now_ms());
+                  steady_ms());
   }
 
   void perform(effect::Dial& e) {
@@ -218,12 +212,12 @@ class Runner {
     to.addresses = {o_.connect.addresses[e.address]};
     to.connect_timeout_ms = kDialTimeoutMs;
     const Status s = connection_.open(to);
-    if (s) plan_.on_connected(now_ms());
-    else plan_.on_dial_failed(s.error().message, s.error().code == kExitTryLater, now_ms());
+    if (s) plan_.on_connected(steady_ms());
+    else plan_.on_dial_failed(s.error().message, s.error().code == kExitTryLater, steady_ms());
   }
   void perform(effect::HangUp&) { connection_.close(); }
   void perform(effect::Send& e) {
-    if (const Status s = connection_.send(e.args); !s) plan_.on_disconnected(s.error().message, now_ms());
+    if (const Status s = connection_.send(e.args); !s) plan_.on_disconnected(s.error().message, steady_ms());
   }
   void perform(effect::Adopt& e) {
     auto ended = folder_->adopt(e.run);
@@ -236,7 +230,7 @@ class Runner {
       auto failed = std::make_shared<std::string>();
       auto result = std::make_shared<Result<std::optional<Prepared>>>(
           folder_->collect(e.run, e.version, e.newer_than, *failed));
-      return [this, result, failed] { plan_.on_collected(std::move(*result), *failed, now_ms()); };
+      return [this, result, failed] { plan_.on_collected(std::move(*result), *failed, steady_ms()); };
     });
   }
   void perform(effect::Settle& e) { folder_->settle(e.name); }
@@ -259,9 +253,9 @@ class Runner {
     what.lock_fd = folder_->lock_fd();
     what.empty_stdin = ::isatty(STDIN_FILENO) != 0;
     auto pid = start_process(what);
-    if (!pid) return plan_.on_start_failed(pid.error().code, pid.error().message, now_ms());
+    if (!pid) return plan_.on_start_failed(pid.error().code, pid.error().message, steady_ms());
     child_ = *pid;
-    look_at_ = now_ms() + 500;
+    look_at_ = steady_ms() + 500;
   }
   void perform(effect::Signal& e) {
     if (child_ > 0) ::kill(-child_, e.number);
@@ -356,11 +350,6 @@ Result<bool> lock_folder(RunFolder& folder, const RunOptions& o) {
     told = told || alive;
     std::this_thread::sleep_for(std::chrono::milliseconds(alive ? 100 : 5));
   }
-}
-
-int complain(const std::string& message, int code) {
-  std::fprintf(stderr, "holdfast-cli: %s\n", message.c_str());
-  return code;
 }
 
 }  // namespace

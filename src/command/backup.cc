@@ -38,27 +38,19 @@ void backup_start(Context& ctx) {
 
 void backup_status(Context& ctx) {
   const BackupState state = ctx.server.backup_state();
-  const auto number = [&](const char* name, uint64_t value) {
-    ctx.reply.bulk(name);
-    ctx.reply.integer(static_cast<int64_t>(value));
-  };
-  const auto text = [&](const char* name, Bytes value) {
-    ctx.reply.bulk(name);
-    ctx.reply.bulk(value);
-  };
-  ctx.reply.map(12);
-  number("id", state.id);
-  text("state", state.phase);
-  text("folder", state.folder);
-  number("bytes-done", state.bytes_done);
-  number("bytes-total", state.bytes_total);
-  number("offset", state.offset);
-  text("digest", state.digest);
-  number("log-begin", state.begin);
-  number("log-end", state.end);
-  number("time", static_cast<uint64_t>(state.wall_ms));
-  number("milliseconds", static_cast<uint64_t>(state.milliseconds));
-  text("error", state.error);
+  MapReply map(ctx, 12);
+  map.number("id", state.id);
+  map.text("state", state.phase);
+  map.text("folder", state.folder);
+  map.number("bytes-done", state.bytes_done);
+  map.number("bytes-total", state.bytes_total);
+  map.number("offset", state.offset);
+  map.text("digest", state.digest);
+  map.number("log-begin", state.begin);
+  map.number("log-end", state.end);
+  map.signed_number("time", state.wall_ms);
+  map.signed_number("milliseconds", state.milliseconds);
+  map.text("error", state.error);
 }
 
 void backup_help(Context& ctx) { reply_help(ctx, *find_command("backup")); }

@@ -159,33 +159,25 @@ void failover(Context& ctx) {
 
 void audit_status(Context& ctx) {
   const AuditState state = ctx.server.audit_state();
-  const auto number = [&](const char* name, uint64_t value) {
-    ctx.reply.bulk(name);
-    ctx.reply.integer(static_cast<int64_t>(value));
-  };
-  const auto text = [&](const char* name, Bytes value) {
-    ctx.reply.bulk(name);
-    ctx.reply.bulk(value);
-  };
-  ctx.reply.map(9);
-  number("offset", state.offset);
-  text("state", state.phase);
-  text("result", state.result);
-  number("time", static_cast<uint64_t>(state.wall_ms));
-  number("milliseconds", static_cast<uint64_t>(state.milliseconds));
-  number("keys", state.keys);
-  text("digest", state.digest);
-  number("divergences", state.divergences);
+  MapReply map(ctx, 9);
+  map.number("offset", state.offset);
+  map.text("state", state.phase);
+  map.text("result", state.result);
+  map.signed_number("time", state.wall_ms);
+  map.signed_number("milliseconds", state.milliseconds);
+  map.number("keys", state.keys);
+  map.text("digest", state.digest);
+  map.number("divergences", state.divergences);
   ctx.reply.bulk("replicas");
   ctx.reply.array(state.replicas.size());
   for (const AuditedReplica& replica : state.replicas) {
-    ctx.reply.map(6);
-    text("ip", replica.host);
-    number("port", static_cast<uint64_t>(replica.port));
-    text("finding", replica.finding);
-    number("database", replica.db);
-    number("slice", replica.slice);
-    number("slices", replica.slices);
+    MapReply of_replica(ctx, 6);
+    of_replica.text("ip", replica.host);
+    of_replica.signed_number("port", replica.port);
+    of_replica.text("finding", replica.finding);
+    of_replica.number("database", replica.db);
+    of_replica.number("slice", replica.slice);
+    of_replica.number("slices", replica.slices);
   }
 }
 
@@ -206,7 +198,6 @@ void audit(Context& ctx) {
 
 void replication_help(Context& ctx) { reply_help(ctx, *find_command("replication")); }
 
-constexpr KeyRange no_keys{};
 constexpr uint32_t link = Admin | NoScript | Stale | NoAsyncLoading | NoMulti;
 
 // clang-format off

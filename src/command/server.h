@@ -52,10 +52,10 @@ struct RoleInfo {
 struct AuditedReplica {
   std::string host;
   int port = 0;
-  /// agrees, differs, skipped; awaited, behind, missed (its link begins behind the audit's offset),
+  /// agrees, differs, skipped, healed; awaited, behind, missed (its link begins behind the audit's offset),
   /// not-audited (a stock Redis), none
   std::string finding;
-  DbIndex db = 0;  ///< of differs: the lowest database and slice, and how many slices in all
+  DbIndex db = 0;  ///< of differs and healed: the lowest database and slice, and how many slices in all
   uint32_t slice = 0;
   uint64_t slices = 0;
 };
@@ -63,7 +63,7 @@ struct AuditedReplica {
 struct AuditState {
   uint64_t offset = 0;      ///< 0: none yet
   const char* phase = "";   ///< idle, asked, walking, waiting
-  const char* result = "";  ///< none, running; agrees, differs, unanswered, given-up
+  const char* result = "";  ///< none, running; agrees, differs, healed, skipped, unanswered, given-up
   WallMs wall_ms = 0;
   int64_t milliseconds = 0;
   uint64_t keys = 0;

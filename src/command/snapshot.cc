@@ -28,26 +28,17 @@ void reply_status(Context& ctx, const Status& status) {
 void snapshot_list(Context& ctx) {
   const auto list = ctx.server.snapshots();
   ctx.reply.array(list.size());
-  const auto number = [&](const char* name, uint64_t value) {
-    ctx.reply.bulk(name);
-    ctx.reply.integer(static_cast<int64_t>(value));
-  };
-  const auto text = [&](const char* name, Bytes value) {
-    ctx.reply.bulk(name);
-    ctx.reply.bulk(value);
-  };
   for (const SnapshotInfo& info : list) {
-    ctx.reply.map(9);
-    number("id", info.id);
-    number("epoch", info.epoch);
-    number("time", static_cast<uint64_t>(info.wall_ms));
-    number("bytes", info.bytes);
-    number("keys", info.keys);
-    ctx.reply.bulk("milliseconds");
-    ctx.reply.integer(info.milliseconds);
-    text("reason", info.reason);
-    text("tag", info.tag);
-    text("state", info.state);
+    MapReply map(ctx, 9);
+    map.number("id", info.id);
+    map.number("epoch", info.epoch);
+    map.signed_number("time", info.wall_ms);
+    map.number("bytes", info.bytes);
+    map.number("keys", info.keys);
+    map.signed_number("milliseconds", info.milliseconds);
+    map.text("reason", info.reason);
+    map.text("tag", info.tag);
+    map.text("state", info.state);
   }
 }
 

@@ -18,8 +18,7 @@ constexpr int64_t share_of_copies = 4;
 
 }  // namespace
 
-// ---- as a primary
-// ----------------------------------------------------------------------------------------------------------
+// ---- as a primary -----------------------------------------------------------------------------------------
 
 /// The log may grow now, and says all that happens to the data set.
 bool ServerNode::Impl::may_audit() const {
@@ -91,8 +90,7 @@ void ServerNode::Impl::replica_synced_in_full(const std::string& who) {
                                          std::to_string(audit_.at().value) + " found in it is healed");
 }
 
-// ---- as a replica
-// ----------------------------------------------------------------------------------------------------------
+// ---- as a replica -----------------------------------------------------------------------------------------
 
 void ServerNode::Impl::hear_audit(std::span<const Bytes> args) {
   if (args[0] == replication::audit_mark) return audit_.marked();
@@ -127,8 +125,7 @@ void ServerNode::Impl::report_audit(Session& link) {
                 std::to_string(report.where.db), std::to_string(report.where.slice)});
 }
 
-// ---- either
-// ----------------------------------------------------------------------------------------------------------------
+// ---- either -----------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::forget_audit() {
   audit_.forget(now_);

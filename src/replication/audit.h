@@ -46,7 +46,7 @@ struct AuditReport {
   Difference where;  ///< of Differs and Healed
   bool operator==(const AuditReport&) const = default;
 };
-/// "at offset 42: database 0, slice 17, 1 slice in all" for logs.
+/// "at offset 42: database 0, slice 17, and 3 more" for logs.
 std::string describe(const AuditReport& report);
 
 /// A replica's side. Its own walk and the primary's sums come in either order; a mark that comes before both

@@ -25,7 +25,8 @@ bool StoreSink::prepare(const Header& header, uint64_t file_bytes) {
   if (store_.is_empty()) store_.set_hash_seed(header.hash_seed);
   for (const TableSize& table : header.tables)
     if (table.db < store_.databases() &&
-        !store_.reserve_some(store_.in(half_, table.db), std::min(table.keys, file_bytes * keys_a_byte_max), buckets_a_call))
+        !store_.reserve_some(store_.in(half_, table.db), std::min(table.keys, file_bytes * keys_a_byte_max),
+                             buckets_a_call))
       return false;
   return true;
 }
