@@ -114,10 +114,12 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("backup_last_milliseconds", backups_.last_milliseconds())
         .number("backups_kept", uint64_t{backups_.kept()});
     if (!backups_.last_error().empty()) s.text("backup_last_error", backups_.last_error());
-    if (loading()) {
-      const Persistence::Progress p = persistence_.progress();
-      s.number("loading_total_bytes", p.total).number("loading_loaded_bytes", p.done);
-      s.format("loading_loaded_perc", "%.2f", p.total == 0 ? 0.0 : 100 * ratio(p.done, p.total));
+    if (loading() || beside_.loading()) {
+      const Persistence::Progress own = persistence_.progress();
+      const Upstream::Transfer beside = upstream_.load_progress();
+      const uint64_t total = loading() ? own.total : beside.total, done = loading() ? own.done : beside.read;
+      s.number("loading_total_bytes", total).number("loading_loaded_bytes", done);
+      s.format("loading_loaded_perc", "%.2f", total == 0 ? 0.0 : 100 * ratio(done, total));
     }
   }
   if (wanted(sections, "stats", true)) {

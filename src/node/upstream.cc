@@ -533,6 +533,11 @@ Upstream::Transfer Upstream::transfer() const {
   return r != nullptr && r->ahead ? Transfer{r->ahead->bytes, r->received} : Transfer{};
 }
 
+Upstream::Transfer Upstream::load_progress() const {
+  const auto* loading = std::get_if<Loading>(&state_);
+  return loading != nullptr ? Transfer{loading->reader->bytes_total(), loading->reader->bytes_done()} : Transfer{};
+}
+
 const char* Upstream::state_name() const {
   if (std::holds_alternative<Resting>(state_)) return "connect";
   if (std::holds_alternative<Dialing>(state_)) return "connecting";

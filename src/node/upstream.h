@@ -127,6 +127,8 @@ class Upstream {
     uint64_t total = 0, read = 0;
   };
   Transfer transfer() const;
+  /// Of the snapshot that has arrived: how far it is looked through, and loaded beside; zeros when there is none.
+  Transfer load_progress() const;
   const char* state_name() const;  ///< as ROLE prints it
   MonoUs last_heard_us() const { return last_heard_us_; }
   MonoUs down_since_us() const { return down_since_us_; }

@@ -4,7 +4,7 @@ run, events, leases, names. Names have 16 bytes, as ordinary ones do; the payloa
 import argparse, os, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from run import LOAD_CPU, Conn, Table, servers
+from kit import LOAD_CPU, Conn, Table, servers
 
 
 def bytes_a_run(n, payload):

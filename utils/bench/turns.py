@@ -8,7 +8,7 @@ the least of the rounds says what the server does, the largest what the machine 
 import argparse, os, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from run import LOAD_CPU, Conn, Table, fill, servers
+from kit import LOAD_CPU, Conn, Table, fill, servers
 
 
 def info(c, section='stats'):
