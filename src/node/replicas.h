@@ -176,7 +176,7 @@ class Replicas {
   void start_snapshot(Replica& replica, Session& session, Now now);
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
-  bool refuse_sync(Session& session);
+  bool refuse_sync(Session& session, Now now);
   static std::string who(const Replica& replica) {
     return replica.host + ":" + std::to_string(replica.introduction.port);
   }
