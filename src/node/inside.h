@@ -111,6 +111,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;
   void take_over(const replication::HandOver& hand_over) override;
   void diverged(LogOffset at) override;
+  void full_sync_begins(std::optional<LogOffset> shared) override { persistence_.shares_upto(shared); }
   Beside& beside() override { return beside_; }
   void adopt(const snapshot::Header& header) override;
   Follower::Progress progress() const override;

@@ -119,6 +119,8 @@ Persistence::Progress Persistence::progress() const {
 }
 
 void Persistence::recovered() {
+  rescued_.files += recovery_->rescued().size();
+  if (!recovery_->rescued().empty()) rescued_.last = recovery_->rescued().back();
   log::Outcome& outcome = recovery_->outcome();
   if (auto* refused = std::get_if<log::Refused>(&outcome)) {
     if (!following_) return die(refused->why);
@@ -287,6 +289,8 @@ void Persistence::log_job_done(const FileJobDone& done) {
       return;
     }
     if (!done.ok) return die("Can't cut the torn tail off the log: " + done.message + ". Free the disk or mend the folder's permissions, then start again.");
+    // What was not known to be durable has been written again, and synced.
+    resume_->manifest.durable_upto = std::max(resume_->manifest.durable_upto, resume_->end);
     open_log(std::move(*resume_));
     resume_.reset();
     return;

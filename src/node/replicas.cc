@@ -110,7 +110,11 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   } else {
     ++full_syncs_;
     if (introduction.holding) ++partial_refused_;
-    reply.simple("FULLRESYNC " + reign + " " + std::to_string(writer->visible_end()));
+    // A third word, for our own kind: up to where both logs are the same, or "-".
+    const auto shared =
+        replication::shared_end(holding(), introduction.holding ? *introduction.holding : nothing);
+    reply.simple("FULLRESYNC " + reign + " " + std::to_string(writer->visible_end()) + " " +
+                 (shared ? std::to_string(shared->value) : "-"));
     replica.state = AwaitsSnapshot{};
   }
   session.client.replica = true;

@@ -246,7 +246,7 @@ void ServerNode::Impl::feed_replicas(Effects& effects) {
   if (persistence_.following()) replicas_.pass_on(upstream_.last_heartbeat().sequence);
   std::vector<ConnId> fed;
   replicas_.pump(now_, effects, fed);
-  if (persistence_.snapshot_asked()) effects.again = true;  // by one of them: it is cut in the next turn
+  if (persistence_.snapshot_due()) effects.again = true;  // asked for by one of them
   for (const ConnId id : fed)
     if (Session* session = sessions_.find(id)) touch(*session);
   if (replicas_.take_progress()) {
