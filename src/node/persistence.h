@@ -235,6 +235,7 @@ class Persistence final : private log::ReplaySink {
   void start_restore(log::RecoveryOptions options);
   void restored();
   void end_restore();
+  void begin_fresh();
   void open_log(log::ResumePoint from);
   void make_writer(log::ResumePoint from);
   void log_from_cut(Now now);

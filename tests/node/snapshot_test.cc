@@ -134,6 +134,24 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what a first start left half-made is gone before a replica asks for the file of that name again") {
+  MemoryFiles disk;
+  const std::string received = log::received_name({86});
+  disk.content(received) = "half of it";
+  config::Options options = options_for_debug();
+  options.replicaof = "there 7000";
+  node::ServerNode replica(node::Setup{options, 1, &disk, nullptr});
+  bool dialed = false;
+  for (MonoUs at = 1; at < 100 && !dialed; ++at) {
+    node::Effects effects;
+    replica.turn({1'700'000'000'000, at}, effects);
+    dialed = !effects.dial.empty();
+    if (dialed) CHECK_FALSE(disk.exists(received));
+    for (const FileJob& job : effects.jobs) replica.job_done(disk.run(job));
+  }
+  CHECK(dialed);
+}
+
 TEST_CASE("SNAPSHOT VERIFY names a damaged file and its byte") {
   MemoryFiles disk;
   NodeDriver driver(disk, options_for_debug());
