@@ -1,6 +1,7 @@
 // Write concern and switchovers by hand, turn by turn: what is held back, until when, and what runs when.
 #include <catch2/catch.hpp>
 
+#include "base/little_endian.h"
 #include "log/manifest.h"
 #include "node_support.h"
 #include "replication/verdict.h"
@@ -56,6 +57,59 @@ struct Rig {
     return false;
   }
 };
+
+/// A replica that says what it holds: the node's answer to PSYNC.
+std::string asks(NodeDriver& driver, node::ConnId conn, const replication::Holding& holding) {
+  driver.ask(conn, "REPLCONF listening-port 7001");
+  driver.ask(conn, "REPLCONF capa holdfast1");
+  Buffer words;
+  resp::Writer(words, 2).command({"REPLCONF", "holdfast", replication::encode(holding)});
+  driver.send(conn, words.view());
+  driver.settle();
+  REQUIRE(driver.take(conn) == "+OK\r\n");
+  driver.send(conn, "PSYNC ? -1\r\n");
+  std::string said;
+  for (int i = 0; i < 8; ++i) {
+    driver.settle();
+    said += driver.take(conn);
+    driver.pass_ms(300);
+  }
+  return said;
+}
+
+replication::Holding holding_of(MemoryFiles& files, LogOffset end) {
+  const auto log = log::decode_manifest(files.content(log::manifest_name));
+  REQUIRE(log);
+  return {log->cluster_id, log->history, {}, end};
+}
+
+/// The last file whose name begins so.
+std::string last_file(MemoryFiles& files, const std::string& prefix) {
+  const std::vector<std::string> names = *files.list();
+  std::string last;
+  for (const std::string& name : names)
+    if (name.starts_with(prefix)) last = name;
+  return last;
+}
+
+/// A life that ended with a snapshot and some log behind it.
+void live(MemoryFiles& files) {
+  NodeDriver driver(files, options_of(config::FsyncPolicy::Always, false));
+  const node::ConnId conn = driver.connect();
+  for (int i = 0; i < 20; ++i) driver.ask(conn, "SET key:" + std::to_string(i) + " " + std::string(100, 'v'));
+  driver.ask(conn, "BGSAVE");
+  driver.settle();
+  driver.ask(conn, "SET behind it");
+  driver.node().request_shutdown();
+  driver.settle();
+}
+
+/// The snapshot that a stream announces; none: nullopt.
+std::optional<LogOffset> announced(const std::string& said) {
+  const size_t at = said.find(replication::snapshot_magic);
+  if (at == std::string::npos || said.size() < at + 16) return std::nullopt;
+  return LogOffset{get_le<uint64_t>(Bytes(said), at + 8)};
+}
 
 }  // namespace
 
@@ -132,25 +186,13 @@ TEST_CASE("who gave its role away does not have the log of the one that took it 
   rig.driver.node().disconnected(rig.replica);
   rig.driver.settle();
   // It reigned, acknowledged something, and was started again with the words that it was first started with.
-  const auto log = log::decode_manifest(rig.files.content(log::manifest_name));
-  REQUIRE(log);
   const LogOffset end = rig.driver.node().log_place().end;
-  replication::Holding holding{log->cluster_id, log->history, {}, end};
-  const auto asks = [&] {
-    const node::ConnId again = rig.driver.connect();
-    rig.driver.ask(again, "REPLCONF listening-port 7001");
-    rig.driver.ask(again, "REPLCONF capa holdfast1");
-    Buffer words;
-    resp::Writer(words, 2).command({"REPLCONF", "holdfast", replication::encode(holding)});
-    rig.driver.send(again, words.view());
-    rig.driver.settle();
-    REQUIRE(rig.driver.take(again) == "+OK\r\n");
-    return rig.driver.ask(again, "PSYNC ? -1");
-  };
-  CHECK(asks().find("+CONTINUE ") != std::string::npos);
-  holding.history.add({Epoch{log->history.last().epoch.value + 1}, std::string(40, 'b'), end});
+  replication::Holding holding = holding_of(rig.files, end);
+  const auto asks_again = [&] { return asks(rig.driver, rig.driver.connect(), holding); };
+  CHECK(asks_again().find("+CONTINUE ") != std::string::npos);
+  holding.history.add({Epoch{holding.history.last().epoch.value + 1}, std::string(40, 'b'), end});
   holding.end = LogOffset{end.value + 100};
-  CHECK(asks().find("-NOMASTERLINK ") != std::string::npos);
+  CHECK(asks_again().find("-NOMASTERLINK ") != std::string::npos);
 }
 
 TEST_CASE(
@@ -195,4 +237,52 @@ TEST_CASE("under quorum what timers change is synced though no reply waits for i
   }
   CHECK(driver.node().log_place().end > end);
   CHECK(driver.node().log_place().synced == driver.node().log_place().end);
+}
+
+TEST_CASE("a log that can't be read any more sends a replica to a snapshot behind the damage, once") {
+  MemoryFiles files;
+  live(files);
+  NodeDriver driver(files, options_of(config::FsyncPolicy::Always, false));
+  const node::ConnId conn = driver.connect();
+  replication::Holding holding = holding_of(files, {});
+  holding.end = holding.history.last().first;  // all but the reign that begins now
+  for (int i = 0; i < 5; ++i) driver.ask(conn, "SET damaged:" + std::to_string(i) + " " + std::string(100, 'd'));
+  std::string& bytes = files.content(last_file(files, "log-"));
+  bytes[bytes.rfind("damaged:1")] ^= 1;  // rot
+  const LogOffset damage = driver.node().log_place().end;
+  const std::string before = asks(driver, driver.connect(), holding);
+  CHECK(before.find("+CONTINUE ") != std::string::npos);
+  const std::string again = asks(driver, driver.connect(), holding);
+  CHECK(again.find("+FULLRESYNC ") != std::string::npos);
+  REQUIRE(announced(again));
+  CHECK(*announced(again) >= damage);
+  holding = holding_of(files, driver.node().log_place().end);
+  CHECK(asks(driver, driver.connect(), holding).find("+CONTINUE ") != std::string::npos);
+}
+
+TEST_CASE("a snapshot that can't be read, or that a replica went away with, is not offered twice") {
+  for (const bool short_file : {true, false}) {
+    MemoryFiles files;
+    live(files);
+    NodeDriver driver(files, options_of(config::FsyncPolicy::Always, false));
+    if (short_file) files.content(last_file(files, "snapshot-")).clear();
+    const replication::Holding stranger{std::string(40, 'c'), {}, {}, {}};
+    const node::ConnId first = driver.connect(), second = driver.connect();
+    const std::string before = asks(driver, first, stranger);
+    REQUIRE(announced(before));
+    driver.node().disconnected(first);  // it did not say that it has taken it in
+    const std::string again = asks(driver, second, stranger);
+    REQUIRE(announced(again));
+    CHECK(*announced(again) > *announced(before));
+  }
+}
+
+TEST_CASE("a node that follows, and has less than who asks it, judges nothing") {
+  MemoryFiles files;
+  live(files);
+  NodeDriver driver(files, options_of(config::FsyncPolicy::Always, false, "there 6379"));
+  replication::Holding holding = holding_of(files, driver.node().log_place().end);
+  REQUIRE(driver.node().log_place().following);
+  holding.end = LogOffset{holding.end.value + 100};
+  CHECK(asks(driver, driver.connect(), holding).find("-NOMASTERLINK ") != std::string::npos);
 }
