@@ -315,7 +315,7 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
   if (outcome.spec == nullptr) return;
   session.client.last_command = outcome.spec->name;
   if (outcome.wrote) session.client.last_write = turn_need_;
-  if (!persistence_.logging() || executor_.gate.follows) return;
+  if (!outcome.ran || !persistence_.logging() || executor_.gate.follows) return;
   Need need{{}, persistence_.replies_wait_for_sync()};
   need.copies = static_cast<uint8_t>(std::max(session.client.copies, copies_of_server()));
   if (need.copies > 0) copies_asked_us_ = now_.mono_us;

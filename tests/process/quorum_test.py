@@ -50,6 +50,9 @@ class QuorumTest(ReplicationCase):
             e = self.connect(primary)
             with self.assertRaises((ConnectionError, OSError)):
                 e.cmd('GET', 'doubt')  # it would show what may never be
+            # What was not run shows nothing: it is refused, or queued, whatever its key.
+            self.assertError('NOQUORUM', d.pipe([('SET', 'doubt', 2)])[0])
+            self.assertEqual(['OK', 'QUEUED'], d.pipe([('MULTI',), ('GET', 'doubt')]))
         finally:
             for replica in replicas:
                 replica.process.send_signal(18)
