@@ -163,6 +163,8 @@ class Replicas {
     uint64_t job = 0;  ///< the read under way; 0: none
     LogOffset received, synced, applied;
     MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
+    MonoUs moved_us = 0;        ///< when it last took something, or there was nothing for it to take
+    uint64_t gone_bytes = 0;    ///< that had left this node then
     std::string host;         ///< announced, or where it connects from
     bool superseded = false;  ///< it has connected again, and this connection does not know: it counts once
   };
@@ -181,6 +183,7 @@ class Replicas {
     return replica.host + ":" + std::to_string(replica.introduction.port);
   }
   void take_address(Replica& replica, const Session& session);
+  static MonoUs last_moved(Replica& replica, const Session& session, Now now);
   std::string name_of(const Replica& replica, const Session& session) const;
   void feed_stock(Replica& replica, Session& session, Now now, Effects& effects);
   void stock_job_done(Replica& replica, Session& session, const FileJobDone& done);

@@ -164,6 +164,10 @@ Status ServerNode::Impl::replica_says(uint64_t client, Bytes name, Bytes value) 
     said.port = static_cast<int>(*port);
   } else if (equal_nocase(name, "ip-address")) {
     if (value.size() > 255) return Error{"ERR REPLCONF ip-address provided by replica instance is too long"};
+    // It becomes a part of INFO's lines, between commas.
+    const bool word = std::all_of(value.begin(), value.end(),
+                                  [](char c) { return c > ' ' && c < 0x7f && c != ',' && c != '='; });
+    if (!word) return Error{"ERR REPLCONF ip-address is no address or host name; see replica-announce-ip"};
     said.host = std::string(value);
   } else if (equal_nocase(name, "capa")) {
     if (equal_nocase(value, replication::native_capability)) said.native = true;

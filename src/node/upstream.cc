@@ -240,7 +240,10 @@ bool Upstream::handshake_line(Bytes line, Now now, Buffer& out) {
       send_step(Step::Port, out);
       return true;
     case Step::Port: send_step(Step::Host, out); return true;
-    case Step::Host: send_step(Step::Capabilities, out); return true;
+    case Step::Host:
+      if (error) return broken("it refused replica-announce-ip (" + text + ")"), false;
+      send_step(Step::Capabilities, out);
+      return true;
     case Step::Capabilities:
       stock_wanted_ = line.find(replication::native_capability) == Bytes::npos;
       if (stock_wanted_) {
