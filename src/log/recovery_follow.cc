@@ -52,7 +52,9 @@ void Recovery::drop_behind_cut(const std::vector<std::string>& names) {
     const auto offset = parse_snapshot_name(name);
     if (offset && *offset > cut) repair_.push_back({.kind = Kind::Remove, .name = name});
     const auto first = parse_segment_name(name);
-    if (first && *first >= cut) keep_in_rescue(name);
+    if (!first || *first < cut) continue;
+    keep_in_rescue(name);
+    notes_.push_back(name + ", which begins behind the cut, is kept as " + rescue_name(name, 0));
   }
   std::erase_if(candidates_, [&](const SnapshotFile& file) { return file.offset > cut; });
   std::erase_if(manifest_.snapshots, [&](const SnapshotNote& note) { return note.offset > cut; });

@@ -156,6 +156,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void expire_some();
   bool walk_some(bool busy);
   void settle_role();
+  void settle_quorum(Gate& gate, bool reigns);
   void follow_upstream(Effects& effects);
   UpstreamAddress upstream_address(const std::string& host, int port) const;
   void feed_replicas(Effects& effects);

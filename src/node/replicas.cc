@@ -113,6 +113,17 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   return true;
 }
 
+void Replicas::lost(const Session& session) {
+  const Replica* replica = find(session.id);
+  if (replica == nullptr) return;  // sent away by this end, which has said so
+  std::string text = (replica->stock ? "Redis replica " : "Replica ") + name_of(*replica, session) + ": its link has ended";
+  if (!replica->stock)
+    text += "; it had acknowledged offset " + std::to_string(replica->received.value) + " of " +
+            std::to_string(parts_.persistence.end().value);
+  parts_.persistence.say(LogLevel::Notice, std::move(text));
+  remove(session.id);
+}
+
 void Replicas::remove(ConnId conn) {
   std::erase_if(replicas_, [&](const Replica& replica) {
     if (replica.conn == conn && replica.stock) --stock_count_;

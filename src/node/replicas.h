@@ -58,6 +58,8 @@ class Replicas {
   bool take_ping_due(Now now);
   /// In all dumps for Redis so far.
   uint64_t tasks_left_out() const { return tasks_left_out_; }
+  /// The link's other end closed it, or this end for another reason than the replica's own: says so, removes it.
+  void lost(const Session& session);
   void remove(ConnId conn);
   /// The role or the history changed: all have to ask again.
   void drop_all(std::vector<ConnId>& kill);

@@ -58,6 +58,8 @@ class QuorumTest(ReplicationCase):
                 replica.process.send_signal(18)
         d = self.connect(primary)
         wait_until('writes to be taken again', lambda: d.pipe([('SET', 'x', 1)])[0] == 'OK')
+        log = primary.log()
+        self.assertLess(log.rindex('Writes are refused from now on: NOQUORUM'), log.rindex('Writes are taken again: '))
         self.assertEqual(b'1', d.cmd('GET', 'doubt'))
         for replica in replicas:
             self.same(primary, replica)
