@@ -58,6 +58,12 @@ void Upstream::follow(UpstreamAddress address) {
   if (!conn_) state_ = Resting{};
 }
 
+void Upstream::dial_now() {
+  if (conn_) return;
+  backoff_.reset();
+  next_dial_us_ = 0;
+}
+
 void Upstream::leave() {
   address_.reset();
   close_ = conn_.has_value();

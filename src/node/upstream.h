@@ -86,6 +86,8 @@ class Upstream {
   void follow(UpstreamAddress address);
   /// What may change while it follows: passwords, names and times of the next greeting.
   void greet_as(UpstreamAddress address) { address_ = std::move(address); }
+  /// What stood in the way may be gone: the next attempt need not wait.
+  void dial_now();
   void leave();
   /// The same, but the connection is the caller's to end.
   void let_go();

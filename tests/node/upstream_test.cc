@@ -384,6 +384,21 @@ TEST_CASE("that a lost link had been stopped by this end does not excuse the nex
   CHECK(rig.says("repl-timeout"));
 }
 
+TEST_CASE("whoever asks for the same primary again does not wait for the next attempt") {
+  Rig rig;
+  rig.node.follows_redis = true;
+  rig.feed("+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + std::string(40, 'a') + " 5\r\n$24\r\n");
+  rig.feed(Bytes("REDIS0010\x01\x01l\x01\x01x\xff\0\0\0\0\0\0\0\0", 24));  // a list: refused, and tried again in a minute
+  REQUIRE(rig.closed);
+  rig.link.dial_now();
+  CHECK_FALSE(rig.link.wants_dial(rig.now));  // a link that ends is not dialled beside itself
+  rig.link.lost(rig.conn, rig.now);
+  rig.now.mono_us += 59'000'000;
+  CHECK_FALSE(rig.link.wants_dial(rig.now));
+  rig.link.dial_now();
+  CHECK(rig.link.wants_dial(rig.now));
+}
+
 TEST_CASE("after a link is lost the next is dialed later, and a new address at once") {
   Rig rig;
   rig.link.lost(rig.conn, rig.now);
