@@ -152,7 +152,7 @@ class Server {
   virtual RoleInfo role() = 0;
   /// Follows host:port from now on. The error is a whole one without "ERR ".
   virtual Status follow(Bytes host, int port) = 0;
-  /// The primary that is followed is asked for once more: a link that waits for its next attempt is dialled at once.
+  /// The primary followed is asked for once more: a link that waits for its next attempt is dialled at once.
   virtual void follow_now() = 0;
   /// Ends following. `role_settled` turns true when this node may be written to; `role_key` is ready then.
   virtual Status follow_nobody() = 0;
@@ -170,6 +170,8 @@ class Server {
   /// How many replicas hold the log up to `offset`: received, or synced.
   virtual size_t replicas_having(LogOffset offset, bool synced) const = 0;
   virtual bool synced_here(LogOffset offset) = 0;
+  /// Changes are logged; without, nothing here is ever synced.
+  virtual bool logging() const = 0;
   /// FAILOVER: gives the role to the replica there (an empty host: to the one that has the most).
   virtual Status fail_over(Bytes host, int port, int64_t timeout_ms) = 0;
   virtual Status abort_failover() = 0;

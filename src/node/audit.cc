@@ -117,7 +117,8 @@ std::string Audit::summary(const std::vector<Member>& members) const {
       "Audit at offset %llu: %zu of %zu replicas that answered agree (%llu keys, digest %s, %.2f s)",
       static_cast<unsigned long long>(at_.value), agree, reports_.size(),
       static_cast<unsigned long long>(keys_), total_.c_str(), static_cast<double>(milliseconds_) / 1000);
-  return silent == 0 ? text : text + ("; " + std::to_string(silent) + " linked since or not that far yet: not compared");
+  if (silent == 0) return text;
+  return text + ("; " + std::to_string(silent) + " linked since or not that far yet: not compared");
 }
 
 // ---- as a replica -----------------------------------------------------------------------------------------

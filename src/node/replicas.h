@@ -58,7 +58,7 @@ class Replicas {
   bool take_ping_due(Now now);
   /// In all dumps for Redis so far.
   uint64_t tasks_left_out() const { return tasks_left_out_; }
-  /// The link's other end closed it, or this end for another reason than the replica's own: says so, removes it.
+  /// The link has ended, from the other side or for a reason that is not the replica's: says so, removes it.
   void lost(const Session& session);
   void remove(ConnId conn);
   /// The role or the history changed: all have to ask again.
@@ -180,7 +180,7 @@ class Replicas {
   void start_snapshot(Replica& replica, Session& session, Now now);
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
-  bool refuse_sync(Session& session);
+  bool refuse_sync(Session& session, Now now);
   static std::string who(const Replica& replica) {
     return replica.host + ":" + std::to_string(replica.introduction.port);
   }

@@ -32,7 +32,7 @@ Bytes word(Bytes line, size_t n) {
   return line.substr(at, line.find(' ', at) - at);
 }
 
-/// What a peer said, for the log and for INFO: bytes that are no text must not end a line, or a client's parser.
+/// What a peer said, for the log and for INFO: bytes that are no text must not end a line, or break a parser.
 std::string as_text(Bytes said) {
   constexpr char digits[] = "0123456789abcdef";
   std::string out;
@@ -510,8 +510,8 @@ void Upstream::received(const Receiving& r, Now now) {
   std::snprintf(text, sizeof text, "Full sync: %s received in %.2f s", to_human(r.ahead->bytes).c_str(),
                 static_cast<double>(now.mono_us - r.begun_us) / 1e6);
   follower_.say(LogLevel::Notice, text);
-  Loading loading{std::make_unique<snapshot::Reader>(files_, log::received_name(r.ahead->offset)), now.mono_us,
-                  r.ahead->offset};
+  auto reader = std::make_unique<snapshot::Reader>(files_, log::received_name(r.ahead->offset));
+  Loading loading{std::move(reader), now.mono_us, r.ahead->offset};
   if (loading.reader->open() == snapshot::Reader::Phase::Loading)
     follower_.beside().begin(loading.reader->footer().raw_bytes);
   state_ = std::move(loading);
