@@ -134,12 +134,29 @@ class Persistence final : private log::ReplaySink {
     std::string tag = {};
     MonoUs spread_us = 0;  ///< take this long about the walk, unless hurried; 0: as fast as slices allow
     bool rewrite = false;  ///< trim the log to it
+    bool awaited = false;  ///< by a replica, which is sent it as it grows
   };
   /// The cut is taken when this turn's frame is sealed. While one that is spread over time runs, that one is hurried
   /// and this one follows it; otherwise one that runs is an error.
   Status begin_snapshot(Now now, SnapshotPlan plan);
   bool snapshot_running() const { return asked_ || snapshot_ != nullptr; }
   bool snapshot_asked() const { return asked_; }
+  /// A snapshot's file for who reads it, which may be while it is being written.
+  struct SnapshotFile {
+    std::string name;             ///< another one once it is whole
+    uint64_t bytes = 0;           ///< there to be read
+    uint64_t expected_bytes = 0;  ///< when it is whole, as far as can be told
+    bool whole = false;
+  };
+  /// Empty: there is none (any more); one that was being taken has failed or was given up.
+  std::optional<SnapshotFile> snapshot_file(LogOffset offset) const;
+  /// The cut of the one being taken, once there is something of it to read.
+  std::optional<LogOffset> growing_snapshot() const;
+  /// The one that is asked for or being taken is waited for: it is not spread over time any more.
+  void await_snapshot() {
+    plan_.spread_us = 0;
+    plan_.awaited = true;
+  }
   Status last_snapshot_status() const;
   /// The reason of the one taken while stopping: it has the loop to itself.
   static constexpr const char* shutdown_reason = "shutdown";
@@ -238,6 +255,7 @@ class Persistence final : private log::ReplaySink {
   MonoUs next_slice(Now now, bool clients_wait) const;
   void find_snapshots(const std::vector<log::SnapshotNote>& notes);
   log::SnapshotNote* find_note(LogOffset offset);
+  const log::SnapshotNote* find_note(LogOffset offset) const;
   Status tag_is_free(LogOffset offset, Bytes tag) const;
   void report_snapshot(Now now);
   void snapshot_job_done(const FileJobDone& done);

@@ -259,9 +259,36 @@ void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
 }
 
 log::SnapshotNote* Persistence::find_note(LogOffset offset) {
-  for (log::SnapshotNote& note : notes_)
+  return const_cast<log::SnapshotNote*>(std::as_const(*this).find_note(offset));
+}
+
+const log::SnapshotNote* Persistence::find_note(LogOffset offset) const {
+  for (const log::SnapshotNote& note : notes_)
     if (note.offset == offset) return &note;
   return nullptr;
+}
+
+/// One that grows at the offset of one that is whole can't be told from it: it counts once it has taken its place.
+std::optional<LogOffset> Persistence::growing_snapshot() const {
+  if (!snapshot_ || snapshot_->state() == snapshot::State::Failed || snapshot_->written_bytes() == 0) return {};
+  const LogOffset offset = snapshot_->header().offset;
+  if (find_note(offset) != nullptr) return {};
+  return offset;
+}
+
+std::optional<Persistence::SnapshotFile> Persistence::snapshot_file(LogOffset offset) const {
+  if (const log::SnapshotNote* note = find_note(offset))
+    return SnapshotFile{snapshot::file_name(offset), note->bytes, note->bytes, true};
+  if (growing_snapshot() != offset) return {};
+  // Of what there was at the cut the walk has seen a part, and of that a part is written.
+  const auto share = [](uint64_t part, uint64_t all) {
+    return std::clamp(static_cast<double>(part) / static_cast<double>(std::max<uint64_t>(1, all)), 0.001, 1.0);
+  };
+  const uint64_t raw = snapshot_->raw_bytes(), bytes = snapshot_->written_bytes();
+  const double written = share(raw - std::min<uint64_t>(raw, snapshot_->waiting_bytes()), raw);
+  const double seen = walking_ ? share(snapshot_->keys(), keys_at_cut_) : 1;
+  return SnapshotFile{snapshot::temp_name(offset), bytes,
+                      static_cast<uint64_t>(static_cast<double>(bytes) / written / seen), false};
 }
 
 Persistence::SnapshotFacts Persistence::snapshot_facts(LogOffset offset) const {

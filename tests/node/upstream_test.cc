@@ -123,10 +123,19 @@ struct Source {
     }
     const size_t begins = all.find(replication::snapshot_magic);
     REQUIRE(begins != std::string::npos);
-    const auto ahead =
-        replication::decode_snapshot_ahead(Bytes(all).substr(begins, replication::snapshot_ahead_bytes));
-    REQUIRE(ahead);
-    const size_t ends = begins + replication::snapshot_ahead_bytes + ahead->bytes;
+    size_t ends = begins + replication::snapshot_ahead_bytes;
+    REQUIRE(replication::decode_snapshot_ahead(Bytes(all).substr(begins, ends - begins)));
+    for (bool more = true; more;) {
+      const Bytes rest = Bytes(all).substr(ends);
+      if (rest.starts_with(replication::heartbeat_magic)) {
+        ends += replication::heartbeat_bytes;
+        continue;
+      }
+      const auto piece = replication::decode_snapshot_piece(rest.substr(0, replication::snapshot_piece_bytes));
+      REQUIRE(piece);
+      ends += replication::snapshot_piece_bytes + piece->bytes;
+      more = piece->bytes > 0;
+    }
     snapshot = all.substr(0, ends);
     stream = all.substr(ends);
     for (int i = 0; i < 3; ++i) {
