@@ -314,7 +314,7 @@ class Persistence final : private log::ReplaySink {
   uint64_t keys_at_cut_ = 0;
   size_t copy_peak_ = 0;
   LogOffset last_cut_;
-  MonoUs next_snapshot_report_us_ = 0, next_slice_us_ = 0;
+  MonoUs next_snapshot_report_us_ = 0, next_slice_us_ = 0, last_slice_us_ = 0;
   bool asked_since_slice_ = false;  ///< a client wanted something since the walk's last slice
   std::unique_ptr<snapshot::Reader> verifier_;
   LogOffset verifying_;

@@ -77,8 +77,8 @@ struct Rig {
   void step(bool came = false) {
     now.mono_us += 10;
     while (came && link.consume(now, in, out)) {}
-    while (auto job = link.next_job()) link.job_done(files.run(*job), now);
     while (link.load_some(now)) {}
+    while (auto job = link.next_job()) link.job_done(files.run(*job), now);
     if (link.may_go_on())
       while (link.consume(now, in, out)) {}
     if (link.tick(now, &out)) closed = true;
