@@ -51,7 +51,8 @@ class Persistence final : private log::ReplaySink {
     /// What replicas still need: from where on the log, and whether a snapshot is being sent.
     std::function<std::vector<LogOffset>()> log_pins = {};
     std::function<bool(LogOffset)> snapshot_in_use = {};
-    /// A frame was sealed or stored: what replicas are sent.
+    /// A frame was sealed or stored: what replicas are sent, when there are any.
+    std::function<bool()> frames_wanted = {};
     std::function<void(LogOffset begin, LogOffset end, std::string bytes)> on_frame = {};
     /// Once all is recovered: why what is there can't be reigned over; empty: it can.
     std::function<std::string()> why_not_reign = {};
@@ -238,6 +239,8 @@ class Persistence final : private log::ReplaySink {
   void end_restore();
   void open_log(log::ResumePoint from);
   void open_reign(WallMs wall_ms);
+  void tee();
+  void hand_on(LogOffset begin);
   void reset(log::Manifest manifest);
   void step_reset(Effects& effects);
   void load_again();

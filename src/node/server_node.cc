@@ -45,6 +45,7 @@ ServerNode::Impl::Impl(Setup setup)
       persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore),
                     setup.restore_nothing_written, [this] { return replicas_.log_pins(); },
                     [this](LogOffset offset) { return replicas_.sending_snapshot(offset); },
+                    [this] { return replicas_.any(); },
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
                     },
