@@ -97,7 +97,7 @@ help:
 	@echo 'make demo          a real job, killed again and again, ends with the right result (ARGS=--short, --json)'
 	@echo 'make bench         speed, durability, memory, snapshots, replication beside redis-server (ARGS=--quick, --json)'
 	@echo '                   (its --json is drawn by utils/bench/plot FILE; utils/bench/turns.py: the longest'
-	@echo '                   turn of the loop; utils/bench/runs.py: memory of a live run)'
+	@echo '                   turn of the loop; utils/bench/runs.py: memory of a live run; audit.py: of an audit)'
 	@echo 'make unit          unit tests only; build/tests/<room>-test for one room'
 	@echo 'make fuzz          fuzz every reader of foreign bytes (SECONDS_EACH=60)'
 	@echo 'make sanitize      unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'

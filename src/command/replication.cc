@@ -107,7 +107,7 @@ void waitaof(Context& ctx) {
     return ctx.error(
         "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are "
         "just local and are not propagated.");
-  if (local > 0 && ctx.server.option("appendonly") == "no")
+  if (local > 0 && !ctx.server.logging())
     return ctx.error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
   const int64_t here = ctx.server.synced_here(ctx.client.last_write) ? 1 : 0;
   const auto have = static_cast<int64_t>(ctx.server.replicas_having(ctx.client.last_write, true));

@@ -168,6 +168,8 @@ class Server {
   /// How many replicas hold the log up to `offset`: received, or synced.
   virtual size_t replicas_having(LogOffset offset, bool synced) const = 0;
   virtual bool synced_here(LogOffset offset) = 0;
+  /// Changes are logged; without, nothing here is ever synced.
+  virtual bool logging() const = 0;
   /// FAILOVER: gives the role to the replica there (an empty host: to the one that has the most).
   virtual Status fail_over(Bytes host, int port, int64_t timeout_ms) = 0;
   virtual Status abort_failover() = 0;

@@ -281,9 +281,10 @@ void add_durability(std::vector<Row>& rows) {
   rows.insert(
       rows.end(),
       {text<&Options::dir>({"dir", s, When::Protected, "folder of the data; made when missing"}),
-       yes_no<&Options::appendonly>({"appendonly", s, When::Start,
-                                     "keep a log of every change; without it a crash "
-                                     "loses what came after the last snapshot"}),
+       yes_no<&Options::appendonly>({"appendonly", s, When::Anytime,
+                                     "keep a log of every change; without it a crash loses what came after the "
+                                     "last snapshot. Whoever follows or is followed keeps one anyway; yes begins "
+                                     "one at once, no takes effect at the next start"}),
        choice<&Options::appendfsync>({"appendfsync", s, When::Anytime,
                                       "when a reply leaves: always = its change is synced to disk; everysec "
                                       "= it is written, and synced within "

@@ -57,7 +57,7 @@ Recovery::Phase Recovery::open() {
   if (const Status status = collect_segments(*names); !status) return refuse(status.error().message);
   if (!unlisted_.empty() && candidates_.empty()) return refuse_unlisted();
   if (!have_manifest_ && candidates_.empty()) {
-    outcome_ = Fresh{};
+    outcome_ = Fresh{std::move(repair_)};
     return phase_ = Phase::Done;
   }
   // A snapshot gets its final name only when the log is synced up to it.

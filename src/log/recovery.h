@@ -53,7 +53,9 @@ struct SnapshotPoint {
 };
 
 /// The folder holds no data: start with fresh_start(a new cluster id).
-struct Fresh {};
+struct Fresh {
+  std::vector<FileStep> leftovers;  ///< removals of what a first life left half-made; any lane, any time
+};
 
 /// A tail that a power cut (or kill) left behind the last good frame.
 struct TornTail {

@@ -18,7 +18,7 @@ constexpr size_t behind_bytes_max = 4ull * 1024 * 1024;
 void Persistence::follow() { following_ = true; }
 
 replication::Holding Persistence::holding() const {
-  if (!writer_ || cluster_id_.empty()) return {};
+  if (!logging() || cluster_id_.empty()) return {};
   return {cluster_id_, writer_->history(), writer_->begin(), writer_->end()};
 }
 
@@ -32,12 +32,12 @@ LogOffset Persistence::can_go_back_to() const {
 
 bool Persistence::can_mirror() const {
   if (phase_ != Phase::Serving || !following_) return false;
-  return !writer_ ||
+  return !logging() ||
          (writer_->health() == log::Health::Good && writer_->unwritten_bytes() < behind_bytes_max);
 }
 
 Status Persistence::mirror(const std::vector<log::MirrorFrame>& group) {
-  if (!writer_) return Error{"frames came, but no snapshot to begin with"};
+  if (!logging()) return Error{"frames came, but no snapshot to begin with"};
   const LogOffset begin = writer_->end();
   tee();
   if (Status stored = writer_->mirror(group); !stored) return stored;
@@ -75,6 +75,7 @@ void Persistence::reset(log::Manifest manifest) {
   manifest.clean_end.reset();
   reset_to_ = std::move(manifest);
   asked_ = false;
+  if (beginning_ == Beginning::Cut) beginning_ = Beginning::No;
   next_.reset();
   verifier_.reset();
   if (snapshot_) snapshot_->fail("the data set is being replaced by the primary's");
@@ -103,6 +104,8 @@ void Persistence::step_reset(Effects& effects) {
 void Persistence::load_again() {
   notes_.clear();
   facts_.clear();
+  unlogged_ = false;
+  unlogged_visible_ = 0;
   unusable_.clear();
   last_cut_ = sync_wanted_ = {};
   cluster_id_.clear();
@@ -146,7 +149,8 @@ Status Persistence::begin_own_reign(Now now) {
     return Error{"this node is changing over to its primary's state; ask again later"};
   following_ = false;
   if (!writer_) {
-    open_log(log::fresh_start(random_hex40(parts_.prng)));
+    // Without a log it has had its reign since its start.
+    if (!unlogged_) open_log(log::fresh_start(random_hex40(parts_.prng)));
     return ok();
   }
   if (!planted(Bug::PromotedWithoutReign)) open_reign(std::max(wall_ms_, now.wall_ms));

@@ -93,7 +93,7 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("rdb_saves", persistence_.snapshots_taken());
     s.number("snapshots_kept", uint64_t{persistence_.snapshots().size()});
     s.number("snapshot_file_bytes", persistence_.snapshot_file_bytes());
-    s.number("aof_enabled", int64_t{options_.appendonly});
+    s.number("aof_enabled", int64_t{persistence_.logging()});
     s.number("aof_rewrite_in_progress", int64_t{persistence_.rewriting()}).number("aof_rewrite_scheduled", int64_t{0});
     s.text("aof_last_bgrewrite_status", persistence_.last_rewrite_failed() ? "err" : "ok");
     const bool writing = writer == nullptr || writer->health() == log::Health::Good;

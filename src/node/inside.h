@@ -97,6 +97,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   bool follows() const override { return persistence_.following() || foreign_; }
   size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
   bool synced_here(LogOffset offset) override;
+  bool logging() const override { return persistence_.logging(); }
   Status fail_over(Bytes host, int port, int64_t timeout_ms) override;
   Status abort_failover() override;
   void replica_promoted(uint64_t client) override;

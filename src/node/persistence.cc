@@ -128,7 +128,8 @@ void Persistence::recovered() {
     phase_ = Phase::Serving;
     return;
   }
-  if (std::holds_alternative<log::Fresh>(outcome)) {
+  if (auto* fresh = std::get_if<log::Fresh>(&outcome)) {
+    std::move(fresh->leftovers.begin(), fresh->leftovers.end(), std::back_inserter(housekeeping_));
     if (!following_) return open_log(log::fresh_start(random_hex40(parts_.prng)));
     phase_ = Phase::Serving;
     return;
@@ -157,22 +158,20 @@ void Persistence::open_log(log::ResumePoint from) {
   find_snapshots(from.manifest.snapshots);
   wall_ms_ = std::max(wall_ms_, from.wall_ms);
   epoch_max_ = from.epoch_max;
-  if (!parts_.options.appendonly) {
+  if (!parts_.options.appendonly && !following_) {
+    unlogged_ = true;
     unlogged_end_ = from.end;
+    unlogged_visible_ = from.visible_end;
     epoch_ = Epoch{epoch_max_.value + 1};
     reign_id_ = random_hex40(parts_.prng);
     phase_ = Phase::Serving;
     say(LogLevel::Warning, "appendonly is no: what comes after the last snapshot is lost in a crash");
     return;
   }
-  log::WriterOptions options;
-  options.segment_bytes = static_cast<uint64_t>(parts_.options.log_segment_bytes);
-  options.ahead_bytes = static_cast<uint64_t>(parts_.options.log_preallocate_bytes);
-  options.salt_seed = parts_.prng.next();
   // A reign's record brings a MANIFEST along; frames of a primary do not, and the process before may have been
   // killed between renaming its last one and syncing the folder.
   if (following_) from.manifest_stale = true;
-  writer_ = std::make_unique<log::Writer>(options, std::move(from));
+  make_writer(std::move(from));
   beside_.reset();
   if (following_) {
     phase_ = Phase::Serving;
@@ -191,6 +190,14 @@ void Persistence::open_log(log::ResumePoint from) {
   }
   open_reign(std::max(wall_ms_, now_.wall_ms));
   phase_ = Phase::Opening;
+}
+
+void Persistence::make_writer(log::ResumePoint from) {
+  log::WriterOptions options;
+  options.segment_bytes = static_cast<uint64_t>(parts_.options.log_segment_bytes);
+  options.ahead_bytes = static_cast<uint64_t>(parts_.options.log_preallocate_bytes);
+  options.salt_seed = parts_.prng.next();
+  writer_ = std::make_unique<log::Writer>(options, std::move(from));
 }
 
 void Persistence::open_reign(WallMs wall_ms) {
@@ -230,6 +237,7 @@ Now Persistence::never_backwards(Now now) {
 void Persistence::seal(Now now, const command::Journal& journal) {
   if (!writer_) {
     unlogged_end_ = unlogged_end_ + journal.size();
+    unlogged_visible_ += journal.visible_bytes();
     return;
   }
   if (phase_ == Phase::Dead || phase_ == Phase::Closed) return;
@@ -245,7 +253,7 @@ void Persistence::seal(Now now, const command::Journal& journal) {
 }
 
 Safe Persistence::safe() const {
-  if (!writer_) {
+  if (!logging()) {
     Safe all{{UINT64_MAX}, {UINT64_MAX}};
     all.on_copies.fill({UINT64_MAX});
     return all;
@@ -329,7 +337,11 @@ void Persistence::pump(Now now, Effects& effects) {
     repair_.clear();
     repair_in_flight_ = true;
   }
-  if (writer_ && phase_ != Phase::Dead && phase_ != Phase::Closed) {
+  if (beginning_ == Beginning::Folder && housekeeping_.empty() && housekeeping_id_ == 0) {
+    beginning_ = Beginning::No;
+    say(LogLevel::Notice, "The log begins at offset " + std::to_string(last_cut_.value));
+  }
+  if (logging() && phase_ != Phase::Dead && phase_ != Phase::Closed) {
     const bool want = replies_wait_for_sync() || sync_wanted_ > writer_->synced();
     if (auto job = writer_->next_job(want)) effects.jobs.push_back(std::move(*job));
     // Only where replies wait for syncs: one a second gains nothing.
@@ -348,7 +360,7 @@ void Persistence::pump(Now now, Effects& effects) {
     if (snapshot_->state() == snapshot::State::Failed && !abort_sent_) {
       abort_sent_ = true;
       effects.jobs.push_back(snapshot_->abort_job());
-    } else if (auto job = snapshot_->next_job(writer_ ? writer_->synced() : snapshot_->header().offset)) {
+    } else if (auto job = snapshot_->next_job(logging() ? writer_->synced() : snapshot_->header().offset)) {
       effects.jobs.push_back(std::move(*job));
     }
   }
@@ -370,6 +382,9 @@ void Persistence::pump(Now now, Effects& effects) {
 
 void Persistence::once_a_second(Now now) {
   if (writer_ && writer_->health() == log::Health::Failing) writer_->retry();
+  // CONFIG SET appendonly yes. Refused while another snapshot runs, and for a while behind one that failed.
+  if (phase_ == Phase::Serving && without_log() && parts_.options.appendonly)
+    static_cast<void>(begin_log(now));
   if (phase_ == Phase::Serving) snapshot_when_due(now);
   report_snapshot(now);
 }
@@ -386,6 +401,7 @@ MonoUs Persistence::next_wake(Now now, bool clients_wait) const {
 
 bool Persistence::close_log() {
   if (phase_ == Phase::Closed || phase_ == Phase::Dead) return true;
+  if (writer_ && !logging()) return false;  // what it has gathered is nowhere else yet
   if (!writer_) {
     phase_ = Phase::Closed;
     return true;

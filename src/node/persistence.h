@@ -103,7 +103,13 @@ class Persistence final : private log::ReplaySink {
   /// The time for this turn's records: the wall clock, but never before what the log already holds.
   Now never_backwards(Now now);
   /// There is a log to wait for.
-  bool logging() const { return writer_ != nullptr; }
+  bool logging() const { return writer_ != nullptr && beginning_ == Beginning::No; }
+  /// Without a log (`appendonly no`) and somebody needs one: a replica, or CONFIG SET appendonly yes. A snapshot is
+  /// taken, and what changes behind its cut is logged: logging() once that snapshot is on disk. No effect while there
+  /// is a log, or one is being begun. Error: the snapshot can't be taken now; ask again.
+  Status begin_log(Now now);
+  /// It serves a data set of its own, and no change is logged.
+  bool without_log() const { return unlogged_ && serving() && !logging() && !following_; }
   /// What replies to this turn's writes wait for: the frame that `seal` will make.
   LogOffset need_of_this_turn() const { return {end().value + 1}; }
   void seal(Now now, const command::Journal& journal);
@@ -215,8 +221,8 @@ class Persistence final : private log::ReplaySink {
 
   // ---- INFO --------------------------------------------------------------------------------------------------------
   LogOffset end() const { return writer_ ? writer_->end() : unlogged_end_; }
-  uint64_t visible_end() const { return writer_ ? writer_->visible_end() : 0; }
-  const log::Writer* writer() const { return writer_.get(); }
+  uint64_t visible_end() const { return writer_ ? writer_->visible_end() : unlogged_visible_; }
+  const log::Writer* writer() const { return logging() ? writer_.get() : nullptr; }
   uint64_t changes_since_save() const { return changes_ - changes_at_save_; }
   int64_t last_snapshot_seconds() const { return last_snapshot_s_; }
   int64_t current_snapshot_seconds(Now now) const {
@@ -238,6 +244,9 @@ class Persistence final : private log::ReplaySink {
   void restored();
   void end_restore();
   void open_log(log::ResumePoint from);
+  void make_writer(log::ResumePoint from);
+  void log_from_cut(Now now);
+  void abandon_log();
   void open_reign(WallMs wall_ms);
   void tee();
   void hand_on(LogOffset begin);
@@ -287,10 +296,20 @@ class Persistence final : private log::ReplaySink {
 
   // the log
   std::unique_ptr<log::Writer> writer_;
+  /// Of begin_log, what it waits for; from `Snapshot` on the writer gathers frames and hands out no job.
+  enum class Beginning : uint8_t {
+    No,
+    Cut,       ///< of the snapshot it asked for
+    Snapshot,  ///< on disk
+    Folder,    ///< without the log that was here before
+  };
+  Beginning beginning_ = Beginning::No;
+  bool unlogged_ = false;  ///< serves a data set of its own without a log, or did until one began
   Epoch epoch_;
   std::string reign_id_, cluster_id_, refusal_, doubt_;
   WallMs wall_ms_ = 0;
   LogOffset sync_wanted_, unlogged_end_;
+  uint64_t unlogged_visible_ = 0;
   MonoUs last_sync_us_ = 0, next_sync_us_ = 0;
   bool closing_sent_ = false;
   bool following_ = false, applied_all_ = true;

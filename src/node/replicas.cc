@@ -48,14 +48,20 @@ LogOffset Replicas::sendable() const {
 // ---- coming and going
 // ----------------------------------------------------------------------------------------------
 
-/// True: nobody can follow this node now, and the answer says so.
-bool Replicas::refuse_sync(Session& session) {
-  const log::Writer* writer = parts_.persistence.writer();
-  if (writer != nullptr && !writer->history().empty() && parts_.persistence.serving()) return false;
+/// True: nobody can follow this node now, and the answer says so. Without a log there is nothing to feed a
+/// replica from: the first one that asks has it begun.
+bool Replicas::refuse_sync(Session& session, Now now) {
+  Persistence& persistence = parts_.persistence;
+  const log::Writer* writer = persistence.writer();
+  if (writer != nullptr && !writer->history().empty() && persistence.serving()) return false;
+  std::string why = "this node has no data set of its own yet";
+  if (persistence.without_log()) {
+    const Status begun = persistence.begin_log(now);
+    why = begun ? "this node begins a log for its replicas (appendonly is no)"
+                : "this node has no log (appendonly is no) and can't begin one: " + begun.error().message;
+  }
   resp::Writer(session.outbox.buffer(), 2)
-      .error(parts_.options.appendonly
-                 ? "NOMASTERLINK Can't SYNC while this node has no data set of its own yet; ask again later"
-                 : "ERR replication needs the log: start the primary with appendonly yes");
+      .error("NOMASTERLINK Can't SYNC while " + why + "; ask again later");
   return true;
 }
 
@@ -76,7 +82,7 @@ void Replicas::take_address(Replica& replica, const Session& session) {
 }
 
 bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, Now now) {
-  if (refuse_sync(session)) return false;
+  if (refuse_sync(session, now)) return false;
   resp::Writer reply(session.outbox.buffer(), 2);
   const log::Writer* writer = parts_.persistence.writer();
   const replication::Holding nothing;

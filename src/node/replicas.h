@@ -180,7 +180,7 @@ class Replicas {
   void snapshot_read(Replica& replica, Session& session, const FileJobDone& done);
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
-  bool refuse_sync(Session& session);
+  bool refuse_sync(Session& session, Now now);
   static std::string who(const Replica& replica) {
     return replica.host + ":" + std::to_string(replica.introduction.port);
   }

@@ -88,7 +88,6 @@ UpstreamAddress ServerNode::Impl::upstream_address(const std::string& host, int 
 
 Status ServerNode::Impl::follow(Bytes host, int port) {
   if (switchover_.pausing()) return Error{"a failover is under way; FAILOVER ABORT ends it"};
-  if (!options_.appendonly) return Error{"a replica needs the log: start with appendonly yes"};
   replicas_.drop_all(kill_);
   begin_following(std::string(host), port);
   persistence_.say(LogLevel::Notice, "Following " + options_.replicaof + " from now on (REPLICAOF)");

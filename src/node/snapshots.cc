@@ -42,7 +42,7 @@ Status check_tag(Bytes tag) {
 
 Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
   if (phase_ != Phase::Serving) return Error{"no snapshot can be taken in this phase"};
-  if (following_ && !writer_) return Error{"this replica has no data set yet"};
+  if (following_ && !writer_ && !unlogged_) return Error{"this replica has no data set yet"};
   if (Status s = check_tag(plan.tag); !s) return s;
   if (Status s = tag_is_free(end(), plan.tag); !s) return s;
   last_try_ms_ = now.wall_ms;
@@ -96,6 +96,8 @@ void Persistence::cut_snapshot(Now now) {
     // Without a log offsets only have to rise from one snapshot to the next.
     unlogged_end_ = unlogged_end_ + 1;
     header.offset = unlogged_end_;
+    header.visible_offset = unlogged_visible_;
+    if (beginning_ == Beginning::Cut) log_from_cut(now);
   }
   changes_at_cut_ = changes_;
   abort_sent_ = false;
@@ -111,6 +113,41 @@ void Persistence::cut_snapshot(Now now) {
   snapshot_ = std::make_unique<snapshot::Writer>(std::move(header), options);
   walk_ = parts_.store.begin_walk(*snapshot_);
   walking_ = true;
+}
+
+// ---- a log begun while it serves ------------------------------------------------------------------------------------
+
+/// On disk it comes to what a start with a log makes of a folder that has only snapshots: the snapshot stands first,
+/// then the log from before goes, then the log is begun where the snapshot was cut. Stopped anywhere before, the next
+/// start finds what it would have found without.
+Status Persistence::begin_log(Now now) {
+  if (writer_ || beginning_ != Beginning::No) return ok();
+  if (!snapshot_failure_.empty() && now.wall_ms - last_try_ms_ < retry_after_failure_ms)
+    return Error{"the snapshot that a log has to begin with failed: " + snapshot_failure_};
+  if (Status begun = begin_snapshot(now, {.reason = "log"}); !begun) return begun;
+  beginning_ = Beginning::Cut;
+  say(LogLevel::Notice, "A log is begun: first a snapshot of what is here");
+  return ok();
+}
+
+/// In the reign that this process has had since its start.
+void Persistence::log_from_cut(Now now) {
+  log::ResumePoint from = log::fresh_start(cluster_id_);
+  from.end = unlogged_end_;
+  from.visible_end = unlogged_visible_;
+  from.epoch_max = epoch_;
+  from.wall_ms = now.wall_ms;
+  make_writer(std::move(from));
+  writer_->begin_reign(Reign{epoch_, reign_id_, unlogged_end_}, now.wall_ms);
+  tee_.clear();
+  beginning_ = Beginning::Snapshot;
+}
+
+void Persistence::abandon_log() {
+  unlogged_end_ = writer_->end();
+  unlogged_visible_ = writer_->visible_end();
+  writer_.reset();
+  beginning_ = Beginning::No;
 }
 
 void Persistence::fail_walk() {
@@ -217,9 +254,14 @@ void Persistence::end_snapshot(Now now) {
                   seconds);
     say(LogLevel::Notice, text);
     forget_old_snapshots(plan_.rewrite);
+    if (beginning_ == Beginning::Snapshot) {
+      writer_->set_snapshots(notes_);
+      beginning_ = Beginning::Folder;
+    }
   } else {
     snapshot_failure_ = snapshot_->reason();
     say(LogLevel::Warning, "The snapshot failed: " + snapshot_failure_ + ". The data set is not affected.");
+    if (beginning_ == Beginning::Snapshot) abandon_log();
   }
   if (plan_.rewrite) rewrite_failed_ = snapshot_->state() != snapshot::State::Done;
   snapshot_.reset();
@@ -368,12 +410,12 @@ void Persistence::forget_old_snapshots(bool trim_all) {
   std::sort(notes_.begin(), notes_.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
   const config::Options& options = parts_.options;
   log::KeepPolicy policy{.snapshots = static_cast<size_t>(std::max<int64_t>(1, options.snapshot_keep))};
-  if (writer_ && !trim_all) {
+  if (logging() && !trim_all) {
     policy.log_bytes = static_cast<uint64_t>(options.log_keep_bytes);
     policy.log_ms = options.log_keep_seconds * 1000;
   }
   const log::Keep keep =
-      log::decide_keep(notes_, policy, writer_ ? writer_->begin() : end(), end(), now_.wall_ms,
+      log::decide_keep(notes_, policy, logging() ? writer_->begin() : end(), end(), now_.wall_ms,
                        parts_.log_pins ? parts_.log_pins() : std::vector<LogOffset>());
   for (const LogOffset offset : keep.forget) {
     if (parts_.snapshot_in_use && parts_.snapshot_in_use(offset)) continue;  // the next round takes it
@@ -381,7 +423,7 @@ void Persistence::forget_old_snapshots(bool trim_all) {
     std::erase_if(notes_, [&](const log::SnapshotNote& note) { return note.offset == offset; });
     facts_.erase(offset.value);
   }
-  if (writer_) {
+  if (logging()) {
     writer_->set_snapshots(notes_);
     writer_->trim_to(keep.log_from);
     return;

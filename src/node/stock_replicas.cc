@@ -26,7 +26,7 @@ LogOffset Replicas::stock_sendable() const {
 
 bool Replicas::begin_stock(Session& session, const ReplicaIntroduction& introduction, const StockAsk& ask,
                            Now now) {
-  if (refuse_sync(session)) return false;
+  if (refuse_sync(session, now)) return false;
   resp::Writer reply(session.outbox.buffer(), 2);
   if (!introduction.takes_marked_dumps) {
     reply.error("ERR this server sends dumps whose length is not known ahead: say REPLCONF capa eof first");

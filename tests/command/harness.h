@@ -99,6 +99,7 @@ class Harness : public command::Server, public store::Observer {
   bool follows() const override { return false; }
   size_t replicas_having(LogOffset, bool) const override { return 0; }
   bool synced_here(LogOffset) override { return true; }
+  bool logging() const override { return true; }
   Status fail_over(Bytes, int, int64_t) override { return Error{"not in this test"}; }
   Status abort_failover() override { return ok(); }
   Status begin_audit() override { return Error{"not in this test"}; }

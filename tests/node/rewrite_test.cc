@@ -141,3 +141,88 @@ TEST_CASE("a server may be started with and without a log in turns and loses not
     if (life % 3 == 0 && life % 2 == 0) shut_down(node);
   }
 }
+
+TEST_CASE("a server without a log begins one when it is asked to and nothing is lost from then on") {
+  MemoryFiles disk;
+  config::Options without;
+  without.appendonly = false;
+  std::string digest;
+  {
+    NodeDriver node(disk, without);
+    const auto conn = node.connect();
+    write_some(node, conn, 0, 100);
+    CHECK(node.ask(conn, "SNAPSHOT TAG 1 t").starts_with("-"));
+    CHECK(field(node, conn, "aof_enabled") == "0");
+    CHECK(node.ask(conn, "CONFIG SET appendonly yes") == "+OK\r\n");
+    node.pass_ms(1100);
+    node.turn();
+    write_some(node, conn, 100, 110);  // while the snapshot is taken: replies wait for nothing
+    node.settle();
+    CHECK(field(node, conn, "aof_enabled") == "1");
+    CHECK(count(disk, "snapshot-") == 1);
+    write_some(node, conn, 110, 120);
+    CHECK(count(disk, "log-") == 1);
+    digest = node.node().digest();
+  }  // kill -9
+  NodeDriver again(disk, without, 2);
+  INFO((again.lines.empty() ? "" : again.lines.back()));
+  REQUIRE(again.node().serving());
+  CHECK(again.node().digest() == digest);
+}
+
+TEST_CASE("a snapshot that fails leaves a server without the log that it was to begin with") {
+  MemoryFiles disk;
+  config::Options without;
+  without.appendonly = false;
+  NodeDriver node(disk, without);
+  const auto conn = node.connect();
+  write_some(node, conn, 0, 10);
+  node.ask(conn, "CONFIG SET appendonly yes");
+  node.pass_ms(1100);
+  for (int i = 0; i < 20; ++i) {  // a full disk
+    node.turn();
+    for (const FileJob& job : std::exchange(node.jobs, {})) node.node().job_done(disk.run(job, {.fail_step = 0}));
+  }
+  write_some(node, conn, 10, 20);
+  CHECK(field(node, conn, "aof_enabled") == "0");
+  CHECK(count(disk, "log-") == 0);
+  for (int second = 0; second < 61; ++second) {
+    node.pass_ms(1100);
+    node.settle();
+  }
+  CHECK(field(node, conn, "aof_enabled") == "1");
+  const std::string digest = node.node().digest();
+  NodeDriver again(disk, without, 2);
+  CHECK(again.node().digest() == digest);
+}
+
+TEST_CASE("an end while a log is begun waits until what it holds is on disk") {
+  MemoryFiles disk;
+  config::Options without;
+  without.appendonly = false;
+  without.save.clear();
+  std::string digest;
+  {
+    NodeDriver node(disk, without);
+    const auto conn = node.connect();
+    write_some(node, conn, 0, 100);
+    node.ask(conn, "CONFIG SET appendonly yes");
+    node.pass_ms(1100);
+    node.turn();
+    node.turn();
+    write_some(node, conn, 100, 110);
+    digest = node.node().digest();
+    shut_down(node);
+  }
+  NodeDriver again(disk, without, 2);
+  CHECK(again.node().digest() == digest);
+}
+
+TEST_CASE("what a first snapshot without a log left half-made is removed by the next start") {
+  MemoryFiles disk;
+  disk.content("snapshot-00000000000000000042.rdb.tmp") = "half of it";
+  config::Options without;
+  without.appendonly = false;
+  NodeDriver node(disk, without);
+  CHECK(count(disk, "snapshot-") == 0);
+}

@@ -97,9 +97,6 @@ class FollowTest(ReplicationCase):
         code, out, err = self.follow(replica, '--timeout', '1s', '127.0.0.1', str(primary.port))
         self.assertEqual(75, code, out + err)
         self.assertIn('masterauth', err)
-        code, out, err = self.follow(self.primary({'appendonly': 'no'}), '127.0.0.1', str(primary.port))
-        self.assertEqual(1, code, out + err)
-        self.assertIn('appendonly', err)
         process = subprocess.Popen([harness.CLI, '-p', str(replica.port), 'follow'], stderr=subprocess.PIPE,
                                    preexec_fn=harness.die_with_parent)
         time.sleep(0.5)

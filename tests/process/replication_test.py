@@ -164,13 +164,64 @@ class FollowTest(ReplicationCase):
         self.assertNotIn('master_link_last_error', info(d))
         self.did('each says what to do; CONFIG SET masterauth heals it')
 
+    def test_without_a_log_of_its_own_a_server_follows_and_is_followed(self):
+        flags = {'appendonly': 'no'}
+        primary = self.primary(flags)
+        with primary.connect() as c:
+            c.pipe([('SET', f'k{i}', i) for i in range(5000)])
+            replica = self.replica(primary, flags)
+            late = self.primary(flags)
+            with late.connect() as d:
+                d.cmd('SET', 'of its own', 1)
+                d.cmd('REPLICAOF', '127.0.0.1', primary.port)
+            c.pipe([('INCR', f'n{i}') for i in range(5000)])
+            self.same(primary, replica, late)
+            self.assertEqual('1', stat(primary, 'aof_enabled', 'persistence'))
+            c.cmd('INCR', 'n0')
+            c.cmd('WAITAOF', 0, 2, 5000)  # what a replica has not written yet it fetches again
+        replica.kill()
+        with primary.connect() as c:
+            c.pipe([('INCR', f'n{i}') for i in range(5000)])
+        replica.start()
+        self.same(primary, replica, late)
+        self.assertEqual(2, self.full_syncs(primary), primary.log() + replica.log())
+        primary.kill()
+        primary.start()
+        with primary.connect() as c:
+            self.assertEqual(10000, c.cmd('DBSIZE'))
+            c.cmd('SET', 'after', 1)
+        self.same(primary, replica, late)
+        with late.connect() as d:
+            d.cmd('REPLICAOF', 'NO', 'ONE')
+            d.cmd('SET', 'after', 2)
+        self.did('a log begins with the first replica; partial after kill -9 of one, nothing lost by kill -9 of the primary')
+
+    def test_a_server_without_a_log_that_never_reached_its_primary_serves_on(self):
+        server = self.primary({'appendonly': 'no'})
+        with server.connect() as c:
+            c.cmd('SET', 'k', 'v')
+            c.cmd('REPLICAOF', '127.0.0.1', harness.free_port())
+            self.assertEqual(b'v', c.cmd('GET', 'k'))
+            with self.assertRaises(harness.ReplyError):
+                c.cmd('SET', 'k', 'w')
+            c.cmd('REPLICAOF', 'NO', 'ONE')
+            c.cmd('SET', 'k', 'w')
+            c.cmd('CONFIG', 'SET', 'appendonly', 'yes')
+            harness.wait_until('the log is begun', lambda: stat(server, 'aof_enabled', 'persistence') == '1', 10)
+            c.cmd('SET', 'k', 'x')
+        server.kill()
+        server.start()
+        with server.connect() as c:
+            self.assertEqual(b'x', c.cmd('GET', 'k'))
+
     def test_nobody_listens_and_someone_else_does(self):
         replica = self.replica(harness.free_port())
         self.error_says(replica, 'refused')
         primary = self.primary({'appendonly': 'no'})
         d = self.connect(replica)
         d.cmd('REPLICAOF', '127.0.0.1', primary.port)
-        self.error_says(replica, 'start the primary with appendonly yes')
+        self.linked(replica)
+        self.same(primary, replica)
         full = self.primary({'maxclients': 1})
         holder = self.connect(full)
         holder.cmd('PING')

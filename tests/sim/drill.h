@@ -78,6 +78,7 @@ void add_restore_drills(Drills& drills);
 void add_backup_drills(Drills& drills);
 void add_repair_drills(Drills& drills);
 void add_adopt_drills(Drills& drills);
+void add_begin_drills(Drills& drills);
 
 inline void must(bool holds, const std::string& what) {
   if (!holds) throw Wrong{what};

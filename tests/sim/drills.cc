@@ -107,6 +107,7 @@ Drills all_drills(const std::string& only) {
   add_backup_drills(all);
   add_repair_drills(all);
   add_adopt_drills(all);
+  add_begin_drills(all);
   for (auto& drill : all)
     if (drill->name().find(only) != std::string::npos) chosen.push_back(std::move(drill));
   HF_CHECK(chosen.size() <= drills_max);
