@@ -48,6 +48,7 @@ class Persistence final : private log::ReplaySink {
     /// Go back to this point, write it out (into another folder, by way of the driver) and end.
     std::optional<log::RestorePoint> restore = {};
     bool restore_nothing_written = false;
+    size_t snapshot_block_bytes = limits::snapshot_block_bytes;
     /// What replicas still need: from where on the log, and whether a snapshot is being sent.
     std::function<std::vector<LogOffset>()> log_pins = {};
     std::function<bool(LogOffset)> snapshot_in_use = {};

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/files.h"
+#include "base/limits.h"
 #include "config/options.h"
 #include "log/restore.h"
 #include "node/effects.h"

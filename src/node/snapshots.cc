@@ -102,6 +102,7 @@ void Persistence::cut_snapshot(Now now) {
   changes_at_cut_ = changes_;
   abort_sent_ = false;
   snapshot::WriterOptions options;
+  options.block_bytes = parts_.snapshot_block_bytes;
   options.first_job_id = next_snapshot_job_;
   options.waiting_bytes_max = static_cast<size_t>(parts_.options.snapshot_copy_bytes_max);
   last_cut_ = header.offset;
