@@ -31,6 +31,16 @@ enum class Bug : uint8_t {
   PartialForgotten,      ///< replication/verdict: who was behind a restart of its primary syncs in full
   ReplicaCountedEarly,   ///< node/replicas: a replica has what it was sent
   SupersededCounted,     ///< node/replicas: each of a replica's connections counts
+  FullRescueSkipped,     ///< log/recovery_follow: what a full sync throws away is not saved first
+  // found by lives under write-concern quorum
+  CommitWithoutSync,     ///< node/replicas: what a replica has received counts as synced
+  CommitWithoutSelf,     ///< node/replicas: the primary's own disk does not count
+  UncommittedApplied,    ///< node/replication: a replica applies what is not committed
+  UncommittedShown,      ///< node/concern: a replica that loaded what is not committed shows it
+  HandedOverEarly,       ///< node/switchover, node/replication: the target need not have everything
+  WritesBehindHandOver,  ///< node/concern: an abort behind the handing over lets writes go on
+  HeldRunUnlogged,       ///< node/concern: what a pause held back runs behind the turn's frame
+  LateCopyJudges,        ///< node/replicas: a follower that is behind has others' logs cut
   AuditBlind,            ///< replication/audit: two states that differ are called the same
   AuditCutLate,          ///< node/audit: a replica's walk begins a frame too late
   AuditServes,           ///< node/audit: a replica that differs goes on answering

@@ -68,6 +68,15 @@ bool read_offset(const std::vector<Bytes>& w, LogOffset& out) {
   return offset.has_value();
 }
 
+bool read_adopt(const std::vector<Bytes>& w, Manifest& m) {
+  const auto offset = w.size() >= 2 ? parse_uint(w[1]) : std::nullopt;
+  const auto keeps = w.size() == 3 ? parse_uint(w[2]) : std::nullopt;
+  if (!offset || w.size() > 3 || (w.size() == 3 && !keeps)) return false;
+  m.adopt = {*offset};
+  if (keeps) m.adopt_keeps = {*keeps};
+  return true;
+}
+
 bool read_snapshot(const std::vector<Bytes>& w, Manifest& m) {
   if (w.size() != 8 && w.size() != 9) return false;  // the milliseconds came later
   const auto offset = parse_uint(w[1]), epoch = parse_uint(w[2]), bytes = parse_uint(w[4]),
@@ -99,7 +108,7 @@ bool read_line(Bytes line, Manifest& m) {
   if (w[0] == "clean") return read_offset(w, m.clean_end.emplace());
   if (w[0] == "snapshot") return read_snapshot(w, m);
   if (w[0] == "cut") return read_offset(w, m.cut.emplace());
-  if (w[0] == "adopt") return read_offset(w, m.adopt.emplace());
+  if (w[0] == "adopt") return read_adopt(w, m);
   if (w[0] == "copying") return w.size() == 1 && (m.copying = true);
   return false;
 }
@@ -123,7 +132,9 @@ std::string encode_manifest(const Manifest& m) {
            one_word(s.reason) + " " + one_word(s.tag) + " " +
            (s.milliseconds < 0 ? "-" : std::to_string(s.milliseconds)) + "\n";
   if (m.cut) out += "cut " + std::to_string(m.cut->value) + "\n";
-  if (m.adopt) out += "adopt " + std::to_string(m.adopt->value) + "\n";
+  if (m.adopt)
+    out += "adopt " + std::to_string(m.adopt->value) +
+           (m.adopt_keeps ? " " + std::to_string(m.adopt_keeps->value) : "") + "\n";
   out += "sum " + hex16(sum64(out)) + "\n";
   return out;
 }

@@ -41,6 +41,8 @@ struct Manifest {
   std::vector<SnapshotNote> snapshots;
   std::optional<LogOffset> cut;    ///< the log is being cut back to here
   std::optional<LogOffset> adopt;  ///< this received snapshot is taking the place of all else
+  /// With `adopt`: what the log holds behind this offset is nowhere in the new history; it goes to rescue/.
+  std::optional<LogOffset> adopt_keeps;
   /// Frames behind `durable_upto` are being copied here from another disk: what they tell of syncs was true
   /// there.
   bool copying = false;

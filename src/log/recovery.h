@@ -54,7 +54,7 @@ struct SnapshotPoint {
 
 /// The folder holds no data: start with fresh_start(a new cluster id).
 struct Fresh {
-  std::vector<FileStep> leftovers;  ///< removals of what a first life left half-made; any lane, any time
+  std::vector<FileStep> leftovers;  ///< removals of what a first life left half-made; before anything is made
 };
 
 /// A tail that a power cut (or kill) left behind the last good frame.
@@ -133,6 +133,8 @@ class Recovery {
   LogOffset offset() const { return good_.offset; }
   /// Sentences for the server's log, in order: damaged snapshots, leftovers, a torn tail.
   const std::vector<std::string>& notes() const { return notes_; }
+  /// Files under rescue/ with what diverged, made by this recovery.
+  const std::vector<std::string>& rescued() const { return rescued_; }
 
  private:
   struct File {
@@ -158,6 +160,9 @@ class Recovery {
   LogOffset cut_at() const { return manifest_.cut.value_or(LogOffset{UINT64_MAX}); }
   void settle_following(const std::vector<std::string>& names);
   void adopt_received(const std::vector<std::string>& names);
+  void rescue_segments(const std::vector<std::string>& names);
+  void keep_tail(const std::string& name);
+  std::string tail_name(const std::string& segment);
   void drop_behind_cut(const std::vector<std::string>& names);
   Phase cut_back(uint64_t byte);
   void keep_in_rescue(const std::string& name);
@@ -183,7 +188,7 @@ class Recovery {
   RecoveryOptions options_;
   Phase phase_ = Phase::LoadSnapshot;
   std::optional<Outcome> outcome_;
-  std::vector<std::string> notes_;
+  std::vector<std::string> notes_, rescued_;
   std::vector<FileStep> repair_;
 
   bool have_manifest_ = false;

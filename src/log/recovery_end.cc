@@ -158,6 +158,7 @@ ResumePoint Recovery::resume_point() {
   point.manifest.durable_upto = floor_;
   point.manifest.cut.reset();
   point.manifest.adopt.reset();
+  point.manifest.adopt_keeps.reset();
   point.end = good_.offset;
   point.visible_end = good_.visible;
   point.last_sum = good_.sum;

@@ -33,16 +33,74 @@ void Recovery::adopt_received(const std::vector<std::string>& names) {
   manifest_.snapshots.clear();
   manifest_.clean_end.reset();
   floor_ = {};
+  rescue_segments(names);
   for (const std::string& name : names) {
     const bool old_snapshot = parse_snapshot_name(name) && name != adopted;
     const bool other_transfer = parse_received_name(name) && name != received;
-    if (parse_segment_name(name) || old_snapshot || other_transfer)
-      repair_.push_back({.kind = Kind::Remove, .name = name});
+    if (old_snapshot || other_transfer) repair_.push_back({.kind = Kind::Remove, .name = name});
   }
   if (waiting) repair_.push_back({.kind = Kind::Rename, .name = received, .to = adopted});
   repair_.push_back({.kind = Kind::SyncDir});
   notes_.push_back("the snapshot at offset " + std::to_string(offset.value) +
                    ", received from the primary, takes the place of what was here");
+}
+
+/// Segments with what the new primary's history does not have behind `adopt_keeps` get a name under rescue/,
+/// whole (what they hold before it is there twice then); the others go. A crash in between finds the rest
+/// where it was.
+void Recovery::rescue_segments(const std::vector<std::string>& names) {
+  std::vector<LogOffset> firsts;
+  for (const std::string& name : names)
+    if (const auto first = parse_segment_name(name)) firsts.push_back(*first);
+  std::sort(firsts.begin(), firsts.end());
+  for (size_t i = 0; i < firsts.size(); ++i) {
+    const std::string name = segment_name(firsts[i]);
+    const bool behind =
+        manifest_.adopt_keeps && (i + 1 == firsts.size() || firsts[i + 1] > *manifest_.adopt_keeps);
+    if (behind && !planted(Bug::FullRescueSkipped)) keep_tail(name);
+    else repair_.push_back({.kind = Kind::Remove, .name = name});
+  }
+}
+
+/// A whole segment that is nowhere in the new history goes to rescue/, if any command is in it.
+void Recovery::keep_tail(const std::string& name) {
+  const std::string kept = tail_name(name);
+  if (kept.empty()) {
+    repair_.push_back({.kind = Kind::Remove, .name = name});
+    return;
+  }
+  repair_.push_back({.kind = Kind::MakeDir, .name = "rescue"});
+  repair_.push_back({.kind = Kind::Sync, .name = name});
+  repair_.push_back({.kind = Kind::Rename, .name = name, .to = kept});
+  repair_.push_back({.kind = Kind::SyncDir, .name = "rescue"});
+  repair_.push_back({.kind = Kind::SyncDir});
+  rescued_.push_back(kept);
+  notes_.push_back("what is nowhere in the primary's history is kept as " + kept);
+}
+
+/// "rescue/<epoch>-<from>-<to>.aof". Empty: nothing but the begin of a reign is in there. A segment that
+/// can't be read to its end is kept as it is.
+std::string Recovery::tail_name(const std::string& segment) {
+  SegmentReader reader(files_, segment, options_.read_bytes);
+  if (!reader.open()) return rescue_name(segment, 0);
+  const SegmentHeader& header = reader.header();
+  ChainPoint chain{header.first, header.previous_sum, header.epoch};
+  SegmentReader::Frame frame;
+  Result<Verdict> verdict = Verdict::Valid;
+  bool any = false;
+  while ((verdict = reader.next(chain, frame)) && *verdict == Verdict::Valid) {
+    epoch_max_ = std::max(epoch_max_, frame.header.epoch);
+    any = any || frame.header.type == FrameType::Data;
+  }
+  bool whole = verdict && *verdict == Verdict::End;
+  if (verdict && *verdict == Verdict::Zeros) {
+    const Result<bool> zeros = reader.zeros_to_the_end();
+    whole = zeros && *zeros;
+  }
+  if (!whole) return rescue_name(segment, 0);
+  if (!any) return "";
+  return "rescue/" + std::to_string(chain.epoch.value) + "-" + std::to_string(header.first.value) + "-" +
+         std::to_string(chain.offset.value) + ".aof";
 }
 
 /// Snapshots and whole segments behind the cut. The rest of the segment that holds it is cut_back's.
@@ -52,7 +110,7 @@ void Recovery::drop_behind_cut(const std::vector<std::string>& names) {
     const auto offset = parse_snapshot_name(name);
     if (offset && *offset > cut) repair_.push_back({.kind = Kind::Remove, .name = name});
     const auto first = parse_segment_name(name);
-    if (first && *first >= cut) keep_in_rescue(name);
+    if (first && *first >= cut) keep_tail(name);
   }
   std::erase_if(candidates_, [&](const SnapshotFile& file) { return file.offset > cut; });
   std::erase_if(manifest_.snapshots, [&](const SnapshotNote& note) { return note.offset > cut; });
@@ -106,6 +164,7 @@ Recovery::Phase Recovery::cut_back(uint64_t byte) {
   repair_.push_back({.kind = Kind::Sync, .name = reader_->name()});
   notes_.push_back("offsets " + std::to_string(good_.offset.value) + " to " +
                    std::to_string(chain_.offset.value) + " are kept as " + copy);
+  rescued_.push_back(copy);
   group_.clear();
   in_group_ = false;
   return finish({});

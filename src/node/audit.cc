@@ -84,7 +84,7 @@ const replication::AuditReport* Audit::report_of(const std::string& who) const {
 bool Audit::settle(const std::vector<Member>& members, Now now) {
   if (phase_ != Phase::Waiting) return false;
   for (const Member& member : members)
-    if (member.native && member.passes && member.applied && report_of(member.who()) == nullptr) return false;
+    if (member.native && member.passes && report_of(member.who()) == nullptr) return false;
   phase_ = Phase::Idle;
   over_ = true;
   milliseconds_ = (now.mono_us - begun_us_) / 1000;

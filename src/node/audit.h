@@ -52,7 +52,8 @@ class Audit {
     bool applied = false;  ///< it has applied the mark
     std::string who() const { return host + ":" + std::to_string(port); }
   };
-  /// Looks whether anybody has yet to report. True once: the audit is over.
+  /// Looks whether anybody has yet to report: who is behind as well, as long as its link passes the mark.
+  /// True once: the audit is over.
   bool settle(const std::vector<Member>& members, Now now);
   /// The line for the log when it is over.
   std::string summary() const;

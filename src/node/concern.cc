@@ -1,6 +1,7 @@
 // The node among others: how many of them must hold a write before its reply leaves, and the role given to one of them.
 #include <algorithm>
 
+#include "base/planted.h"
 #include "command/table.h"
 #include "node/inside.h"
 
@@ -16,16 +17,40 @@ void ServerNode::Impl::measure_commit() {
   for (size_t copies = 1; copies <= copies_max; ++copies) on_copies[copies] = replicas_.synced_on(copies);
   const auto wanted = static_cast<size_t>(std::clamp<int64_t>(options_.min_copies, 1, copies_max));
   if (quorum() && !persistence_.following()) {
+    // Also of what no reply waits for: replicas show what timers changed, too.
+    persistence_.want_sync(persistence_.end());
     commit_ = std::max(commit_, on_copies[wanted]);
     for (size_t copies = 1; copies <= wanted; ++copies)
       on_copies[copies] = std::max(on_copies[copies], commit_);
   } else {
     commit_ = {};
+    // Committed is what the server's own concern asks for: who asked for more copies is not answered by it.
+    if (persistence_.following()) {
+      on_copies.fill({});
+      std::fill_n(on_copies.begin(), wanted + 1, committed_here_);
+    }
   }
   persistence_.set_copies(on_copies, commit_);
   const bool asked = copies_asked_us_ >= 0 && now_.mono_us - copies_asked_us_ < 10'000'000;
-  replicas_.set_commit(quorum() && !persistence_.following(), asked || quorum() || switchover_.pausing(),
-                       commit_);
+  const bool sync = asked || quorum() || switchover_.pausing();
+  // Who relays gives on what it has heard: to those behind it, too, what is not committed stays unshown.
+  if (persistence_.following()) replicas_.set_commit(heard_quorum_.value_or(quorum()), sync, committed_here_);
+  else replicas_.set_commit(quorum(), sync, commit_);
+}
+
+/// A replica applies what is committed, and no more. But a restart loads its whole log, and who gave the role
+/// up, or followed in async mode, had applied all of it: until that is known to be committed, nobody is shown
+/// any of it.
+void ServerNode::Impl::hold_on_replica(Session& session, const Executor::Outcome& outcome,
+                                       std::span<const Bytes> args) {
+  if (foreign_ || planted(Bug::UncommittedShown) || !heard_quorum_.value_or(quorum())) return;
+  const LogOffset applied = progress().applied;
+  if (applied <= committed_here_) return;
+  bool shows = (outcome.spec->flags & command::WholeKeyspace) != 0 || Bytes(outcome.spec->name) == "exec";
+  command::for_each_key(*outcome.spec, args, [&](Bytes) { shows = true; });
+  if (!shows) return;
+  const auto copies = static_cast<uint8_t>(std::clamp<int64_t>(options_.min_copies, 1, copies_max));
+  session.outbox.hold({applied, true, copies});
 }
 
 // ---- switchover
@@ -45,12 +70,29 @@ Status ServerNode::Impl::fail_over(Bytes host, int port, int64_t timeout_ms) {
   return ok();
 }
 
+/// What a person can find out, and this node can't.
+std::string ServerNode::Impl::ask_target() const {
+  const std::string port = std::to_string(switchover_.port());
+  return "look at the ROLE of " + switchover_.host() + ":" + port + ". If it is the primary, REPLICAOF " +
+         switchover_.host() + " " + port +
+         " ends the failover here. If it is not, was not in between (its log " +
+         "would say \"Taking over\") and can't become it any more (it was restarted, or follows another), " +
+         "REPLICAOF NO ONE takes the role back";
+}
+
+/// A word of the operator's about a role that was handed over: they know how that ended.
+void ServerNode::Impl::end_handed_over(const char* how, bool elsewhere) {
+  if (switchover_.state() != Switchover::State::HandedOver) return;
+  taking_back_ = false;
+  switchover_.give_up(how);
+  end_pause(elsewhere);
+}
+
 Status ServerNode::Impl::abort_failover() {
   if (!switchover_.pausing()) return Error{"No failover in progress."};
-  if (switchover_.state() == Switchover::State::HandedOver)
-    persistence_.say(LogLevel::Warning, "The failover is given up behind the handing over: should " +
-                                            switchover_.host() +
-                                            " reign already, two histories part from here");
+  // The target may reign already: writes acknowledged here from now on would be lost to its history.
+  if (switchover_.state() == Switchover::State::HandedOver && !planted(Bug::WritesBehindHandOver))
+    return Error{"the role has been handed over, and may have been taken: " + ask_target()};
   switchover_.give_up("aborted");
   end_pause(false);
   return ok();
@@ -58,8 +100,13 @@ Status ServerNode::Impl::abort_failover() {
 
 /// Behind the sealing: the log's end is what the target has to reach.
 void ServerNode::Impl::step_switchover() {
-  if (switchover_.state() != Switchover::State::Draining) return;
   const auto place = replicas_.place_of(switchover_.target());
+  if (switchover_.state() == Switchover::State::HandedOver && !place && switchover_.take_lost())
+    persistence_.say(LogLevel::Warning,
+                     "The link of the replica that was given the role is lost before it said that "
+                     "it reigns. Writes wait: " +
+                         ask_target());
+  if (switchover_.state() != Switchover::State::Draining) return;
   persistence_.want_sync(persistence_.end());
   const auto step =
       switchover_.step(now_, persistence_.end(), place ? std::optional(place->synced) : std::nullopt);
@@ -69,13 +116,14 @@ void ServerNode::Impl::step_switchover() {
   } else if (step == Switchover::Step::GiveUp) {
     persistence_.say(LogLevel::Warning, "The failover to " + switchover_.host() + " is given up: " +
                                             switchover_.last_error() + ". This node goes on as the primary.");
-    end_pause(false);
+    pause_ended_ = true;  // this turn's frame is sealed: what was held runs in the next one
+    if (planted(Bug::HeldRunUnlogged)) end_pause(false);
   }
 }
 
 void ServerNode::Impl::replica_promoted(uint64_t client) {
   const Session* session = session_of(client);
-  if (session == nullptr || switchover_.state() != Switchover::State::HandedOver ||
+  if (session == nullptr || switchover_.state() != Switchover::State::HandedOver || taking_back_ ||
       session->id != switchover_.target())
     return;
   const MonoUs paused = switchover_.promoted(now_);

@@ -66,6 +66,9 @@ void Persistence::adopt(const snapshot::Header& header, bool beside) {
   manifest.cluster_id = header.cluster_id;
   manifest.history = header.history;
   manifest.adopt = header.offset;
+  // Of a folder that is refused nobody knows how far it is the primary's.
+  if (!unusable_.empty()) manifest.adopt_keeps = LogOffset{};
+  else if (writer_ && writer_->end() > shared_) manifest.adopt_keeps = shared_;
   reset(std::move(manifest));
 }
 

@@ -70,6 +70,8 @@ void ServerNode::Impl::info_replication(std::string& out) {
     s.number("failover_last_pause_us", switchover_.last_pause_us());
     if (!switchover_.last_error().empty()) s.text("failover_last_error", switchover_.last_error());
   }
+  if (persistence_.rescued().files > 0)
+    s.number("rescued_tails", persistence_.rescued().files).text("rescued_last", persistence_.rescued().last);
   s.text("write_concern", quorum() ? "quorum" : "async");
   if (quorum()) s.number("commit_offset", commit_.value).number("min_copies", options_.min_copies);
   const replication::Holding held = persistence_.holding();

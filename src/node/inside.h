@@ -111,6 +111,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void take_heartbeat(const replication::Heartbeat& heartbeat) override;
   void take_over(const replication::HandOver& hand_over) override;
   void diverged(LogOffset at) override;
+  void full_sync_begins(std::optional<LogOffset> shared) override { persistence_.shares_upto(shared); }
   Beside& beside() override { return beside_; }
   void adopt(const snapshot::Header& header) override;
   Follower::Progress progress() const override;
@@ -167,6 +168,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Status apply(const log::MirrorFrame& last, Bytes content);
   Status apply_frame(LogOffset end, WallMs wall_ms, Bytes content);
   void apply_committed();
+  void note_commit();
+  void hold_on_replica(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args);
   void apply_everything();
   void import_some(Effects& effects);
   void load_import(Effects& effects);
@@ -181,6 +184,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void measure_commit();
   void step_switchover();
   void end_pause(bool elsewhere);
+  void end_handed_over(const char* how, bool elsewhere);
+  std::string ask_target() const;
   bool postponed_by_pause(Session& session, std::span<const Bytes> args);
   void info_replication(std::string& out);
   // audits (auditing.cc)
@@ -265,7 +270,11 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   MonoUs next_note_us_ = 0;
   LogOffset noted_cut_;
   LogOffset commit_;
+  LogOffset committed_here_;          ///< of a replica's log, as its primary has said
+  std::optional<bool> heard_quorum_;  ///< empty: whom it follows has not said yet
   MonoUs copies_asked_us_ = -1;    ///< when a reply last asked for more than this node's word
+  bool pause_ended_ = false;       ///< what a switchover held back is to be run
+  bool taking_back_ = false;       ///< a role that was handed over, once this node's new reign is open
   bool answer_promotion_ = false;  ///< the primary waits to hear that this node reigns
   bool acks_wanted_ = false;       ///< a WAIT of this turn waits for replicas that have to be asked
   bool role_settled_ = false;  ///< as of the last turn

@@ -119,6 +119,8 @@ Persistence::Progress Persistence::progress() const {
 }
 
 void Persistence::recovered() {
+  rescued_.files += recovery_->rescued().size();
+  if (!recovery_->rescued().empty()) rescued_.last = recovery_->rescued().back();
   log::Outcome& outcome = recovery_->outcome();
   if (auto* refused = std::get_if<log::Refused>(&outcome)) {
     if (!following_) return die(refused->why);
@@ -129,9 +131,10 @@ void Persistence::recovered() {
     return;
   }
   if (auto* fresh = std::get_if<log::Fresh>(&outcome)) {
-    std::move(fresh->leftovers.begin(), fresh->leftovers.end(), std::back_inserter(housekeeping_));
-    if (!following_) return open_log(log::fresh_start(random_hex40(parts_.prng)));
-    phase_ = Phase::Serving;
+    if (fresh->leftovers.empty()) return begin_fresh();
+    // Before anything else: what is made or received next may have the name of one of them.
+    repair_ = std::move(fresh->leftovers);
+    phase_ = Phase::Repairing;
     return;
   }
   if (const std::string why = following_ || !parts_.why_not_reign ? "" : parts_.why_not_reign(); !why.empty())
@@ -151,6 +154,12 @@ void Persistence::recovered() {
   resume_ = std::move(back.resume);
   repair_ = std::move(back.repair);
   phase_ = Phase::Repairing;
+}
+
+/// In a folder that holds nothing: a primary begins history, a replica waits for its primary's.
+void Persistence::begin_fresh() {
+  if (!following_) return open_log(log::fresh_start(random_hex40(parts_.prng)));
+  phase_ = Phase::Serving;
 }
 
 void Persistence::open_log(log::ResumePoint from) {
@@ -293,7 +302,13 @@ void Persistence::log_job_done(const FileJobDone& done) {
       phase_ = Phase::Closed;
       return;
     }
+    if (!resume_) {
+      if (!done.ok) return die("Can't remove what a first start left half-made: " + done.message);
+      return begin_fresh();
+    }
     if (!done.ok) return die("Can't cut the torn tail off the log: " + done.message + ". Free the disk or mend the folder's permissions, then start again.");
+    // What was not known to be durable has been written again, and synced.
+    resume_->manifest.durable_upto = std::max(resume_->manifest.durable_upto, resume_->end);
     open_log(std::move(*resume_));
     resume_.reset();
     return;

@@ -88,6 +88,15 @@ class Persistence final : private log::ReplaySink {
   LogOffset can_go_back_to() const;
   /// Saves and cuts off what was logged behind `at`, then loads again.
   void cut_back(LogOffset at);
+  /// Before adopt(): the primary's log is the same up to here (empty: it has nothing in common with this
+  /// one).
+  void shares_upto(std::optional<LogOffset> shared) { shared_ = shared.value_or(LogOffset{}); }
+  /// What diverged and was saved under rescue/ by this process.
+  struct Rescued {
+    uint64_t files = 0;
+    std::string last;
+  };
+  const Rescued& rescued() const { return rescued_; }
   /// Lets `full-<offset>.rdb` take the place of everything. `beside`: the store has it beside; it is taken once
   /// MANIFEST says so, and the old data set is there to be read until then. Else the old one is dropped, and it
   /// is loaded.
@@ -148,7 +157,6 @@ class Persistence final : private log::ReplaySink {
   /// and this one follows it; otherwise one that runs is an error.
   Status begin_snapshot(Now now, SnapshotPlan plan);
   bool snapshot_running() const { return asked_ || snapshot_ != nullptr; }
-  bool snapshot_asked() const { return asked_; }
   /// A snapshot's file for who reads it, which may be while it is being written.
   struct SnapshotFile {
     std::string name;             ///< another one once it is whole
@@ -165,6 +173,8 @@ class Persistence final : private log::ReplaySink {
     plan_.spread_us = 0;
     plan_.awaited = true;
   }
+  /// Its cut belongs to the next turn.
+  bool snapshot_due() const { return asked_ && applied_all_; }
   Status last_snapshot_status() const;
   /// The reason of the one taken while stopping: it has the loop to itself.
   static constexpr const char* shutdown_reason = "shutdown";
@@ -244,6 +254,7 @@ class Persistence final : private log::ReplaySink {
   void start_restore(log::RecoveryOptions options);
   void restored();
   void end_restore();
+  void begin_fresh();
   void open_log(log::ResumePoint from);
   void make_writer(log::ResumePoint from);
   void log_from_cut(Now now);
@@ -317,6 +328,8 @@ class Persistence final : private log::ReplaySink {
   std::array<LogOffset, copies_max + 1> on_copies_{};
   LogOffset commit_;
   std::string unusable_, tee_;
+  LogOffset shared_;  ///< with the primary that everything is fetched from
+  Rescued rescued_;
   Epoch epoch_max_;
   LogOffset reign_needs_;                  ///< synced up to here, the reign is open
   std::optional<log::Manifest> reset_to_;  ///< in Resetting: announces what is to become of the folder

@@ -81,17 +81,41 @@ void Replicas::take_address(Replica& replica, const Session& session) {
       other.superseded = !planted(Bug::SupersededCounted);
 }
 
+/// True: this node follows, or has given its role away, and will have what the replica has, or be told that
+/// it is no part of history. Until then it can't judge: what it lacks may be committed, and must not be cut
+/// off because of a copy that is late.
+bool Replicas::behind(const replication::Holding& replica) const {
+  const bool elsewhere = parts_.persistence.following() || (parts_.handed_over && parts_.handed_over());
+  if (!elsewhere || planted(Bug::LateCopyJudges)) return false;
+  const replication::Holding ours = holding();
+  if (replica.cluster_id != ours.cluster_id || replica.history.empty()) return false;
+  const Reign& theirs = replica.history.last();
+  return theirs.epoch > ours.history.last().epoch ||
+         (theirs == ours.history.last() && replica.end > ours.end);
+}
+
 bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, Now now) {
   if (refuse_sync(session, now)) return false;
   resp::Writer reply(session.outbox.buffer(), 2);
   const log::Writer* writer = parts_.persistence.writer();
   const replication::Holding nothing;
+  replication::Verdict verdict =
+      replication::judge(holding(), introduction.holding ? *introduction.holding : nothing);
+  if (const auto* go_on = std::get_if<replication::Continue>(&verdict);
+      go_on != nullptr && go_on->from < unreadable_)
+    verdict = replication::Full{"the log can't be read on this disk from offset " +
+                                std::to_string(go_on->from.value) + " on"};
+  if (introduction.holding && behind(*introduction.holding) &&
+      !std::holds_alternative<replication::Continue>(verdict)) {
+    reply.error(
+        "NOMASTERLINK Can't SYNC from here yet: this node follows a primary itself, or has given the role "
+        "away, and is behind what the replica has; ask again later, or follow the primary");
+    return false;
+  }
   remove(session.id);
   Replica replica{.conn = session.id, .introduction = introduction};
   replica.acknowledged_us = replica.caught_up_us = now.mono_us;
   take_address(replica, session);
-  replication::Verdict verdict =
-      replication::judge(holding(), introduction.holding ? *introduction.holding : nothing);
   // It may have restarted before it took anything in, and know nothing of it any more.
   if (parts_.differed && parts_.differed(who(replica)))
     verdict = replication::Full{"an audit found that its data differs, though its log does not"};
@@ -112,8 +136,12 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   } else {
     ++full_syncs_;
     if (introduction.holding) ++partial_refused_;
-    reply.simple("FULLRESYNC " + reign + " " + std::to_string(writer->visible_end()));
-    replica.state = AwaitsSnapshot{};
+    // A third word, for our own kind: up to where both logs are the same, or "-".
+    const auto shared =
+        replication::shared_end(holding(), introduction.holding ? *introduction.holding : nothing);
+    reply.simple("FULLRESYNC " + reign + " " + std::to_string(writer->visible_end()) + " " +
+                 (shared ? std::to_string(shared->value) : "-"));
+    replica.state = AwaitsSnapshot{.asked = false, .from = unreadable_};
   }
   session.client.replica = true;
   replicas_.push_back(std::move(replica));
@@ -123,6 +151,8 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
 
 void Replicas::remove(ConnId conn) {
   std::erase_if(replicas_, [&](const Replica& replica) {
+    // All of a snapshot was sent, and the replica went without having taken it in: perhaps it can't be.
+    if (replica.conn == conn && replica.sent && replica.received < *replica.sent) doubt(*replica.sent);
     if (replica.conn == conn && replica.stock) --stock_count_;
     return replica.conn == conn;
   });
@@ -132,6 +162,7 @@ void Replicas::remove(ConnId conn) {
 void Replicas::drop_all(std::vector<ConnId>& kill) {
   for (const Replica& replica : replicas_) kill.push_back(replica.conn);
   replicas_.clear();
+  unreadable_ = {};
   stock_count_ = 0;
   recent_.clear();
   recent_bytes_ = 0;
@@ -193,14 +224,20 @@ void Replicas::job_done(const FileJobDone& done) {
     replica.job = 0;
     Session* session = parts_.sessions.find(replica.conn);
     if (session == nullptr) return;
-    const bool snapshot = std::holds_alternative<SendsSnapshot>(replica.state);
-    if (snapshot && !replica.stock) return snapshot_read(replica, *session, done);
+    const auto* sends = std::get_if<SendsSnapshot>(&replica.state);
+    if (sends != nullptr && !replica.stock) return snapshot_read(replica, *session, done);
+    // Asked for it again it would find the same: it gets one that is newer.
+    if (sends != nullptr && (!done.ok || done.bytes.empty())) doubt(sends->offset);
     if (!done.ok) return fail(*session, "what it needs can't be read: " + done.message);
     budget_bytes_ -= static_cast<double>(done.bytes.size());
     if (replica.stock) return stock_job_done(replica, *session, done);
     const Status taken = replica.tail.take(
         done.bytes, [&](const log::FrameHeader&, Bytes frame) { session->outbox.buffer().append(frame); });
-    if (!taken) fail(*session, taken.error().message);
+    if (!taken) {
+      // Asked for it again it would find the same: it gets a snapshot that is newer than the damage.
+      unreadable_ = parts_.persistence.end();
+      fail(*session, taken.error().message + ". The replica starts again from a new snapshot");
+    }
     return;
   }
 }
@@ -216,9 +253,12 @@ void Replicas::start_snapshot(Replica& replica, Session& session, Now now) {
   if (growing && *growing >= std::max(begin, awaits.from)) return begin_sending(replica, session, *growing, now);
   if (!notes.empty() && notes.back().offset >= std::max(begin, awaits.from) && !persistence.snapshot_running()) {
     const log::SnapshotNote& note = notes.back();
+    const bool doubted = doubted_ && note.offset <= *doubted_ && !awaits.asked;
     const uint64_t behind = persistence.end() - note.offset;
-    if (awaits.asked || behind <= std::max(note.bytes, small_log_bytes))
+    if (awaits.asked || (!doubted && behind <= std::max(note.bytes, small_log_bytes))) {
+      if (awaits.asked) doubted_.reset();
       return begin_sending(replica, session, note.offset, now);
+    }
   }
   if (!persistence.snapshot_running()) {
     const Status begun = persistence.begin_snapshot(now, {.reason = "replica"});
@@ -260,6 +300,7 @@ void Replicas::send_snapshot(Replica& replica, Session& session, bool room, Effe
   session.outbox.buffer().append(replication::encode(replication::SnapshotPiece{0, sends.read}));
   // It has what it says it has: nothing until it has taken the snapshot in.
   if (planted(Bug::ReplicaCountedEarly)) replica.received = sends.offset;
+  replica.sent = sends.offset;
   replica.state = Streams{};
 }
 
@@ -268,6 +309,8 @@ void Replicas::snapshot_read(Replica& replica, Session& session, const FileJobDo
   const auto file = parts_.persistence.snapshot_file(sends.offset);
   // It was given up, which the next turn says; or it got its final name meanwhile, under which it is read again.
   if (!file || (!done.ok && file->name != sends.name)) return;
+  // Asked for it again it would find the same: it gets one that is newer.
+  if (!done.ok || done.bytes.empty()) doubt(sends.offset);
   if (!done.ok) return fail(session, "what it needs can't be read: " + done.message);
   if (done.bytes.empty()) return fail(session, "the snapshot being sent has become shorter");
   budget_bytes_ -= static_cast<double>(done.bytes.size());
@@ -289,15 +332,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   const bool paced = parts_.options.replication_max_bytes_per_second > 0 && budget_bytes_ <= 0;
   const bool room = session.output_bytes() < window_bytes && !paced;
   if (std::holds_alternative<SendsSnapshot>(replica.state)) send_snapshot(replica, session, room, effects);
-  if (std::holds_alternative<Streams>(replica.state) && room && replica.job == 0 &&
-      !from_memory(replica, session)) {
-    const auto step = replica.tail.next_read(parts_.persistence.writer()->manifest().segments,
-                                             parts_.persistence.writer()->written());
-    if (!step) fail(session, step.error().message + "; it starts again from a snapshot");
-    else if (*step) read(replica, std::move(**step), effects);
-  }
-  // However little may be sent: a heartbeat says that this node is there.
-  if (heartbeat_due_ && session.output_bytes() < window_bytes) {
+  const auto say_heartbeat = [&] {
     session.outbox.buffer().append(
         replication::encode(replication::Heartbeat{.quorum = quorum_,
                                                    .sync = sync_,
@@ -306,7 +341,19 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
                                                    .commit = commit_,
                                                    .wall_ms = now.wall_ms,
                                                    .sequence = heartbeats_}));
+  };
+  // Before the first frame: without it the replica can't tell whether what comes may be shown at once.
+  if (std::holds_alternative<Streams>(replica.state) && !std::exchange(replica.greeted, true))
+    say_heartbeat();
+  if (std::holds_alternative<Streams>(replica.state) && room && replica.job == 0 &&
+      !from_memory(replica, session)) {
+    const auto step = replica.tail.next_read(parts_.persistence.writer()->manifest().segments,
+                                             parts_.persistence.writer()->written());
+    if (!step) fail(session, step.error().message + "; it starts again from a snapshot");
+    else if (*step) read(replica, std::move(**step), effects);
   }
+  // However little may be sent: a heartbeat says that this node is there.
+  if (heartbeat_due_ && session.output_bytes() < window_bytes) say_heartbeat();
   note_lag(replica, now);
   if (session.outbox.stream_end() != before || session.outbox.size() > 0) touched.push_back(session.id);
 }
@@ -367,7 +414,8 @@ void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffs
   replica->acknowledged_us = now.mono_us;
   if (received < replica->received || received > parts_.persistence.end()) return;
   replica->received = received;
-  replica->synced = std::max(replica->synced, std::min(synced, received));
+  replica->synced =
+      std::max(replica->synced, planted(Bug::CommitWithoutSync) ? received : std::min(synced, received));
   replica->applied = std::max(replica->applied, std::min(applied, received));
   progressed_ = true;
   note_lag(*replica, now);
@@ -403,7 +451,8 @@ LogOffset Replicas::synced_on(size_t copies) const {
     if (!replica.superseded && !replica.stock) others.push_back(replica.synced);
   if (others.size() < copies - 1) return {};
   std::sort(others.begin(), others.end(), std::greater<>());
-  return std::min(writer->synced(), others[copies - 2]);
+  return planted(Bug::CommitWithoutSelf) ? others[copies - 2]
+                                         : std::min(writer->synced(), others[copies - 2]);
 }
 
 std::optional<ConnId> Replicas::candidate(const std::string& host, int port) const {

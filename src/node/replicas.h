@@ -38,6 +38,8 @@ class Replicas {
     std::function<bool(const std::string& who)> differed = {};
     /// It has loaded a snapshot of this node's.
     std::function<void(const std::string& who)> synced_in_full = {};
+    /// This node's role was given to another, which may reign by now.
+    std::function<bool()> handed_over = {};
   };
   explicit Replicas(Parts parts) : parts_(parts) {}
 
@@ -165,6 +167,8 @@ class Replicas {
     LogOffset received, synced, applied;
     MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
     std::string host;         ///< announced, or where it connects from
+    std::optional<LogOffset> sent;  ///< a snapshot, to its end
+    bool greeted = false;           ///< a heartbeat went ahead of the first frame
     bool superseded = false;  ///< it has connected again, and this connection does not know: it counts once
   };
   struct Chunk {
@@ -181,6 +185,8 @@ class Replicas {
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
   bool refuse_sync(Session& session, Now now);
+  void doubt(LogOffset snapshot) { doubted_ = std::max(doubted_.value_or(LogOffset{}), snapshot); }
+  bool behind(const replication::Holding& replica) const;
   static std::string who(const Replica& replica) {
     return replica.host + ":" + std::to_string(replica.introduction.port);
   }
@@ -213,6 +219,9 @@ class Replicas {
   bool heartbeat_due_ = false, progressed_ = false, quorum_ = false, sync_ = false;
   LogOffset commit_;
   std::vector<ConnId> failed_;
+  std::optional<LogOffset>
+      doubted_;           ///< snapshots up to here may be damaged: a replica could not take one in
+  LogOffset unreadable_;  ///< the log on this disk is damaged somewhere before this
   size_t stock_count_ = 0;
   MonoUs next_ping_us_ = 0;
   uint64_t tasks_left_out_ = 0;

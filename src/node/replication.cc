@@ -48,8 +48,10 @@ void ServerNode::Impl::settle_role() {
     tasks_.set_epoch(persistence_.epoch());
     tasks_.rearm(now_);
     everyone_ready(role_key);
-    // What was recovered may not be committed: nobody is shown it before this reign's record is.
-    if (quorum()) dirty_.touched_all(persistence_.end());
+    // What was recovered may not be committed: who reads under a concern, the server's or the connection's
+    // own, is not shown it before this reign's record is.
+    dirty_.touched_all(persistence_.end());
+    if (taking_back_) end_handed_over("REPLICAOF NO ONE took the role back", false);
     if (answer_promotion_) {
       answer_promotion_ = false;
       if (Session* link = upstream_.conn() ? sessions_.find(*upstream_.conn()) : nullptr) {
@@ -66,6 +68,8 @@ void ServerNode::Impl::settle_role() {
 }
 
 void ServerNode::Impl::begin_following(const std::string& host, int port) {
+  committed_here_ = std::max(committed_here_, commit_);
+  heard_quorum_.reset();
   options_.replicaof = host + " " + std::to_string(port);
   forget_audit();
   leave_foreign();
@@ -87,11 +91,13 @@ UpstreamAddress ServerNode::Impl::upstream_address(const std::string& host, int 
 }
 
 Status ServerNode::Impl::follow(Bytes host, int port) {
-  if (switchover_.pausing()) return Error{"a failover is under way; FAILOVER ABORT ends it"};
+  if (switchover_.state() == Switchover::State::Draining)
+    return Error{"a failover is under way; FAILOVER ABORT ends it"};
   replicas_.drop_all(kill_);
   begin_following(std::string(host), port);
   persistence_.say(LogLevel::Notice, "Following " + options_.replicaof + " from now on (REPLICAOF)");
   settle_role();
+  end_handed_over("REPLICAOF named the primary", true);
   refuse_blocked_writers();
   return ok();
 }
@@ -108,7 +114,8 @@ Status ServerNode::Impl::follow_nobody() {
     settle_role();
     return ok();
   }
-  if (!persistence_.following()) return ok();
+  const bool take_back = switchover_.state() == Switchover::State::HandedOver;
+  if (!persistence_.following() && !take_back) return ok();
   apply_everything();
   if (import_unfinished_) return Error{why_not_reign()};
   if (Status begun = persistence_.begin_own_reign(now_); !begun) return begun;
@@ -117,6 +124,7 @@ Status ServerNode::Impl::follow_nobody() {
   upstream_.leave();
   options_.replicaof.clear();
   turn_need_ = persistence_.need_of_this_turn();
+  taking_back_ = take_back;
   persistence_.say(LogLevel::Notice, "Following nobody from now on (REPLICAOF NO ONE)");
   settle_role();
   return ok();
@@ -246,7 +254,7 @@ void ServerNode::Impl::feed_replicas(Effects& effects) {
   if (persistence_.following()) replicas_.pass_on(upstream_.last_heartbeat().sequence);
   std::vector<ConnId> fed;
   replicas_.pump(now_, effects, fed);
-  if (persistence_.snapshot_asked()) effects.again = true;  // by one of them: it is cut in the next turn
+  if (persistence_.snapshot_due()) effects.again = true;  // asked for by one of them
   for (const ConnId id : fed)
     if (Session* session = sessions_.find(id)) touch(*session);
   if (replicas_.take_progress()) {
@@ -336,8 +344,10 @@ Status ServerNode::Impl::take_group(const std::vector<log::MirrorFrame>& group) 
   if (Status stored = persistence_.mirror(frames); !stored) return stored;
   const log::MirrorFrame& last = frames.back();
   const Bytes content = frames.size() > 1 ? Bytes(whole) : last.content;
-  const bool committed =
-      !upstream_.last_heartbeat().quorum || last.header.end() <= upstream_.last_heartbeat().commit;
+  const replication::Heartbeat* said = upstream_.heard();
+  const bool committed = planted(Bug::UncommittedApplied) ||
+                         (said != nullptr && (!said->quorum || last.header.end() <= said->commit));
+  note_commit();
   if (upstream_.last_heartbeat().sync) persistence_.want_sync(last.header.end());
   if (committed && unapplied_.empty()) return apply(last, content);
   if (last.header.type == log::FrameType::Data)
@@ -350,11 +360,20 @@ Status ServerNode::Impl::take_group(const std::vector<log::MirrorFrame>& group) 
 
 void ServerNode::Impl::take_heartbeat(const replication::Heartbeat& heartbeat) {
   if (heartbeat.quorum || heartbeat.sync) persistence_.want_sync(persistence_.end());
+  note_commit();
   apply_committed();
 }
 
+/// What of this node's own log is committed, as far as it has heard.
+void ServerNode::Impl::note_commit() {
+  const replication::Heartbeat* said = upstream_.heard();
+  if (said == nullptr) return;
+  heard_quorum_ = said->quorum;
+  if (said->quorum) committed_here_ = std::max(committed_here_, std::min(said->commit, persistence_.end()));
+}
+
 void ServerNode::Impl::apply_committed() {
-  const replication::Heartbeat& said = upstream_.last_heartbeat();
+  const replication::Heartbeat& said = *upstream_.heard();
   while (!unapplied_.empty() && (!said.quorum || unapplied_.front().end <= said.commit)) {
     const Unapplied& next = unapplied_.front();
     const Status applied = apply_frame(next.end, next.wall_ms, next.content);
@@ -378,7 +397,8 @@ void ServerNode::Impl::apply_everything() {
 }
 
 void ServerNode::Impl::take_over(const replication::HandOver& hand_over) {
-  if (hand_over.end != persistence_.end() || hand_over.epoch != persistence_.epoch()) {
+  const bool here = hand_over.end == persistence_.end() || planted(Bug::HandedOverEarly);
+  if (!here || hand_over.epoch != persistence_.epoch()) {
     persistence_.say(LogLevel::Warning, "The primary gives its role away at offset " +
                                             std::to_string(hand_over.end.value) +
                                             ", which is not where this node is");

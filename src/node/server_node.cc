@@ -53,7 +53,8 @@ ServerNode::Impl::Impl(Setup setup)
                     [this] { return why_not_reign(); }}),
       replicas_({options_, persistence_, sessions_, prng_,
                  [this](const std::string& who) { return audit_.differed(who); },
-                 [this](const std::string& who) { replica_synced_in_full(who); }}),
+                 [this](const std::string& who) { replica_synced_in_full(who); },
+                 [this] { return switchover_.state() == Switchover::State::HandedOver; }}),
       beside_(options_, host_, store_),
       upstream_(*this, *setup.files, prng_),
       ahead_(ahead_max) {
@@ -111,6 +112,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   executor_.gate.refuse_writes = persistence_.refuse_writes();
 
   look_at_memory();
+  if (std::exchange(pause_ended_, false)) end_pause(false);
   std::vector<ConnId> batch;
   batch.swap(runnable_);
   for (const ConnId id : batch) {
@@ -147,6 +149,7 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   act_on_audit();
   if (shutdown_asked_) step_shutdown(effects);
   step_switchover();
+  more |= pause_ended_;
   measure_commit();
   follow_upstream(effects);
   backups_.pump(effects);
@@ -317,7 +320,8 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
   if (outcome.spec == nullptr) return;
   session.client.last_command = outcome.spec->name;
   if (outcome.wrote) session.client.last_write = turn_need_;
-  if (!persistence_.logging() || executor_.gate.follows) return;
+  if (!persistence_.logging()) return;
+  if (executor_.gate.follows) return hold_on_replica(session, outcome, args);
   Need need{{}, persistence_.replies_wait_for_sync()};
   need.copies = static_cast<uint8_t>(std::max(session.client.copies, copies_of_server()));
   if (need.copies > 0) copies_asked_us_ = now_.mono_us;
@@ -477,10 +481,11 @@ void ServerNode::Impl::once_a_second(Effects& effects) {
 MonoUs ServerNode::Impl::next_wake(bool more) const {
   if (more) return now_.mono_us;
   MonoUs wake = std::min(next_second_, persistence_.next_wake(now_, !held_.empty()));
-  // Waiters and timers rest while closing, and timers while the log refuses writes: no waking for them then.
+  // Waiters and timers rest while closing, and timers while the log refuses writes and while the role is on
+  // the move: no waking for them then.
   if (persistence_.phase() != Persistence::Phase::Serving) return wake;
   wake = std::min(wake, waiters_.next_deadline());
-  if (!persistence_.refuse_writes().empty() || executor_.gate.follows) return wake;
+  if (!persistence_.refuse_writes().empty() || executor_.gate.follows || switchover_.pausing()) return wake;
   bool any_expiry = false;
   for (DbIndex db = 0; db < store_.databases() && !any_expiry; ++db) any_expiry = store_.size_with_expiry(db) > 0;
   if (any_expiry) wake = std::min(wake, next_expire_);

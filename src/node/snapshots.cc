@@ -294,15 +294,17 @@ void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
     const auto offset = log::parse_snapshot_name(name);
     if (!offset) continue;
     const auto at = std::find_if(told.begin(), told.end(), [&](const auto& n) { return n.offset == *offset; });
-    if (at != told.end()) {
+    const auto size = parts_.files.size(name);
+    if (at != told.end() && (!size || *size == at->bytes)) {
       notes_.push_back(*at);
       continue;
     }
+    // Not told of; or a later one of the same offset took its place, and MANIFEST had not heard of it.
     snapshot::Reader reader(parts_.files, name);
     if (reader.open() == snapshot::Reader::Phase::Damaged) continue;
     const snapshot::Header& header = reader.header();
     notes_.push_back({*offset, header.epoch, header.wall_ms, reader.bytes_total(), reader.footer().keys,
-                      header.reason, header.tag});
+                      header.reason, at == told.end() ? header.tag : at->tag});
   }
   std::sort(notes_.begin(), notes_.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
   if (!notes_.empty()) last_cut_ = notes_.back().offset;

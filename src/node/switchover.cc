@@ -1,6 +1,8 @@
 // Once the role is handed over there is no way back by itself: the target may reign already.
 #include "node/switchover.h"
 
+#include "base/planted.h"
+
 namespace hf::node {
 
 void Switchover::begin(ConnId target, std::string host, int port, Now now, int64_t timeout_ms) {
@@ -11,6 +13,7 @@ void Switchover::begin(ConnId target, std::string host, int port, Now now, int64
   begun_us_ = now.mono_us;
   deadline_us_ = timeout_ms > 0 ? now.mono_us + timeout_ms * 1000 : INT64_MAX;
   last_error_.clear();
+  lost_said_ = false;
 }
 
 Switchover::Step Switchover::step(Now now, LogOffset end, std::optional<LogOffset> target_synced) {
@@ -19,7 +22,7 @@ Switchover::Step Switchover::step(Now now, LogOffset end, std::optional<LogOffse
     give_up("the target's link was lost");
     return Step::GiveUp;
   }
-  if (*target_synced >= end) {
+  if (*target_synced >= end || planted(Bug::HandedOverEarly)) {
     state_ = State::HandedOver;
     return Step::HandOver;
   }

@@ -2,11 +2,12 @@
 // this node follows it. Undone while that is still possible. A state machine without I/O; the node acts on
 // what it says.
 //
-//   None -> Draining -> HandedOver -> None (as its replica)
+//   None -> Draining -> HandedOver -> None: as its replica, or because somebody who knows says so
 //             \-> None: aborted, timed out, or the target went
 #pragma once
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/types.h"
 #include "node/effects.h"
@@ -30,6 +31,8 @@ class Switchover {
   Step step(Now now, LogOffset end, std::optional<LogOffset> target_synced);
   /// The target reigns. Returns how long writes were paused.
   MonoUs promoted(Now now);
+  /// HandedOver, and the target's link is gone. True once.
+  bool take_lost() { return !std::exchange(lost_said_, true); }
   /// Writes go on here.
   void give_up(std::string why);
 
@@ -44,6 +47,7 @@ class Switchover {
   ConnId target_;
   std::string host_, last_error_;
   int port_ = 0;
+  bool lost_said_ = false;
   MonoUs begun_us_ = 0, deadline_us_ = INT64_MAX, last_pause_us_ = -1;
   uint64_t done_ = 0, given_up_ = 0;
 };

@@ -88,6 +88,7 @@ void Upstream::dialed(ConnId conn, bool ok, const std::string& why, Now now, Buf
   last_heard_us_ = now.mono_us;
   group_.clear();
   group_bytes_ = 0;
+  heard_ = false;
   state_ = Handshake{Step::Ping};
   send_step(Step::Ping, out);
 }
@@ -278,6 +279,11 @@ void Upstream::psync_answer(Bytes line, Now now) {
     follower_.say(LogLevel::Notice, "Full sync from " + address_->host + ":" +
                                         std::to_string(address_->port) + ": " +
                                         std::string(line.substr(verdict.size())));
+    // An older primary says no third word: nothing is known to have parted then.
+    const auto shared = parse_uint(word(line, 3));
+    if (!word(line, 3).empty())
+      follower_.full_sync_begins(shared ? std::optional(LogOffset{*shared}) : std::nullopt);
+    else follower_.full_sync_begins(follower_.holding().end);
     state_ = Receiving{.begun_us = now.mono_us};
   } else if (verdict == "+DIVERGED") {
     const auto at = parse_uint(word(line, 1));
@@ -344,6 +350,7 @@ bool Upstream::stream(Now now, Buffer& in) {
       if (!heartbeat) return broken("a heartbeat arrived damaged"), false;
       if (heartbeat->sequence != heartbeat_.sequence) reign_heard_us_ = now.mono_us;
       heartbeat_ = *heartbeat;
+      heard_ = true;
       in.consume(replication::heartbeat_bytes);
       follower_.take_heartbeat(heartbeat_);
       ack_due_ = true;

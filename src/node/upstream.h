@@ -51,6 +51,9 @@ class Follower {
   virtual void take_heartbeat(const replication::Heartbeat& heartbeat) = 0;
   /// What was logged behind `at` is not the primary's: save it, cut it off, come back to Serving.
   virtual void diverged(LogOffset at) = 0;
+  /// The primary sends everything; it has the same log up to `shared` (empty: nothing in common). What lies
+  /// behind is not in its history.
+  virtual void full_sync_begins(std::optional<LogOffset> shared) = 0;
   /// Where a snapshot is loaded while it comes.
   virtual Beside& beside() = 0;
   /// `full-<offset>.rdb` is whole and sound: let it take the place of everything. When beside() is loading, it
@@ -132,6 +135,8 @@ class Upstream {
   MonoUs last_heard_us() const { return last_heard_us_; }
   MonoUs down_since_us() const { return down_since_us_; }
   const replication::Heartbeat& last_heartbeat() const { return heartbeat_; }
+  /// Empty until this link has brought one: what another primary's asked for says nothing about this one's.
+  const replication::Heartbeat* heard() const { return heard_ ? &heartbeat_ : nullptr; }
   const std::string& last_error() const { return last_error_; }
   int failures() const { return backoff_.failures(); }
 
@@ -198,6 +203,7 @@ class Upstream {
   bool stopped_ = false;  ///< consume() left bytes that it could have taken, but for what may_go_on() says
   std::string last_error_;
   replication::Heartbeat heartbeat_;
+  bool heard_ = false;  ///< a heartbeat, on this link
   Follower::Progress acknowledged_;
   std::unique_ptr<StockSource> stock_;  ///< while the primary is no Holdfast
   bool stock_wanted_ = false;

@@ -1,6 +1,7 @@
 // How a replica goes on: a pure function of two histories and what either side holds. Who reads files and who
 // sends bytes is not its business.
 #pragma once
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -35,6 +36,9 @@ struct Full {
   bool operator==(const Full&) const = default;
 };
 using Verdict = std::variant<Continue, Diverged, Full>;
+
+/// The end of what both logs have alike, as far as their histories tell. Empty: nothing is known to be.
+std::optional<LogOffset> shared_end(const Holding& primary, const Holding& replica);
 
 Verdict judge(const Holding& primary, const Holding& replica);
 

@@ -341,6 +341,60 @@ TEST_CASE("a received snapshot takes the place of everything, whatever step a cr
   }
 }
 
+TEST_CASE(
+    "what a full sync throws away behind the shared end is saved first, whatever step a crash comes after") {
+  Primary primary;
+  const LogOffset at{5000}, shared = primary.ends[5];
+  Manifest manifest;
+  manifest.cluster_id = std::string(40, 'b');
+  manifest.history.add({{4}, reign_id(4), {4000}});
+  manifest.adopt = at;
+  manifest.adopt_keeps = shared;
+  primary.disk.content(received_name(at)) = "the snapshot's bytes";
+  primary.disk.content(manifest_name) = encode_manifest(manifest);
+  const auto base = primary.disk.snapshot();
+  std::vector<std::string> said;
+  const auto load = [&](MemoryFiles& disk) {
+    Recovery recovery(disk, {.wall_ms = 1700000000000});
+    Collected sink;
+    recovery.open();
+    REQUIRE(recovery.phase() == Recovery::Phase::LoadSnapshot);
+    recovery.snapshot_loaded({.offset = at,
+                              .previous_sum = 11,
+                              .visible_offset = 4900,
+                              .wall_ms = 1700000000000,
+                              .cluster_id = manifest.cluster_id,
+                              .history = manifest.history,
+                              .epoch = {4}});
+    while (recovery.phase() == Recovery::Phase::Replay) recovery.step(1 << 20, sink);
+    REQUIRE(std::holds_alternative<Recovered>(recovery.outcome()));
+    said = recovery.rescued();
+    return std::get<Recovered>(std::move(recovery.outcome()));
+  };
+  MemoryFiles disk;
+  disk.restore(base);
+  const FileJob job{.id = 1, .steps = load(disk).repair};
+  REQUIRE(said.size() >= 2);
+  Prng prng(5);
+  for (size_t steps = 0; steps <= job.steps.size(); ++steps) {
+    for (int round = 0; round < 6; ++round) {
+      INFO("crash behind step " << steps << " of " << job.steps.size() << ", round " << round);
+      disk.restore(base);
+      disk.run_part(job, steps, 0);
+      if (round > 0) disk.crash(prng);
+      repair(disk, load(disk));
+      CHECK(names_under(disk, "log-").empty());
+      std::string kept;
+      for (const std::string& name : names_under(disk, "rescue/")) {
+        kept += listed(disk, name);
+        CHECK(check_file(disk, name).soundness == Soundness::Sound);
+      }
+      for (size_t i = 5; i < 12; ++i) CHECK(kept.find("key:" + std::to_string(i) + " ") != std::string::npos);
+      CHECK(kept.find("key:0 ") == std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("transfers that were broken off are removed at the next start") {
   Primary primary(2);
   primary.disk.content(received_name({4500})) = "half a file";

@@ -54,6 +54,17 @@ TEST_CASE("a manifest from before snapshots' times were kept is still read") {
   CHECK(*back == m);
 }
 
+TEST_CASE("what is being adopted, and what of the old log is kept, comes back") {
+  Manifest m = sample();
+  m.adopt = LogOffset{700};
+  for (const bool keeps : {false, true}) {
+    if (keeps) m.adopt_keeps = LogOffset{0};
+    const auto back = decode_manifest(encode_manifest(m));
+    REQUIRE(back.ok());
+    CHECK(*back == m);
+  }
+}
+
 TEST_CASE("a manifest with any byte flipped, or cut anywhere, is refused by name") {
   const std::string text = encode_manifest(sample());
   for (size_t i = 0; i < text.size(); ++i) {

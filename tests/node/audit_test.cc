@@ -63,7 +63,7 @@ Audit::Member member(int port, bool applied = true) {
 
 }  // namespace
 
-TEST_CASE("a primary marks, walks, says its sums, waits for who has applied the mark, and is done") {
+TEST_CASE("a primary marks, walks, says its sums, waits for whose link passes the mark, and is done") {
   Bench primary;
   CHECK_FALSE(primary.audit.sealed({50}, begin));
   CHECK(Bytes(primary.audit.result()) == "none");
@@ -77,10 +77,11 @@ TEST_CASE("a primary marks, walks, says its sums, waits for who has applied the 
   CHECK_FALSE(primary.audit.reported("a:1", {.at = {99}}));  // of an audit before
   CHECK(primary.audit.reported("a:1", {.at = {100}}));
   CHECK_FALSE(primary.audit.reported("a:1", {.at = {100}}));
-  CHECK(primary.audit.settle(all, primary.now));  // 2 is behind: it is not waited for
-  CHECK_FALSE(primary.audit.settle(all, primary.now));
-  CHECK(Bytes(primary.audit.result()) == "agrees");
+  CHECK_FALSE(primary.audit.settle(all, primary.now));  // 2 is behind, and comes by the mark yet
   const command::AuditState state = primary.audit.state(all);
+  CHECK(primary.audit.settle({member(1), stock}, primary.now));  // its link is gone
+  CHECK_FALSE(primary.audit.settle({member(1), stock}, primary.now));
+  CHECK(Bytes(primary.audit.result()) == "agrees");
   CHECK(state.offset == 100);
   CHECK(state.keys == 50);
   CHECK(state.digest == to_hex(primary.store.digest()));

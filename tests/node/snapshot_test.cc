@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/number.h"
+#include "log/manifest.h"
 #include "node_support.h"
 
 using namespace hf;
@@ -103,6 +104,52 @@ TEST_CASE("after a restart SNAPSHOT LIST tells how long a snapshot took, and tha
   CAPTURE(list);
   CHECK(shows("one", "unchecked"));
   CHECK(shows("two", "verified"));
+}
+
+TEST_CASE(
+    "a start asks the file, not MANIFEST, what a snapshot holds: one of the same offset may have taken its "
+    "place") {
+  MemoryFiles disk;
+  std::string manifest;
+  {
+    NodeDriver driver(disk, options_for_debug());
+    const auto conn = driver.connect();
+    fill(driver, conn, 10);
+    driver.ask(conn, "BGSAVE TAG a-tag-that-makes-the-header-longer");
+    driver.ask(conn, "PING");
+    manifest = disk.content(log::manifest_name);
+    driver.ask(conn, "SNAPSHOT UNTAG a-tag-that-makes-the-header-longer");
+    driver.ask(conn, "BGSAVE");
+    driver.ask(conn, "PING");
+    REQUIRE(disk.content(log::manifest_name) != manifest);
+    CHECK(count_snapshots(disk) == 1);
+  }
+  disk.content(log::manifest_name) = manifest;  // its next one had not reached the disk
+  NodeDriver driver(disk, options_for_debug(), 2);
+  for (const std::string& name : names_in(disk)) {
+    if (!name.starts_with("snapshot-")) continue;
+    const std::string list = driver.ask(driver.connect(), "SNAPSHOT LIST");
+    CAPTURE(list);
+    CHECK(list.find("bytes\r\n:" + std::to_string(disk.content(name).size()) + "\r\n") != std::string::npos);
+  }
+}
+
+TEST_CASE("what a first start left half-made is gone before a replica asks for the file of that name again") {
+  MemoryFiles disk;
+  const std::string received = log::received_name({86});
+  disk.content(received) = "half of it";
+  config::Options options = options_for_debug();
+  options.replicaof = "there 7000";
+  node::ServerNode replica(node::Setup{options, 1, &disk, nullptr});
+  bool dialed = false;
+  for (MonoUs at = 1; at < 100 && !dialed; ++at) {
+    node::Effects effects;
+    replica.turn({1'700'000'000'000, at}, effects);
+    dialed = !effects.dial.empty();
+    if (dialed) CHECK_FALSE(disk.exists(received));
+    for (const FileJob& job : effects.jobs) replica.job_done(disk.run(job));
+  }
+  CHECK(dialed);
 }
 
 TEST_CASE("SNAPSHOT VERIFY names a damaged file and its byte") {

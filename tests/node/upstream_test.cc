@@ -36,6 +36,7 @@ struct Recorder final : Follower {
   }
   void take_heartbeat(const replication::Heartbeat& heartbeat) override { heartbeats.push_back(heartbeat); }
   void diverged(LogOffset at) override { cut = at; }
+  void full_sync_begins(std::optional<LogOffset>) override {}
   Beside& beside() override { return loads; }
   void adopt(const snapshot::Header& header) override {
     adopted = header;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Servers that follow one another: what a replica gets, what it refuses, what happens when roles change, and that every
 trouble on the way ends in a clear message and a state that heals."""
-import os, re, shutil, time
+import os, re, shutil, threading, time
 
 import harness
 from disk_test import build_shim
@@ -12,6 +12,26 @@ from harness import ReplyError, wait_until
 def fill(c, keys, size=100, name='key'):
     for at in range(0, keys, 1000):
         c.pipe([('SET', f'{name}:{i}', f'{i}:'.encode() + os.urandom(size)) for i in range(at, min(keys, at + 1000))])
+
+
+class Writer:
+    """Writes to a server until it is refused."""
+    def __init__(self, server):
+        self.conn, self.why = server.connect(), ''
+        self.conn.cmd('SET', 'busy:0', 1)
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        try:
+            for i in range(1_000_000):
+                self.conn.cmd('SET', f'busy:{i}', i)
+        except (ReplyError, OSError) as e:
+            self.why = str(e)
+
+    def end(self):
+        self.thread.join(20)
+        return self.why
 
 
 class FollowTest(ReplicationCase):
@@ -298,6 +318,51 @@ class RolesTest(ReplicationCase):
         self.connect(three).cmd('SET', 'b', 1)
         self.same(three, two, one)
         self.did(f'itself: {answer}; a circle: {max(errors, key=len)}; one NO ONE heals it')
+
+    def test_two_primaries_told_to_follow_each_other_say_so_and_heal_by_one_word(self):
+        for strangers in (False, True):
+            for chosen_at in (0, 1):
+                one, two = self.primary(), self.primary()
+                if not strangers:  # one history up to here, two behind it
+                    fill(self.connect(one), 50, name='common')
+                    self.connect(two).cmd('REPLICAOF', '127.0.0.1', one.port)
+                    self.same(one, two)
+                    self.connect(two).cmd('REPLICAOF', 'NO', 'ONE')
+                fill(self.connect(one), 100, name='one')
+                fill(self.connect(two), 100, name='two')
+                writers = [Writer(s) for s in (one, two)]
+                self.connect(one).cmd('REPLICAOF', '127.0.0.1', two.port)
+                self.connect(two).cmd('REPLICAOF', '127.0.0.1', one.port)
+                for server in (one, two):
+                    self.error_says(server, 'follow each other')
+                for writer in writers:
+                    self.assertIn('READONLY', writer.end())
+                pair = ((one, 'one'), (two, 'two'))
+                chosen, other = pair[chosen_at], pair[1 - chosen_at]
+                c = self.connect(chosen[0])
+                self.assertEqual('OK', c.cmd('REPLICAOF', 'NO', 'ONE'))
+                c.cmd('SET', 'after', 1)
+                self.same(chosen[0], other[0])
+                d = self.connect(other[0])
+                asked = (chosen[1] + ':99', other[1] + ':99', 'after')
+                self.assertEqual([1, 0, 1], d.pipe([('EXISTS', key) for key in asked]))
+                told = info(d)
+                self.assertGreaterEqual(int(told['rescued_tails']), 1)
+                self.assertIn(told['rescued_last'], other[0].log())
+                self.assertNotIn('rescued_tails', info(c))
+                rescued = [n for n in os.listdir(other[0].data + '/rescue') if n.endswith('.aof')]
+                listed = ''
+                for name in rescued:
+                    path = os.path.join(other[0].data, 'rescue', name)
+                    self.assertIn('sound', self.check(path))
+                    listed += harness.run([harness.CHECK, '--list', path])[1]
+                self.assertIn(other[1] + ':99', listed)
+                self.assertIn('busy:0', listed)
+                for server in (one, two):
+                    self.assertEqual(0, server.stop())
+                    self.check(server.data)
+        self.did('strangers and relatives, either chosen: both say so, both hold the chosen one\'s, '
+                 'the other\'s tail is listed')
 
     def test_a_wiped_primary_and_a_wiped_replica_start_again_from_a_snapshot(self):
         primary = self.primary()

@@ -51,6 +51,7 @@ class TaskFailoverTest(ReplicationCase):
             c.cmd('TASK.SUBMIT', f'job{i}', 'QUEUE', 'q')
         first = self.claim(c, 'w')
         self.same(primary, replica)
+        self.assertEqual(1, c.cmd('WAITAOF', 0, 1, 10_000)[1])  # on its disk, not only in its memory
         replica.kill()
         lost = [self.claim(c, 'w') for _ in range(2)]  # nobody else hears of these
         primary.kill()

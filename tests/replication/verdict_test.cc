@@ -34,6 +34,16 @@ std::string kind(const Verdict& verdict) {
 
 }  // namespace
 
+TEST_CASE("what two logs share is the end of the newest reign that both name, or nothing") {
+  const Holding primary = holding({{1, 'a', 0}, {2, 'b', 100}}, 0, 200);
+  CHECK(shared_end(primary, holding({{1, 'a', 0}}, 0, 130)) == LogOffset{100});
+  CHECK(shared_end(primary, holding({{1, 'a', 0}, {2, 'b', 100}}, 0, 150)) == LogOffset{150});
+  CHECK(shared_end(primary, holding({{1, 'a', 0}, {3, 'e', 60}}, 0, 90)) == LogOffset{60});
+  CHECK_FALSE(shared_end(primary, holding({{5, 'f', 0}}, 0, 90)));
+  CHECK_FALSE(shared_end(primary, holding({{1, 'a', 0}}, 0, 90, elsewhere)));
+  CHECK_FALSE(shared_end(primary, {}));
+}
+
 TEST_CASE("the resync verdict, case by case") {
   struct Case {
     const char* what;

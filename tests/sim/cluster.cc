@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/number.h"
 
 namespace hf::sim {
 namespace {
@@ -67,6 +68,9 @@ void Cluster::start(Node& node) {
   if (setup.options.hash_seed % 3 != 0) setup.snapshot_block_bytes = 100;
   node.came_back = node.served = node.shutting_down = node.loads_again = false;
   node.place = {};
+  node.acknowledged = {};
+  node.handed_over_at.reset();
+  node.failing_over_to = nobody;
   node.reign_limit = 0;
   node.idle_turns = 0;
   node.disk_failures_at_start = node.disk->failures();
@@ -107,6 +111,7 @@ void Cluster::run_turn(Node& node) {
   }
   effects_.clear();
   node.tip_before = node.tip;
+  before_turn(node);
   node.process->turn({wall_base_ms_ + node.wall_skew_ms + now_us_ / 1000, node.mono_base_us + now_us_},
                      effects_);
   // What is said comes first: it explains what the checks see.
@@ -123,6 +128,13 @@ void Cluster::hear(Node& node, const node::LogLine& line) {
   if (text.starts_with("Loaded ")) faults_.add(Fault::SnapshotLoaded);
   if (text.starts_with("The snapshot failed")) faults_.add(Fault::SnapshotFailed);
   if (text.starts_with("Following nobody from now on")) node.promoted = true;
+  if (text.starts_with("Taking over from the primary")) {
+    node.promoted = node.takes_over = true;
+    if (life_ == Life::Mixed) leader_ = node.number;
+  }
+  if (text.starts_with("Failing over to "))
+    node.failing_over_to = static_cast<int>(*parse_int(Bytes(text).substr(text.rfind(':') + 1))) - 7000;
+  if (has("is given up: ")) node.failing_over_to = nobody;
   if (has("are kept as rescue/")) faults_.add(Fault::TailRescued);
   if (has(": continues at offset")) faults_.add(Fault::PartialSync);
   if (has(": full sync: ")) {
@@ -139,8 +151,15 @@ void Cluster::hear(Node& node, const node::LogLine& line) {
   if (has(": diverged at offset")) faults_.add(Fault::Diverged);
   hear_audit(node, text);
   if (has("can't be applied")) broken(node, "what a primary sent is refused: " + text);
-  if (has("There is a primary: everything is fetched again"))
-    broken(node, "a folder that no disk has damaged is refused: " + text);
+  if (has("There is a primary: everything is fetched again")) {
+    if (!node.rotten) broken(node, "a folder that no disk has damaged is refused: " + text);
+    refused_folder(node);
+  }
+  if (has("what it waits for was not committed within")) faults_.add(Fault::InDoubt);
+  if (has("reigns; writes were paused for")) faults_.add(Fault::SwitchedOver);
+  if (has("is given up: the target did not catch up")) faults_.add(Fault::SwitchoverTimedOut);
+  if (has("is given up: the target's link was lost")) faults_.add(Fault::SwitchoverTargetLost);
+  if (has("is given up: ") && care_.from == node.number) care_.given_up = true;
 }
 
 bool Cluster::effect_done(Node& node) {
@@ -192,6 +211,9 @@ void Cluster::exited(Node& node, int code) {
     if (!node.shutting_down) broken(node, "exit 0 that nobody asked for");
     if (node.served && node.place.settled)
       node.written = node.synced = node.place.end.value;  // a clean end: all of it
+  } else if (node.rotten && !disk_failed) {
+    refused_folder(node);
+    if (life_ != Life::Quorum) node.disk->wipe(), node.rotten = false;
   } else if (!disk_failed) {
     std::string why = "it gave up though its disk did not fail";
     for (const node::LogLine& line : effects_.lines) why += "\n    it says: " + line.text;
@@ -228,6 +250,7 @@ void Cluster::gone(Node& node, bool power, int64_t restart_in_us) {
   ++node.turn_ticket;
   node.process.reset();
   node.shutting_down = false;
+  node.copies = node.copies_before = 0;
   if (power) node.disk->power_cut();
   else node.disk->kill();
   for (size_t i = 0; i < pipes_.size(); ++i) {
@@ -241,7 +264,7 @@ void Cluster::gone(Node& node, bool power, int64_t restart_in_us) {
     }
   }
   after(restart_in_us, [this, &node, life = node.life] {
-    if (!node.process && node.life == life) start(node);
+    if (!node.process && node.life == life && !node.held) start(node);
   });
 }
 

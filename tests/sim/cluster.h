@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <queue>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "faults.h"
 #include "ledger.h"
 #include "node/server_node.h"
+#include "promises.h"
 #include "resp/reader.h"
 #include "world.h"
 
@@ -23,6 +25,26 @@ namespace hf::sim {
 
 constexpr int cluster_nodes = 3;
 constexpr int nobody = -1;
+
+/// A request's kind: what its reply means to the checks.
+constexpr int kind_other = 0;
+constexpr int kind_write = 1;     ///< its success was surely logged
+constexpr int kind_concern = 2;   ///< CLIENT WRITE-CONCERN
+constexpr int kind_read = 3;      ///< shows values that tell who wrote them
+constexpr int kind_pair = 4;      ///< reads two keys that are only ever written together
+constexpr int kind_claim = 5;     ///< TASK.CLAIM
+constexpr int kind_shutdown = 6;  ///< of the operator, as are the next ones
+constexpr int kind_failover = 7;
+constexpr int kind_abort = 8;
+constexpr int kind_policy = 9;
+constexpr int kind_server_concern = 10;
+
+/// What kind of life a seed leads.
+enum class Life : uint8_t {
+  Plain,   ///< async; an operator who points nodes anywhere
+  Mixed,   ///< the same, with connections that ask for copies, FAILOVER, options changed at run time
+  Quorum,  ///< write-concern quorum, and an operator who keeps to the rules: nothing promised may be lost
+};
 
 struct ClusterOptions {
   uint64_t seed = 1;
@@ -66,6 +88,8 @@ class Cluster final : public Agenda, private node::Host {
     uint64_t turn_ticket = 0, idle_turns = 0;
     uint64_t fuse = 0, disk_failures_at_start = 0;
     bool fuse_power = false, shutting_down = false, served = false;
+    bool held = false;    ///< down, and kept down by the operator
+    bool rotten = false;  ///< a bit on its disk has flipped, and what holds it has not been replaced
     // what is known of it
     node::ServerNode::LogPlace place;          ///< after its last turn
     bool promoted = false;                     ///< in the turn under way
@@ -81,6 +105,15 @@ class Cluster final : public Agenda, private node::Host {
     std::optional<uint64_t> cut;               ///< announced in MANIFEST
     std::vector<Place> adopts;                 ///< likewise: one of them takes the place of all else
     uint64_t cut_written = 0, cut_synced = 0;  ///< what had been promised when the cut was announced
+    Place shared;                              ///< with the primary that last promised everything
+    uint64_t log_begin = 0;                    ///< its log reaches back to here, or did when it was replaced
+    // what it says to clients, and about its role
+    int failing_over_to = nobody;
+    bool takes_over = false;              ///< in the turn under way
+    Place acknowledged;                   ///< behind the last write that this process has acknowledged
+    std::optional<Place> handed_over_at;  ///< another reigns from here on
+    bool always_before = false;           ///< appendfsync always, before the turn under way
+    int copies_before = 0, copies = 0;    ///< what write-concern asked for before and after the last turn
   };
   struct Client;
   /// One end of a connection.
@@ -107,6 +140,7 @@ class Cluster final : public Agenda, private node::Host {
     resp::ReplyReader reader;
     uint64_t sent = 0;
     Place last_set;  ///< behind the last write that surely logged something
+    int copies = 0;  ///< CLIENT WRITE-CONCERN
   };
   using PipeRef = std::shared_ptr<Pipe>;
   struct Client {
@@ -114,6 +148,8 @@ class Cluster final : public Agenda, private node::Host {
     PipeRef pipe;
     int at = nobody;
     size_t outstanding = 0;
+    std::string run, token;  ///< a lease of its own
+    int checkpoints = 0;
   };
 
   // ---- Host
@@ -158,8 +194,11 @@ class Cluster final : public Agenda, private node::Host {
   void note_jobs(Node& node, const std::vector<FileJob>& jobs);
   void note_manifest(Node& node, Bytes text);
   void note_frame(Node& node, const log::DecodedFrame& frame);
+  void learn_frame(Node& node, const log::DecodedFrame& frame);
   void came_back(Node& node, Place recovered);
   void check_rescue(Node& node);
+  void check_adopted(Node& node);
+  std::set<uint64_t> rescued(const Node& node) const;
   void note_executed(Node& node);
   void listen(const PipeRef& pipe, int from, Bytes bytes);
   void check_verdict(const PipeRef& pipe, const std::string& line);
@@ -167,6 +206,17 @@ class Cluster final : public Agenda, private node::Host {
   void reply_leaves(const PipeRef& pipe, Request& request, const resp::Value& value);
   void check_snapshot(Node& node, const std::string& name);
   size_t nodes_having(Place place, int but, bool synced) const;
+
+  // ---- what several members have promised (cluster_quorum.cc)
+  Request quorum_command(Client& client);
+  std::string fresh_value() { return "v" + std::to_string(++values_); }
+  void before_turn(Node& node);
+  void note_request(Node& node, const PipeRef& pipe, Request& request);
+  void hear_frames(const PipeRef& pipe, Bytes bytes);
+  void judge_reply(const PipeRef& pipe, Node& node, Request& request, const resp::Value& value);
+  void judge_shown(Node& node, const Request& request, const std::string& value);
+  void promise(Node& node, Place place, const std::string& what);
+  void check_reign_begins(Node& node, Place before);
 
   // ---- audits (cluster_audit.cc)
   void hear_audit(Node& node, const std::string& text);
@@ -196,11 +246,52 @@ class Cluster final : public Agenda, private node::Host {
   bool connect(Client& client, int at);
   void wind_down();
   std::string disagreement() const;
+  void tell(int node, std::vector<std::string> args, int kind);
+
+  // ---- faults of a cluster's operator, and of its disks (cluster_faults.cc)
+  void more_bad_luck();
+  void rot(Node& node);
+  bool others_are_sound(const Node& node) const;
+  void watch_shutdown(Node& node);
+  void switch_over(int from, int to);
+  void told(Node& node, const Request& request, const resp::Value& value);
+  void refused_folder(Node& node);
+
+  // ---- an operator who keeps to the rules (cluster_care.cc)
+  /// One thing at a time: a role that moves, a member that is rebuilt.
+  struct Care {
+    enum class Doing : uint8_t { Nothing, TakingOver, SwitchingOver } doing = Doing::Nothing;
+    int down = nobody;               ///< TakingOver: held down
+    int chosen = nobody;             ///< told to reign
+    int from = nobody, to = nobody;  ///< SwitchingOver
+    uint64_t from_life = 0, to_life = 0;
+    bool given_up = false;  ///< the switchover, says who began it
+    int64_t since = 0, asked_at = 0;
+    int lost = nobody;  ///< whose disk was lost: no other may be before it is rebuilt
+    int64_t lost_at = 0;
+    int64_t next = 0;
+    std::vector<Place> ordered;  ///< where each reign that was meant begins: what a register would remember
+  };
+  void care();
+  void begin_something();
+  void take_over(int down, bool lose_its_disk);
+  void go_on_taking_over();
+  void go_on_switching();
+  void reigns_now(int node);
+  bool at_rest(const Node& node) const;
+  bool reigns(const Node& node) const;
+  Place synced_place(const Node& node) const;
+  size_t newest_ordered(Place log) const;
 
   ClusterOptions options_;
   Prng prng_;
   FaultCounts faults_;
   Ledger ledger_;
+  Promises promises_;
+  Life life_ = Life::Plain;
+  bool toggles_ = false;  ///< write-concern changes at run time
+  Care care_;
+  uint64_t values_ = 0;
   std::array<Node, cluster_nodes> nodes_;
   std::vector<PipeRef> pipes_;
   std::vector<std::unique_ptr<Client>> clients_;

@@ -34,6 +34,12 @@ void Cluster::after_turn(Node& node) {
   if (!now.following || !before.following || node.promoted)
     node.reign_limit = std::max(node.reign_limit, now.end.value);
   node.promoted = false;
+  if (!now.cluster_id.empty() && node.came_back && node.adopts.empty()) node.log_begin = now.begin.value;
+  if (now.following) {
+    node.acknowledged = {};
+    node.handed_over_at.reset();
+    node.failing_over_to = nobody;
+  }
   // Also in the turn that a failed disk ends: what was written by then is sent and answered with the last effects.
   const bool ends = before.settled && !now.settled && !now.following && now.end >= before.end;
   if (now.settled || ends) ledger_.written(node.tip, now.written.value, node.number);
@@ -45,7 +51,8 @@ void Cluster::after_turn(Node& node) {
     const std::string wrong = ledger_.state({now.end.value, now.last_sum}, node.process->digest());
     if (!wrong.empty()) broken(node, wrong);
   }
-  if (now.settled && now.following && (!node.came_back || node.cut || !node.adopts.empty()))
+  const bool has_log = node.process->serving() && !now.cluster_id.empty();
+  if (has_log && now.following && (!node.came_back || node.cut || !node.adopts.empty()))
     came_back(node, {now.end.value, now.last_sum});
   note_executed(node);
 }
@@ -58,15 +65,21 @@ void Cluster::came_back(Node& node, Place recovered) {
   if (!ledger_.known(recovered)) broken(node, "it came back with a log that nobody has written");
   const bool adopted = std::any_of(node.adopts.begin(), node.adopts.end(),
                                    [&](const Place& place) { return ledger_.contains(recovered, place); });
-  if (!adopted && !ledger_.contains(node.tip, recovered))
+  const bool had = ledger_.contains(node.tip, recovered) ||
+                   (node.rotten && std::any_of(node.tips.begin(), node.tips.end(), [&](const Place& tip) {
+                      return ledger_.contains(tip, recovered);  // refused once, and not the next time
+                    }));
+  if (!adopted && !had)
     broken(node, "it came back with something else (" + text_of(recovered) + ") than it had logged (" +
                      text_of(node.tip) + ")");
-  const uint64_t required = node.power ? node.synced : node.written;
+  const uint64_t required = node.rotten ? 0 : node.power ? node.synced : node.written;
   if (!adopted && recovered.offset < required)
     broken(node, "what was promised is lost: it came back with " + text_of(recovered) +
                      ", and had promised " + std::to_string(required) +
                      (node.power ? " (synced)" : " (written)"));
-  if (node.cut && recovered.offset <= *node.cut) check_rescue(node);
+  if (node.cut && recovered.offset <= *node.cut && !node.rotten) check_rescue(node);
+  if (adopted && !node.cut && !node.rotten && !ledger_.contains(recovered, node.tip)) check_adopted(node);
+  if (adopted) node.rotten = false;
   if (!(node.tip == recovered)) {
     node.tips.push_back(node.tip);
     if (node.tips.size() > tips_kept) node.tips.erase(node.tips.begin());
@@ -81,15 +94,35 @@ void Cluster::came_back(Node& node, Place recovered) {
   node.adopts.clear();
 }
 
-/// Everything that was cut off and had been promised stands under rescue/.
-void Cluster::check_rescue(Node& node) {
+std::set<uint64_t> Cluster::rescued(const Node& node) const {
   std::set<uint64_t> saved;
   node.disk->each([&](const std::string& name, Bytes bytes) {
     if (name.starts_with("rescue/")) each_frame(bytes, [&](const auto& frame) { saved.insert(frame.sum); });
   });
+  return saved;
+}
+
+/// The same of what a full sync threw away, as far back as the log went: all of it that the primary did not
+/// have when it promised to send everything.
+void Cluster::check_adopted(Node& node) {
+  const std::set<uint64_t> saved = rescued(node);
+  const uint64_t needed = node.power ? node.cut_synced : node.cut_written;
+  for (Place at = node.tip; at.sum != 0 && at.offset > node.shared.offset && at.offset > node.log_begin;
+       at = ledger_.before(at.sum)) {
+    if (at.offset > needed || ledger_.find(at.sum)->opens_reign) continue;
+    if (saved.count(at.sum) == 0)
+      broken(node, "what a full sync threw away is not under rescue/: the frame that ends at " + text_of(at) +
+                       "; shared were the frames up to " + text_of(node.shared));
+    faults_.add(Fault::FullSyncRescued);
+  }
+}
+
+/// Everything that was cut off and had been promised stands under rescue/.
+void Cluster::check_rescue(Node& node) {
+  const std::set<uint64_t> saved = rescued(node);
   const uint64_t needed = node.power ? node.cut_synced : node.cut_written;
   for (Place at = node.tip; at.sum != 0 && at.offset > *node.cut; at = ledger_.before(at.sum))
-    if (at.offset <= needed && saved.count(at.sum) == 0)
+    if (at.offset <= needed && saved.count(at.sum) == 0 && !ledger_.find(at.sum)->opens_reign)
       broken(node, "what was cut off is not under rescue/: the frame that ends at " + text_of(at));
 }
 
@@ -109,22 +142,29 @@ void Cluster::note_jobs(Node& node, const std::vector<FileJob>& jobs) {
 }
 
 void Cluster::note_frame(Node& node, const log::DecodedFrame& frame) {
-  const log::FrameHeader& header = frame.header;
-  const Place place{header.end().value, frame.sum};
+  const Place place{frame.header.end().value, frame.sum};
   const Ledger::Frame* known = ledger_.find(frame.sum);
   if (known == nullptr) {
-    if (header.end().value > node.reign_limit)
-      broken(node, "a replica's log has a frame that no primary has written, ending at " + text_of(place));
-    std::string raw(frame.stored);
-    if (header.compressed) raw = *lz4_decompress(frame.stored, header.raw_bytes);
-    const std::string wrong = ledger_.add(frame, raw, node.number, node.life);
-    if (!wrong.empty()) broken(node, wrong);
+    learn_frame(node, frame);
     known = ledger_.find(frame.sum);
     if (known->opens_reign && !node.came_back) came_back(node, ledger_.before(frame.sum));
-  } else if (!known->written && ledger_.reigns().at(known->reign).node != node.number) {
+  } else if (!known->written && !known->early && ledger_.reigns().at(known->reign).node != node.number) {
     broken(node, "it has a frame that its primary has not written yet, ending at " + text_of(place));
   }
   if (!ledger_.contains(node.tip, place)) node.tip = place;
+}
+
+/// A frame seen for the first time: on its way to a disk, or to a replica.
+void Cluster::learn_frame(Node& node, const log::DecodedFrame& frame) {
+  const log::FrameHeader& header = frame.header;
+  if (header.end().value > node.reign_limit)
+    broken(node, "a replica's log has a frame that no primary has written, ending at offset " +
+                     std::to_string(header.end().value));
+  std::string raw(frame.stored);
+  if (header.compressed) raw = *lz4_decompress(frame.stored, header.raw_bytes);
+  const std::string wrong = ledger_.add(frame, raw, node.number, node.life);
+  if (!wrong.empty()) broken(node, wrong);
+  if (ledger_.find(frame.sum)->opens_reign) check_reign_begins(node, ledger_.before(frame.sum));
 }
 
 /// MANIFEST announces that a log is to be cut, or replaced: from here on either may be found.
@@ -141,6 +181,7 @@ void Cluster::note_manifest(Node& node, Bytes text) {
     snapshot::Reader reader(*node.disk, log::received_name(*manifest->adopt));
     if (reader.open() == snapshot::Reader::Phase::Damaged)
       broken(node, "it takes a snapshot for its state that is damaged: " + reader.reason());
+    if (node.adopts.empty() && !node.cut) node.cut_written = node.written, node.cut_synced = node.synced;
     node.adopts.push_back({manifest->adopt->value, reader.header().previous_sum});
     node.written = node.synced = 0;
   }
@@ -171,6 +212,7 @@ void Cluster::listen(const PipeRef& pipe, int from, Bytes bytes) {
     if (Node* node = running(side.node)) check_acknowledged(*node, bytes);
     return;
   }
+  if (life_ != Life::Plain) hear_frames(pipe, bytes);
   if (pipe->verdict_seen) return;
   pipe->said += bytes;
   for (size_t end; (end = pipe->said.find("\r\n")) != std::string::npos && !pipe->verdict_seen;) {
@@ -189,7 +231,14 @@ void Cluster::check_verdict(const PipeRef& pipe, const std::string& line) {
   if (primary == nullptr || replica == nullptr || pipe->side[0].life != replica->life) return;
   if (!replica->place.following || primary == replica) return;
   const Place shared = ledger_.common(primary->tip_before, replica->tip);
-  if (line.starts_with("+FULLRESYNC") && !replica->planted && !replica->place.cluster_id.empty() && shared.sum != 0 &&
+  if (line.starts_with("+FULLRESYNC")) {
+    const Place there{primary->place.end.value, primary->place.last_sum};
+    const bool same = replica->place.cluster_id == primary->place.cluster_id;
+    replica->shared =
+        same ? ledger_.common(ledger_.known(there) ? there : primary->tip, replica->tip) : Place{};
+  }
+  if (line.starts_with("+FULLRESYNC") && !primary->rotten && !replica->planted &&
+      !replica->place.cluster_id.empty() && shared.sum != 0 &&
       replica->place.cluster_id == primary->place.cluster_id && shared.offset >= primary->place.begin.value &&
       replica->adopts.empty() && !replica->cut &&
       (shared.offset == replica->place.end.value || shared.offset >= replica->place.back_to.value))
@@ -219,7 +268,7 @@ void Cluster::check_acknowledged(Node& node, Bytes bytes) {
       number = parse_uint(bytes.substr(begin, end - begin)).value_or(0);
       from = end + 2;
     }
-    if (node.cut || !node.adopts.empty() || !node.place.settled || !node.came_back) continue;
+    if (node.cut || !node.adopts.empty() || !node.process->serving() || !node.came_back) continue;
     if (numbers[1] > node.place.end.value)
       broken(node, "it acknowledges offset " + std::to_string(numbers[1]) + ", and has its log up to " +
                        std::to_string(node.place.end.value));
@@ -239,6 +288,7 @@ void Cluster::note_executed(Node& node) {
       request.turn = node.turns;
       request.log_end = node.place.end.value;
       request.value = node.place.last_sum;
+      note_request(node, pipe, request);
       ++commands_;
     }
   }
@@ -263,6 +313,7 @@ void Cluster::reply_leaves(const PipeRef& pipe, Request& request, const resp::Va
     for (const std::string& arg : request.args) text += " " + arg.substr(0, 30);
     return text + " -> " + value.as_text().substr(0, 60);
   });
+  judge_reply(pipe, node, request, value);
   if (value.is_error()) {
     if (value.error_code() == "MISCONF") faults_.add(Fault::WritesRefused);
     if (value.error_code() == "READONLY") faults_.add(Fault::WriteOnReplica);
@@ -292,15 +343,16 @@ void Cluster::reply_leaves(const PipeRef& pipe, Request& request, const resp::Va
   }
   check_refused(node, request, value);
   if (request.turn == 0) broken(node, "a reply to a request that has not arrived whole");
-  if (request.kind == 0 || node.cut || !node.adopts.empty()) return;
-  if (!ledger_.contains(node.tip, {request.log_end, request.value}))
+  if (request.kind != kind_write || node.cut || !node.adopts.empty()) return;
+  // Enough others may have it on their disks before this node has.
+  const Place in_memory{node.place.end.value, node.place.last_sum}, write{request.log_end, request.value};
+  if (!ledger_.contains(node.tip, write) && (request.b < 2 || !ledger_.contains(in_memory, write)))
     broken(node, "it acknowledges a write that its log does not have, at offset " +
                      std::to_string(request.log_end));
   // Acknowledged: its own log keeps it, by its policy.
   pipe->last_set = {request.log_end, request.value};
   node.written = std::max(node.written, request.log_end);
-  if (node.options.appendfsync == config::FsyncPolicy::Always)
-    node.synced = std::max(node.synced, request.log_end);
+  if (request.synced) node.synced = std::max(node.synced, request.log_end);
 }
 
 }  // namespace hf::sim

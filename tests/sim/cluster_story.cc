@@ -11,7 +11,6 @@ namespace {
 constexpr int64_t ms = 1'000;
 constexpr int64_t second = 1'000 * ms;
 constexpr int first_port = 7000;
-constexpr size_t outstanding_max = 12;
 
 std::string port_of(int node) { return std::to_string(first_port + node); }
 
@@ -29,6 +28,13 @@ Cluster::Cluster(ClusterOptions options) : options_(options), prng_(options.seed
   o.task_lease_ms_default = prng_.between(100, 600);
   o.task_backoff_base_ms = 20;
   o.task_backoff_cap_ms = 200;
+  o.commit_timeout_ms = prng_.between(200, 1'500);
+  const uint64_t kind = options.seed % 5;
+  life_ = kind < 2 ? Life::Quorum : kind == 2 ? Life::Mixed : Life::Plain;
+  if (life_ == Life::Quorum) {
+    o.write_concern = config::WriteConcern::Quorum;
+    toggles_ = prng_.chance(1, 3);
+  }
   for (int i = 0; i < cluster_nodes; ++i) {
     Node& node = nodes_[static_cast<size_t>(i)];
     node.number = i;
@@ -93,7 +99,7 @@ Request Cluster::some_command() {
   Request request;
   auto& a = request.args;
   const std::string key = "k" + std::to_string(prng.below(12)), hash = "h" + std::to_string(prng.below(3));
-  const std::string value = "v" + std::to_string(prng.below(1'000'000));
+  const std::string value = fresh_value();
   switch (prng.below(20)) {
     case 0: a = {"INCRBY", "n" + std::to_string(prng.below(3)), std::to_string(prng.between(1, 9))}; break;
     case 1: a = {"APPEND", "a" + std::to_string(prng.below(3)), "+"}; break;
@@ -111,7 +117,7 @@ Request Cluster::some_command() {
       if (prng.chance(1, 12)) a = {"FLUSHDB"};
       else a = {"COPY", key, "k" + std::to_string(prng.below(12)), "REPLACE"};
       break;
-    default: request.kind = 1, a = {"SET", key, value};  // its success is a promise
+    default: request.kind = kind_write, a = {"SET", key, value};  // its success is a promise
   }
   return request;
 }
@@ -119,7 +125,14 @@ Request Cluster::some_command() {
 void Cluster::burst(Client& client) {
   std::vector<Request> out;
   const int64_t n = prng_.between(1, 5);
-  for (int64_t i = 0; i < n; ++i) out.push_back(some_command());
+  if (client.pipe->sent == 0 && life_ != Life::Plain && prng_.chance(1, 3)) {
+    Request concern;
+    concern.kind = kind_concern;
+    concern.args = {"CLIENT", "WRITE-CONCERN", prng_.chance(3, 4) ? "quorum" : "3"};
+    out.push_back(std::move(concern));
+  }
+  for (int64_t i = 0; i < n; ++i)
+    out.push_back(life_ != Life::Plain && prng_.chance(1, 3) ? quorum_command(client) : some_command());
   if (prng_.chance(1, 8)) {
     Request wait;
     const std::string copies = std::to_string(prng_.between(1, 2)),
@@ -134,7 +147,9 @@ void Cluster::burst(Client& client) {
 void Cluster::wake(Client& client) {
   if (winding_down_) return;
   if (!client.pipe || !client.pipe->side[0].open) {
-    const int at = prng_.chance(5, 6) ? leader_ : static_cast<int>(prng_.below(cluster_nodes));
+    const int at = prng_.chance(life_ == Life::Quorum ? 4 : 5, 6)
+                       ? leader_
+                       : static_cast<int>(prng_.below(cluster_nodes));
     if (!connect(client, at)) {
       after(prng_.between(1 * ms, 20 * ms), [this, &client] { wake(client); });
       return;
@@ -162,6 +177,23 @@ void Cluster::lost(Client& client) {
 
 void Cluster::answered(Client& client, Request&, const resp::Value&) { --client.outstanding; }
 
+/// One command of the operator's, over a connection of its own.
+void Cluster::tell(int number, std::vector<std::string> args, int kind) {
+  auto person = std::make_unique<Client>();
+  person->number = nobody;
+  if (!connect(*person, number)) return;
+  std::vector<Request> out(1);
+  out[0].args = std::move(args);
+  out[0].kind = kind;
+  trace([&] {
+    std::string text = "the operator tells n" + std::to_string(number) + ":";
+    for (const std::string& arg : out[0].args) text += " " + arg;
+    return text;
+  });
+  send(*person, std::move(out));
+  operators_.push_back(std::move(person));
+}
+
 // ---- the operator -----------------------------------------------------------------------------------
 
 /// One REPLICAOF, over a connection of its own. What the node starts with next time may or may not be changed
@@ -170,18 +202,8 @@ void Cluster::point(int number, int at) {
   Node& node = nodes_[static_cast<size_t>(number)];
   node.intended = at;
   if (winding_down_ || prng_.chance(1, 2)) node.configured = at;
-  auto person = std::make_unique<Client>();
-  person->number = nobody;
-  if (!connect(*person, number)) return;
-  std::vector<Request> out(1);
-  if (at == nobody) out[0].args = {"REPLICAOF", "NO", "ONE"};
-  else out[0].args = {"REPLICAOF", "127.0.0.1", port_of(at)};
-  trace([&] {
-    return "the operator points n" + std::to_string(number) + " at " +
-           (at == nobody ? "nobody" : "n" + std::to_string(at));
-  });
-  send(*person, std::move(out));
-  operators_.push_back(std::move(person));
+  if (at == nobody) tell(number, {"REPLICAOF", "NO", "ONE"}, kind_other);
+  else tell(number, {"REPLICAOF", "127.0.0.1", port_of(at)}, kind_other);
 }
 
 void Cluster::arrange(const std::array<int, cluster_nodes>& upstream) {
@@ -227,7 +249,8 @@ void Cluster::operate() {
       });
       break;
     case 7:
-      if (nodes_[static_cast<size_t>(a)].intended != nobody) wipe(nodes_[static_cast<size_t>(a)]);
+      if (Node& node = nodes_[static_cast<size_t>(a)]; node.intended != nobody && others_are_sound(node))
+        wipe(node);
       return;
     default: faults_.add(Fault::Repointed); return point(a, prng_.chance(1, 8) ? a : b);
   }
@@ -253,12 +276,7 @@ void Cluster::shut_down(Node& node) {
   node.process->request_shutdown();
   node.shutting_down = true;
   schedule_turn(node, 0);
-  // One that does not end: with a disk that fails it may; a person would then kill it.
-  after(20 * second, [this, &node, life = node.life] {
-    if (life != node.life) return;
-    if (node.disk->failures() == node.disk_failures_at_start) broken(node, "a clean shutdown does not end");
-    crash(node, false);
-  });
+  watch_shutdown(node);
 }
 
 // ---- bad luck -----------------------------------------------------------------------------------------
@@ -328,7 +346,7 @@ void Cluster::network_fault() {
 void Cluster::bad_luck() {
   if (winding_down_) return;
   Node& node = some_node();
-  switch (prng_.below(22)) {
+  switch (prng_.below(25)) {
     case 0:
     case 1:
       if (node.process) faults_.add(Fault::Kill), crash(node, false);
@@ -361,7 +379,10 @@ void Cluster::bad_luck() {
     case 13:
     case 14:
     case 15:
-    case 16: operate(); break;
+    case 16: life_ == Life::Quorum ? void() : operate(); break;
+    case 17:
+    case 18:
+    case 19: more_bad_luck(); break;
     default: network_fault();
   }
   after(prng_.between(10 * ms, 300 * ms), [this] { bad_luck(); });
@@ -379,6 +400,7 @@ std::optional<Failure> Cluster::run() {
       after(prng_.between(1 * ms, 10 * ms), [this, client = clients_.back().get()] { wake(*client); });
     }
     if (!options_.calm) after(prng_.between(50 * ms, 400 * ms), [this] { bad_luck(); });
+    if (life_ == Life::Quorum) after(prng_.between(50 * ms, 400 * ms), [this] { care(); });
     audit_now_and_then();
     run_until(
         [&] {
@@ -399,7 +421,11 @@ std::string Cluster::disagreement() const {
     return "the leader does not lead";
   for (const Node& node : nodes_) {
     const std::string name = "n" + std::to_string(node.number);
-    if (!node.process || !node.place.settled) return name + " is not ready";
+    if (!node.process || !node.place.settled)
+      return name + " is not ready" +
+             (!node.process              ? ": it is down"
+              : !node.process->serving() ? ": it does not serve"
+                                         : ": not all it has is committed and applied");
     if (node.number == leader_) continue;
     if (!node.place.following) return name + " follows nobody";
     if (!node.place.linked) return name + " has no link to the leader";
@@ -430,9 +456,13 @@ void Cluster::wind_down() {
       if (!node.process || node.shutting_down || !node.process->serving()) return false;
     return true;
   };
+  if (life_ == Life::Quorum)
+    run_until([&] { return care_.doing == Care::Doing::Nothing; }, 20 * second,
+              [] { return std::string("the role that was on the move has not arrived"); });
   run_until(all_serve, 30 * second, [] { return std::string("not all nodes serve after the faults ended"); });
   // The one that was meant to lead, if it has anything to lead with.
-  for (int i = 0; i < cluster_nodes && nodes_[static_cast<size_t>(leader_)].place.cluster_id.empty(); ++i)
+  const auto has_nothing = [&] { return nodes_[static_cast<size_t>(leader_)].place.cluster_id.empty(); };
+  for (int i = 0; i < cluster_nodes && life_ != Life::Quorum && has_nothing(); ++i)
     leader_ = (leader_ + 1) % cluster_nodes;
   const auto insist = [this](auto self) -> void {
     for (int i = 0; i < cluster_nodes; ++i) point(i, i == leader_ ? nobody : leader_);
@@ -455,6 +485,11 @@ void Cluster::wind_down() {
               return what;
             });
   run_until(agreed, 5 * second, [&] { return "the last writes did not arrive: " + disagreement(); });
+  const Node& leader = nodes_[static_cast<size_t>(leader_)];
+  if (life_ == Life::Quorum &&
+      !ledger_.contains({leader.place.end.value, leader.place.last_sum}, promises_.kept()))
+    broken(leader,
+           "in the end it lacks what was promised, up to offset " + std::to_string(promises_.kept().offset));
   audit_finds_what_differs();
 }
 

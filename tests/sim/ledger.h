@@ -30,6 +30,7 @@ class Ledger {
     bool opens_reign = false;
     bool more = false;     ///< its group goes on: no log ends here
     bool written = false;  ///< its author was told that the write is done
+    bool early = false;    ///< sent to a replica before that, as quorum mode allows
   };
   struct Reign {
     int node = -1;
@@ -44,6 +45,8 @@ class Ledger {
   bool known(Place place) const { return place.sum == 0 ? place.offset == 0 : find(place.sum) != nullptr; }
   /// A frame seen for the first time, in the folder of `node`. Empty, or what is wrong with it.
   std::string add(const log::DecodedFrame& frame, Bytes content, int node, uint64_t life);
+  /// It was sent to a replica, written or not.
+  void sent(uint64_t sum) { frames_.at(sum).early |= !frames_.at(sum).written; }
   /// `node` has been told that its log up to `place` is written as far as `upto`: its own reigns' part of it
   /// is noted.
   void written(Place place, uint64_t upto, int node);

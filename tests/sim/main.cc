@@ -68,12 +68,22 @@ constexpr Plant cluster_plants[] = {
     {Bug::PartialForgotten, "partial-forgotten"},
     {Bug::ReplicaCountedEarly, "replica-counted-early"},
     {Bug::SupersededCounted, "superseded-counted"},
+    {Bug::FullRescueSkipped, "full-rescue-skipped"},
+    {Bug::ReadEarly, "read-early"},
+    {Bug::CommitWithoutSync, "commit-without-sync"},
+    {Bug::CommitWithoutSelf, "commit-without-self"},
+    {Bug::UncommittedApplied, "uncommitted-applied"},
+    {Bug::UncommittedShown, "uncommitted-shown"},
+    {Bug::HandedOverEarly, "handed-over-early"},
+    {Bug::WritesBehindHandOver, "writes-behind-hand-over"},
+    {Bug::HeldRunUnlogged, "held-run-unlogged"},
+    {Bug::LateCopyJudges, "late-copy-judges"},
     {Bug::AuditBlind, "audit-blind"},
     {Bug::AuditCutLate, "audit-cut-late"},
     {Bug::AuditServes, "audit-serves"},
 };
 /// A planted bug that hides longer than this is not found.
-constexpr uint64_t seeds_for_a_plant = 1000;
+constexpr uint64_t seeds_for_a_plant = 4000;
 
 bool plant([[maybe_unused]] Bug bug) {
 #ifdef HOLDFAST_PLANTED_BUGS
