@@ -55,8 +55,6 @@ void RunPlan::over(int code, bool clear) {
 void RunPlan::on_connected(Millis now) {
   link_ = Link::Up;
   dials_ = 0;
-  if (told_away_) say("connected again");
-  told_away_ = false;
   ever_connected_ = true;
   quiet_until_ = now;
   beat_at_ = now;  // whatever the lease still has, it is high time

@@ -1,6 +1,7 @@
 // The plan's other half: what each answer of the server leads to.
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "base/number.h"
 #include "cli/exit_codes.h"
@@ -43,6 +44,8 @@ void RunPlan::on_reply(const Value& v, Millis now) {
   const Request request = std::move(*asked_);
   asked_.reset();
   if (v.is_error() && got_refusal(request, v, now)) return;
+  // Not before one serves: a replica, or a server that loads, answers too.
+  if (std::exchange(told_away_, false)) say("connected again");
   switch (request.what) {
     case Ask::Get: return got_record(v, now);
     case Ask::Submit: return got_submitted(v, now);
@@ -72,7 +75,7 @@ bool RunPlan::got_refusal(const Request& r, const Value& v, Millis now) {
     if (r.what == Ask::Beat) beat_at_ = now;
     if (code == "READONLY" && s_.addresses > 1) {
       address_ = (address_ + 1) % s_.addresses;
-      break_link("this server is a replica", now);
+      break_link("this server is a replica; the next of --servers is asked", now);
     }
     return true;
   }

@@ -18,8 +18,10 @@ void replicaof(Context& ctx) {
       if (ctx.args[1].empty() || ctx.args[1].find(' ') != Bytes::npos)
         return ctx.error("ERR Invalid master host");
       const RoleInfo role = ctx.server.role();
-      if (!role.primary && role.host == ctx.args[1] && role.port == *port)
+      if (!role.primary && role.host == ctx.args[1] && role.port == *port) {
+        ctx.server.follow_now();
         return ctx.reply.simple("OK Already connected to specified master");
+      }
       status = ctx.server.follow(ctx.args[1], static_cast<int>(*port));
     }
     if (!status) return ctx.error("ERR " + status.error().message);

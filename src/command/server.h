@@ -152,6 +152,8 @@ class Server {
   virtual RoleInfo role() = 0;
   /// Follows host:port from now on. The error is a whole one without "ERR ".
   virtual Status follow(Bytes host, int port) = 0;
+  /// The primary followed is asked for once more: a link that waits for its next attempt is dialled at once.
+  virtual void follow_now() = 0;
   /// Ends following. `role_settled` turns true when this node may be written to; `role_key` is ready then.
   virtual Status follow_nobody() = 0;
   virtual bool role_settled() const = 0;

@@ -112,6 +112,12 @@ void greet(edge::LogSink& log, const config::Options& options, const edge::Serve
   std::printf("  listens   %s\n", where.c_str());
   std::printf("  data      %s\n", folder.c_str());
   std::printf("  durable   %s\n", durability(options).c_str());
+  if (!options.replicaof.empty()) {  // it takes no writes
+    std::printf("  follows   %s\n", options.replicaof.c_str());
+    std::printf("  try       %s%s follow%s\n\n", strong, client.c_str(), plain);
+    std::fflush(stdout);
+    return;
+  }
   std::printf("  try       %s%s set greeting hello%s\n", strong, client.c_str(), plain);
   std::printf("            %s%s run --task first -- sleep 3%s\n\n", strong, client.c_str(), plain);
   std::fflush(stdout);

@@ -107,8 +107,9 @@ const char* Audit::result() const {
   return any(replication::Finding::Agrees) ? "agrees" : !over_ ? "given-up" : "unanswered";
 }
 
-std::string Audit::summary() const {
-  size_t agree = 0;
+std::string Audit::summary(const std::vector<Member>& members) const {
+  size_t agree = 0, silent = 0;
+  for (const Member& member : members) silent += member.native && report_of(member.who()) == nullptr ? 1 : 0;
   for (const auto& [who, report] : reports_) agree += report.finding == replication::Finding::Agrees ? 1 : 0;
   char text[200];
   std::snprintf(
@@ -116,7 +117,8 @@ std::string Audit::summary() const {
       "Audit at offset %llu: %zu of %zu replicas that answered agree (%llu keys, digest %s, %.2f s)",
       static_cast<unsigned long long>(at_.value), agree, reports_.size(),
       static_cast<unsigned long long>(keys_), total_.c_str(), static_cast<double>(milliseconds_) / 1000);
-  return text;
+  if (silent == 0) return text;
+  return text + ("; " + std::to_string(silent) + " linked since or not that far yet: not compared");
 }
 
 // ---- as a replica -----------------------------------------------------------------------------------------

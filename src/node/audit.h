@@ -56,7 +56,7 @@ class Audit {
   /// True once: the audit is over.
   bool settle(const std::vector<Member>& members, Now now);
   /// The line for the log when it is over.
-  std::string summary() const;
+  std::string summary(const std::vector<Member>& members) const;
 
   // ---- as a replica
   /// HOLDFAST.AUDIT was met in a frame being applied, and then: that frame is applied, up to its end.

@@ -58,9 +58,10 @@ void ServerNode::Impl::write_audit() {
 }
 
 void ServerNode::Impl::settle_audit() {
-  if (!audit_.settle(audit_members(), now_)) return;
+  const std::vector<Audit::Member> members = audit_members();
+  if (!audit_.settle(members, now_)) return;
   const bool sound = Bytes(audit_.result()) != "differs";
-  persistence_.say(sound ? LogLevel::Notice : LogLevel::Warning, audit_.summary());
+  persistence_.say(sound ? LogLevel::Notice : LogLevel::Warning, audit_.summary(members));
 }
 
 void ServerNode::Impl::replica_audited(uint64_t client, std::span<const Bytes> words) {

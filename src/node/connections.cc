@@ -82,7 +82,7 @@ void ServerNode::Impl::disconnected(ConnId conn) {
   if (session->blocked) waiters_.remove(conn);
   undelivered_.insert(undelivered_.end(), session->grants.begin(), session->grants.end());
   unwatch_all(session->client);
-  if (session->client.replica) replicas_.remove(conn);
+  if (session->client.replica) replicas_.lost(*session);
   if (session->upstream) upstream_.lost(conn, now_);
   by_client_id_.erase(session->client.id);
   sessions_.remove(conn);

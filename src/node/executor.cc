@@ -149,6 +149,7 @@ Executor::Outcome Executor::run(ClientState& client, std::span<const Bytes> args
   ctx.retried = again != Again::First;
   ctx.timed_out = again == Again::TimedOut;
   exec_waits_for_sync_ = (spec->flags & command::WaitsForSync) != 0;
+  outcome.ran = true;
   call(ctx);
   ++statistics.commands;
   ++statistics.of(spec).calls;

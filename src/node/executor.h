@@ -61,6 +61,7 @@ class Executor {
   struct Outcome {
     bool wrote = false;    ///< the log got something
     bool blocked = false;  ///< no reply yet: `block` says what it waits for
+    bool ran = false;      ///< false: refused or queued; the reply shows nothing of the data
     bool waits_for_sync = false;  ///< the row asks for it, or that of a command inside EXEC
     const command::Spec* spec = nullptr;
     command::BlockRequest block;

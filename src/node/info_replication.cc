@@ -19,8 +19,9 @@ void ServerNode::Impl::info_replication(std::string& out) {
     s.number("master_last_io_seconds_ago",
              heard ? (now_.mono_us - upstream_.last_heard_us()) / 1'000'000 : int64_t{-1});
     s.number("master_sync_in_progress", int64_t{upstream_.syncing() || !persistence_.serving()});
-    s.number("slave_read_repl_offset", persistence_.visible_end());
-    s.number("slave_repl_offset", persistence_.visible_end());
+    // Of a Redis followed, in its own count: to be compared with its master_repl_offset.
+    const uint64_t place = foreign_place_.known() ? foreign_place_.offset : persistence_.visible_end();
+    s.number("slave_read_repl_offset", place).number("slave_repl_offset", place);
     if (upstream_.syncing()) {
       const Upstream::Transfer t = upstream_.transfer();
       s.number("master_sync_total_bytes", t.total).number("master_sync_read_bytes", t.read);

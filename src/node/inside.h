@@ -89,6 +89,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   command::RoleInfo role() override;
   Status follow(Bytes host, int port) override;
   Status follow_nobody() override;
+  void follow_now() override { upstream_.dial_now(); }
   bool role_settled() const override { return follows() || persistence_.reign_open(); }
   Status replica_says(uint64_t client, Bytes name, Bytes value) override;
   void replica_acknowledges(uint64_t client, std::span<const Bytes> numbers) override;
@@ -158,6 +159,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void expire_some();
   bool walk_some(bool busy);
   void settle_role();
+  void settle_quorum(Gate& gate, bool reigns);
   void follow_upstream(Effects& effects);
   UpstreamAddress upstream_address(const std::string& host, int port) const;
   void feed_replicas(Effects& effects);

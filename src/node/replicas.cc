@@ -149,6 +149,18 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
   return true;
 }
 
+void Replicas::lost(const Session& session) {
+  const Replica* replica = find(session.id);
+  if (replica == nullptr) return;  // sent away by this end, which has said so
+  std::string text = (replica->stock ? "Redis replica " : "Replica ") + name_of(*replica, session) +
+                     ": its link has ended";
+  if (!replica->stock)
+    text += "; it had acknowledged offset " + std::to_string(replica->received.value) + " of " +
+            std::to_string(parts_.persistence.end().value);
+  parts_.persistence.say(LogLevel::Notice, std::move(text));
+  remove(session.id);
+}
+
 void Replicas::remove(ConnId conn) {
   std::erase_if(replicas_, [&](const Replica& replica) {
     // All of a snapshot was sent, and the replica went without having taken it in: perhaps it can't be.
@@ -362,6 +374,16 @@ void Replicas::note_lag(Replica& replica, Now now) {
   if (replica.received >= parts_.persistence.end()) replica.caught_up_us = now.mono_us;
 }
 
+/// A link that takes nothing would keep its snapshot, and the log behind that, on the disk for ever.
+MonoUs Replicas::last_moved(Replica& replica, const Session& session, Now now) {
+  const uint64_t gone = session.outbox.stream_end() - session.output_bytes();
+  if (replica.moved_us == 0 || session.output_bytes() == 0 || gone != replica.gone_bytes) {
+    replica.moved_us = now.mono_us;
+    replica.gone_bytes = gone;
+  }
+  return replica.moved_us;
+}
+
 void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
   if (replicas_.empty()) return;
   if (now.mono_us >= next_heartbeat_us_) {
@@ -394,6 +416,10 @@ void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
       fail(*session, "it has acknowledged nothing for repl-timeout");
       continue;
     }
+    if (now.mono_us - last_moved(replica, *session, now) > silent_us) {
+      fail(*session, "it has taken nothing of what it is sent for repl-timeout");
+      continue;
+    }
     feed(replica, *session, now, effects, touched);
   }
   heartbeat_due_ = false;
@@ -409,9 +435,10 @@ void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
 void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffset synced, LogOffset applied,
                            Now now) {
   Replica* replica = find(conn);
-  // What it counts of another reign says nothing about this one's bytes.
-  if (replica == nullptr || epoch > parts_.persistence.epoch()) return;
+  if (replica == nullptr) return;
   replica->acknowledged_us = now.mono_us;
+  // What it counts of another reign says nothing about this one's bytes.
+  if (epoch > parts_.persistence.epoch()) return;
   if (received < replica->received || received > parts_.persistence.end()) return;
   replica->received = received;
   replica->synced =

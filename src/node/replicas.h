@@ -60,6 +60,8 @@ class Replicas {
   bool take_ping_due(Now now);
   /// In all dumps for Redis so far.
   uint64_t tasks_left_out() const { return tasks_left_out_; }
+  /// The link has ended, from the other side or for a reason that is not the replica's: says so, removes it.
+  void lost(const Session& session);
   void remove(ConnId conn);
   /// The role or the history changed: all have to ask again.
   void drop_all(std::vector<ConnId>& kill);
@@ -166,6 +168,8 @@ class Replicas {
     uint64_t job = 0;  ///< the read under way; 0: none
     LogOffset received, synced, applied;
     MonoUs acknowledged_us = 0, caught_up_us = 0, last_sent_us = 0;
+    MonoUs moved_us = 0;        ///< when it last took something, or there was nothing for it to take
+    uint64_t gone_bytes = 0;    ///< that had left this node then
     std::string host;         ///< announced, or where it connects from
     std::optional<LogOffset> sent;  ///< a snapshot, to its end
     bool greeted = false;           ///< a heartbeat went ahead of the first frame
@@ -191,6 +195,7 @@ class Replicas {
     return replica.host + ":" + std::to_string(replica.introduction.port);
   }
   void take_address(Replica& replica, const Session& session);
+  static MonoUs last_moved(Replica& replica, const Session& session, Now now);
   std::string name_of(const Replica& replica, const Session& session) const;
   void feed_stock(Replica& replica, Session& session, Now now, Effects& effects);
   void stock_job_done(Replica& replica, Session& session, const FileJobDone& done);

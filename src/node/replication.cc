@@ -13,6 +13,23 @@ namespace hf::node {
 // ---- roles
 // -----------------------------------------------------------------------------------------------------------
 
+/// Whether writes can be committed at all; the log says when that changes.
+void ServerNode::Impl::settle_quorum(Gate& gate, bool reigns) {
+  const bool refused = !gate.no_quorum.empty();
+  gate.no_quorum.clear();
+  if (!reigns || !quorum()) return;
+  const int64_t patience_ms = std::max<int64_t>(1000, 4 * options_.heartbeat_interval_ms);
+  const size_t members = 1 + replicas_.healthy(now_, patience_ms, true);
+  const std::string count = std::to_string(members) + " of " + std::to_string(options_.min_copies) +
+                            " members (min-copies) are there";
+  if (members < static_cast<size_t>(options_.min_copies))
+    gate.no_quorum =
+        "NOQUORUM Writes can't be committed: " + count + ". Connect replicas, or set write-concern async";
+  if (refused == !gate.no_quorum.empty()) return;
+  if (refused) persistence_.say(LogLevel::Notice, "Writes are taken again: " + count);
+  else persistence_.say(LogLevel::Warning, "Writes are refused from now on: " + gate.no_quorum);
+}
+
 /// What clients may do follows from the role and from whether there is anything to serve.
 void ServerNode::Impl::settle_role() {
   Gate& gate = executor_.gate;
@@ -33,14 +50,7 @@ void ServerNode::Impl::settle_role() {
   gate.redirect = following || foreign_ ? "REDIRECT " + upstream_.address().host + ":" +
                                               std::to_string(upstream_.address().port)
                                         : std::string();
-  const int64_t patience_ms = std::max<int64_t>(1000, 4 * options_.heartbeat_interval_ms);
-  const size_t members = 1 + (reigns && quorum() ? replicas_.healthy(now_, patience_ms, true) : 0);
-  gate.no_quorum.clear();
-  if (reigns && quorum() && members < static_cast<size_t>(options_.min_copies))
-    gate.no_quorum = "NOQUORUM Writes can't be committed: " + std::to_string(members) + " of " +
-                     std::to_string(options_.min_copies) +
-                     " members (min-copies) are there. Connect replicas, or set "
-                     "write-concern async";
+  settle_quorum(gate, reigns);
   gate.too_few_replicas = reigns && options_.min_replicas_to_write > 0 &&
                           replicas_.healthy(now_, options_.min_replicas_max_lag * 1000) <
                               static_cast<size_t>(options_.min_replicas_to_write);
@@ -150,6 +160,7 @@ command::RoleInfo ServerNode::Impl::role() {
     info.host = upstream_.address().host;
     info.port = upstream_.address().port;
     info.link = upstream_.state_name();
+    if (foreign_place_.known()) info.offset = foreign_place_.offset;
     return info;
   }
   for (const Replicas::Description& d : replicas_.describe(now_))
@@ -171,6 +182,10 @@ Status ServerNode::Impl::replica_says(uint64_t client, Bytes name, Bytes value) 
     said.port = static_cast<int>(*port);
   } else if (equal_nocase(name, "ip-address")) {
     if (value.size() > 255) return Error{"ERR REPLCONF ip-address provided by replica instance is too long"};
+    // It becomes a part of INFO's lines, between commas.
+    const bool word = std::all_of(value.begin(), value.end(),
+                                  [](char c) { return c > ' ' && c < 0x7f && c != ',' && c != '='; });
+    if (!word) return Error{"ERR REPLCONF ip-address is no address or host name; see replica-announce-ip"};
     said.host = std::string(value);
   } else if (equal_nocase(name, "capa")) {
     if (equal_nocase(value, replication::native_capability)) said.native = true;

@@ -320,7 +320,7 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
   if (outcome.spec == nullptr) return;
   session.client.last_command = outcome.spec->name;
   if (outcome.wrote) session.client.last_write = turn_need_;
-  if (!persistence_.logging()) return;
+  if (!outcome.ran || !persistence_.logging()) return;
   if (executor_.gate.follows) return hold_on_replica(session, outcome, args);
   Need need{{}, persistence_.replies_wait_for_sync()};
   need.copies = static_cast<uint8_t>(std::max(session.client.copies, copies_of_server()));

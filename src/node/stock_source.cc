@@ -138,7 +138,8 @@ void StockSource::take_command(const std::vector<Bytes>& args, Bytes raw, Buffer
   }
   if (equal_nocase(name, "select")) {
     const auto db = args.size() == 2 ? parse_int(args[1]) : std::nullopt;
-    if (!db || *db < 0) broken_ = "its stream: a SELECT that makes no sense";
+    // More than a DbIndex holds would come out as another database.
+    if (!db || *db < 0 || *db > UINT32_MAX) broken_ = "its stream: a SELECT that makes no sense";
     else db_ = static_cast<DbIndex>(*db);
     return;
   }

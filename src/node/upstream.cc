@@ -34,6 +34,18 @@ Bytes word(Bytes line, size_t n) {
   return line.substr(at, line.find(' ', at) - at);
 }
 
+/// What a peer said, for the log and for INFO: bytes that are no text must not end a line, or break a parser.
+std::string as_text(Bytes said) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : said) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) out += c;
+    else out += std::string("\\x") + digits[byte >> 4] + digits[byte & 15];
+  }
+  return out;
+}
+
 }  // namespace
 
 Upstream::Upstream(Follower& follower, Files& files, Prng& prng)
@@ -46,6 +58,12 @@ void Upstream::follow(UpstreamAddress address) {
   next_dial_us_ = 0;
   close_ = conn_.has_value();
   if (!conn_) state_ = Resting{};
+}
+
+void Upstream::dial_now() {
+  if (conn_) return;
+  backoff_.reset();
+  next_dial_us_ = 0;
 }
 
 void Upstream::leave() {
@@ -99,7 +117,7 @@ void Upstream::lost(ConnId conn, Now now) {
     last_error_ = syncing() ? "the primary closed the connection before the full sync was done; its log says why"
                             : "the primary closed the connection";
     follower_.say(LogLevel::Warning,
-                  "Lost the primary " + (address_ ? address_->host : "") + ": " + last_error_);
+                  "Lost the primary" + (address_ ? " " + address_->name() : "") + ": " + last_error_);
   }
   rest(now);
 }
@@ -115,11 +133,10 @@ void Upstream::rest(Now now) {
 }
 
 void Upstream::broken(std::string why) {
+  why = as_text(why);
   if (last_error_ != why)
     follower_.say(LogLevel::Warning,
-                  "No link to the primary" +
-                      (address_ ? " " + address_->host + ":" + std::to_string(address_->port) : "") + ": " +
-                      why);
+                  "No link to the primary" + (address_ ? " " + address_->name() : "") + ": " + why);
   last_error_ = std::move(why);
   close_ = true;
 }
@@ -233,7 +250,10 @@ bool Upstream::handshake_line(Bytes line, Now now, Buffer& out) {
       send_step(Step::Port, out);
       return true;
     case Step::Port: send_step(Step::Host, out); return true;
-    case Step::Host: send_step(Step::Capabilities, out); return true;
+    case Step::Host:
+      if (error) return broken("it refused replica-announce-ip (" + text + ")"), false;
+      send_step(Step::Capabilities, out);
+      return true;
     case Step::Capabilities:
       stock_wanted_ = line.find(replication::native_capability) == Bytes::npos;
       if (stock_wanted_) {
@@ -258,11 +278,17 @@ void Upstream::psync_answer(Bytes line, Now now) {
     ForeignPlace place = follower_.foreign_place();
     const bool full = verdict == "+FULLRESYNC";
     if (!full && verdict != "+CONTINUE") return broken("PSYNC: " + std::string(line.substr(0, 200)));
-    if (!word(line, 1).empty()) place.id = std::string(word(line, 1));
-    if (full) place.offset = parse_uint(word(line, 2)).value_or(0);
-    follower_.say(LogLevel::Notice, std::string("Following the Redis at ") + address_->host + ":" +
-                                        std::to_string(address_->port) + (full ? ", in full" : ", on") +
-                                        " from its offset " + std::to_string(place.offset));
+    // What every frame will note as this node's place there: only what can be asked for again.
+    const Bytes id = word(line, 1);
+    const auto offset = full ? parse_int(word(line, 2)) : std::optional<int64_t>(0);
+    const bool named = is_id(id) || (!full && id.empty());
+    if (!named || !offset || *offset < 0 || (!full && !place.known()))
+      return broken("an answer to PSYNC that makes no sense: " + quoted(line.substr(0, 100)));
+    if (!id.empty()) place.id = std::string(id);
+    if (full) place.offset = static_cast<uint64_t>(*offset);
+    follower_.say(LogLevel::Notice, "Following the Redis at " + address_->name() +
+                                        (full ? ", in full" : ", on") + " from its offset " +
+                                        std::to_string(place.offset));
     stock_ = std::make_unique<StockSource>(follower_, place, full);
     state_ = Streaming{};
     last_error_.clear();
@@ -272,13 +298,11 @@ void Upstream::psync_answer(Bytes line, Now now) {
     return;
   }
   if (verdict == "+CONTINUE") {
-    follower_.say(LogLevel::Notice, "Following " + address_->host + ":" + std::to_string(address_->port) +
-                                        ", on from offset " + std::to_string(follower_.holding().end.value));
+    follower_.say(LogLevel::Notice, "Following " + address_->name() + ", on from offset " +
+                                        std::to_string(follower_.holding().end.value));
     state_ = Streaming{};
   } else if (verdict == "+FULLRESYNC") {
-    follower_.say(LogLevel::Notice, "Full sync from " + address_->host + ":" +
-                                        std::to_string(address_->port) + ": " +
-                                        std::string(line.substr(verdict.size())));
+    follower_.say(LogLevel::Notice, "Full sync from " + address_->name() + ": waiting for its snapshot");
     // An older primary says no third word: nothing is known to have parted then.
     const auto shared = parse_uint(word(line, 3));
     if (!word(line, 3).empty())
@@ -287,7 +311,9 @@ void Upstream::psync_answer(Bytes line, Now now) {
     state_ = Receiving{.begun_us = now.mono_us};
   } else if (verdict == "+DIVERGED") {
     const auto at = parse_uint(word(line, 1));
-    if (!at) return broken("an answer to PSYNC that makes no sense: " + quoted(line.substr(0, 100)));
+    // To cut nothing off would change nothing, and the next answer would be the same.
+    if (!at || *at >= follower_.holding().end.value)
+      return broken("an answer to PSYNC that makes no sense: " + quoted(line.substr(0, 100)));
     follower_.say(LogLevel::Warning, "This node's log parts from the primary's at offset " +
                                          std::to_string(*at) +
                                          ": what lies behind is saved under rescue/ and cut off");
@@ -537,6 +563,9 @@ Result<bool> Upstream::load_step(Receiving& r) {
   Beside& beside = follower_.beside();
   snapshot::EntrySink& sink = beside.loading() ? beside.sink() : static_cast<snapshot::EntrySink&>(discard);
   if (r.stream.header() && !r.prepared) {
+    if (r.stream.header()->offset != r.ahead->offset)
+      return Error{"it stands at offset " + std::to_string(r.stream.header()->offset.value) + ", but offset " +
+                   std::to_string(r.ahead->offset.value) + " was announced"};
     r.prepared = sink.prepare(*r.stream.header(), r.expected);
     return true;
   }

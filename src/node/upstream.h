@@ -35,6 +35,9 @@ struct UpstreamAddress {
   int own_port = 0;             ///< told to the primary, for its INFO
   std::string announced_host;   ///< empty: it takes the connection's
   int64_t timeout_ms = 60'000;  ///< of silence
+
+  /// As messages name it.
+  std::string name() const { return host + ":" + std::to_string(port); }
 };
 
 /// What the link does to its node.
@@ -86,6 +89,8 @@ class Upstream {
   void follow(UpstreamAddress address);
   /// What may change while it follows: passwords, names and times of the next greeting.
   void greet_as(UpstreamAddress address) { address_ = std::move(address); }
+  /// What stood in the way may be gone: the next attempt need not wait.
+  void dial_now();
   void leave();
   /// The same, but the connection is the caller's to end.
   void let_go();

@@ -1,6 +1,7 @@
 // Stories of `holdfast-cli run`, told to the plan event by event. A small server of words answers it.
 #include "cli/run_plan.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
 
@@ -293,6 +294,35 @@ TEST_CASE("redialling backs off to two seconds at most") {
     s.plan.on_dial_failed("refused", false, s.now);
   }
   CHECK((widest >= 1000 && widest <= 2100));
+}
+
+TEST_CASE("while every server there is a replica that is said once, and 'connected again' when one serves") {
+  RunSettings settings = Story::settings();
+  settings.addresses = 2;
+  Story s(settings);
+  s.until_running();
+  s.plan.on_disconnected("connection lost", s.now);
+  const std::string before = s.said;
+  for (int i = 0; i < 10; ++i) {
+    const int dials = s.dials;
+    while (s.dials == dials) {
+      s.now = s.plan.wake_at(s.now);
+      s.go();
+    }
+    s.plan.on_connected(s.now);
+    s.go();
+    REQUIRE(s.command() == "TASK.BEAT");
+    s.answer("-READONLY You can't write against a read only replica.\r\n");
+  }
+  CHECK(s.said.starts_with(before + "connection lost"));
+  CHECK(s.said.find("connected again") == std::string::npos);
+  CHECK(std::count(s.said.begin(), s.said.end(), '\n') == std::count(before.begin(), before.end(), '\n') + 1);
+  s.now += 3000;
+  s.go();
+  s.plan.on_connected(s.now);
+  s.go();
+  s.answer("+OK\r\n");
+  CHECK(s.said.ends_with("connected again\n"));
 }
 
 TEST_CASE("a fenced worker stops its program and does not report an end") {

@@ -91,6 +91,7 @@ class Harness : public command::Server, public store::Observer {
   command::RoleInfo role() override { return {}; }
   Status follow(Bytes, int) override { return Error{"not in this test"}; }
   Status follow_nobody() override { return ok(); }
+  void follow_now() override {}
   bool role_settled() const override { return true; }
   Status replica_says(uint64_t, Bytes, Bytes) override { return ok(); }
   void replica_acknowledges(uint64_t, std::span<const Bytes>) override {}

@@ -282,7 +282,12 @@ TEST_CASE("a node that follows, and has less than who asks it, judges nothing") 
   live(files);
   NodeDriver driver(files, options_of(config::FsyncPolicy::Always, false, "there 6379"));
   replication::Holding holding = holding_of(files, driver.node().log_place().end);
-  REQUIRE(driver.node().log_place().following);
+  REQUIRE(driver.dials.size() == 1);
+  const node::ConnId link = driver.dials.front();
+  driver.node().dialed(link, true, "");
+  driver.send(link, "+PONG\r\n+OK\r\n+OK holdfast1\r\n+OK\r\n+CONTINUE " + holding.history.last().id + "\r\n");
+  driver.settle();
+  REQUIRE(driver.node().log_place().linked);
   holding.end = LogOffset{holding.end.value + 100};
-  CHECK(asks(driver, driver.connect(), holding).find("-NOMASTERLINK ") != std::string::npos);
+  CHECK(asks(driver, driver.connect(), holding).find("is behind what the replica has") != std::string::npos);
 }

@@ -44,10 +44,18 @@ struct Recorder final : Follower {
     loads.handed_over();
   }
   void take_over(const replication::HandOver& hand_over) override { taken_over = hand_over; }
+  bool follows_redis = false;
+  std::optional<ForeignPlace> dump_place;
+  std::vector<DbIndex> foreign_dbs;
   ForeignPlace foreign_place() const override { return {}; }
-  Status follow_foreign() override { return Error{"no Redis is followed here"}; }
-  void import_dump(std::string, ForeignPlace) override {}
-  Status take_foreign(DbIndex, const std::vector<Bytes>&, Bytes) override { return ok(); }
+  Status follow_foreign() override {
+    return follows_redis ? ok() : Status(Error{"no Redis is followed here"});
+  }
+  void import_dump(std::string, ForeignPlace place) override { dump_place = std::move(place); }
+  Status take_foreign(DbIndex db, const std::vector<Bytes>&, Bytes) override {
+    foreign_dbs.push_back(db);
+    return ok();
+  }
   void foreign_place_is(const ForeignPlace&) override {}
   Progress progress() const override { return {}; }
   void say(LogLevel, std::string text) override { said.push_back(std::move(text)); }
@@ -222,9 +230,87 @@ TEST_CASE("a handshake that goes wrong is told in words that help") {
 
 TEST_CASE("a diverged replica is told where, and the link ends for it to come again") {
   Rig rig;
+  rig.node.has.end = {5000};
   rig.greet("+DIVERGED 4711");
   CHECK(rig.node.cut == LogOffset{4711});
   CHECK(rig.closed);
+}
+
+TEST_CASE("a primary that has a replica cut off what it does not have is not come back to at once") {
+  for (const Bytes at : {"5000", "5001", "18446744073709551615"}) {
+    Rig rig;
+    rig.node.has.end = {5000};
+    rig.greet("+DIVERGED " + std::string(at));
+    CHECK_FALSE(rig.node.cut);
+    CHECK(rig.closed);
+    CHECK(rig.says("no sense"));
+  }
+}
+
+TEST_CASE("a snapshot that stands at another offset than was announced is not adopted") {
+  Source source;
+  const size_t begins = source.snapshot.find(replication::snapshot_magic);
+  auto ahead = *replication::decode_snapshot_ahead(
+      Bytes(source.snapshot).substr(begins, replication::snapshot_ahead_bytes));
+  ahead.offset = {ahead.offset.value + 1};
+  std::string sent = source.snapshot;
+  sent.replace(begins, replication::snapshot_ahead_bytes, replication::encode(ahead));
+  Rig rig;
+  rig.greet(source.verdict);
+  rig.feed(sent);
+  CHECK_FALSE(rig.node.adopted);
+  CHECK_FALSE(rig.node.loads.loading());
+  CHECK(rig.closed);
+  CHECK(rig.says("announced"));
+}
+
+TEST_CASE("what a primary says that is no text is told in text") {
+  for (const Bytes said :
+       {Bytes("-ERR \x1b[31m\r\xff\x00 evil\n", 19),
+        Bytes("+PONG\r\n+OK\r\n+OK holdfast1\r\n+OK\r\n\x16\x03\x01\xfe\n")}) {
+    Rig rig;
+    rig.feed(said);
+    REQUIRE(rig.closed);
+    for (const char c : rig.link.last_error()) CHECK((c >= 0x20 && c < 0x7f));
+  }
+}
+
+TEST_CASE("a Redis whose answer to PSYNC names no place is not followed") {
+  const std::string id(40, 'a');
+  const auto answer = [](Rig& rig, const std::string& line) {
+    rig.node.follows_redis = true;
+    rig.feed("+PONG\r\n+OK\r\n+OK\r\n" + line + "\r\n");
+  };
+  for (const std::string& line :
+       {std::string("+FULLRESYNC"), "+FULLRESYNC " + std::string(60'000, 'z') + " 5", "+FULLRESYNC " + id,
+        "+FULLRESYNC " + id + " -5", "+FULLRESYNC " + id + " 18446744073709551615", "+CONTINUE " + id}) {
+    Rig rig;
+    answer(rig, line);
+    INFO(line.substr(0, 80));
+    CHECK(rig.closed);
+    CHECK(rig.says("no sense"));
+  }
+  Rig rig;
+  answer(rig, "+FULLRESYNC " + id + " 9223372036854775807");
+  CHECK_FALSE(rig.closed);
+  CHECK(rig.link.last_error() == "");
+}
+
+TEST_CASE("a database number of a Redis that no database can have is not taken for another") {
+  for (const Bytes number : {"7", "4294967295", "4294967296", "4294967303", "9223372036854775807"}) {
+    Rig rig;
+    rig.node.follows_redis = true;
+    rig.feed("+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + std::string(40, 'a') + " 5\r\n$18\r\n");
+    rig.feed(Bytes("REDIS0010\xff\0\0\0\0\0\0\0\0", 18));
+    REQUIRE(rig.node.dump_place);
+    rig.feed("*2\r\n$6\r\nSELECT\r\n$" + std::to_string(number.size()) + "\r\n" + std::string(number) +
+             "\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n");
+    INFO(number);
+    const bool fits = number.size() < 10 || number == "4294967295";
+    CHECK(rig.closed == !fits);
+    CHECK(rig.node.foreign_dbs.size() == (fits ? 1 : 0));
+    CHECK(rig.says("SELECT") == !fits);
+  }
 }
 
 TEST_CASE("the role is taken over when the word for it came whole, and the link ends when it came damaged") {
@@ -308,6 +394,21 @@ TEST_CASE("that a lost link had been stopped by this end does not excuse the nex
   }
   CHECK(rig.closed);
   CHECK(rig.says("repl-timeout"));
+}
+
+TEST_CASE("whoever asks for the same primary again does not wait for the next attempt") {
+  Rig rig;
+  rig.node.follows_redis = true;
+  rig.feed("+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + std::string(40, 'a') + " 5\r\n$24\r\n");
+  rig.feed(Bytes("REDIS0010\x01\x01l\x01\x01x\xff\0\0\0\0\0\0\0\0", 24));  // a list: refused
+  REQUIRE(rig.closed);
+  rig.link.dial_now();
+  CHECK_FALSE(rig.link.wants_dial(rig.now));  // a link that ends is not dialled beside itself
+  rig.link.lost(rig.conn, rig.now);
+  rig.now.mono_us += 59'000'000;
+  CHECK_FALSE(rig.link.wants_dial(rig.now));
+  rig.link.dial_now();
+  CHECK(rig.link.wants_dial(rig.now));
 }
 
 TEST_CASE("after a link is lost the next is dialed later, and a new address at once") {

@@ -101,6 +101,9 @@ class Migration(unittest.TestCase):
         self.assertEqual(self.source.wait(1, 5000), 1)
         until(lambda: own.get("key:two"))
         self.same(own)
+        # Who moves compares the two, as between two Redises.
+        until(lambda: own.info("replication")["slave_repl_offset"] == self.source.info("replication")["master_repl_offset"])
+        self.assertGreaterEqual(own.execute_command("ROLE")[4], own.info("replication")["slave_repl_offset"])
 
         time.sleep(1.2)  # the place in the stream is noted once a second
         process.kill()

@@ -50,11 +50,16 @@ class QuorumTest(ReplicationCase):
             e = self.connect(primary)
             with self.assertRaises((ConnectionError, OSError)):
                 e.cmd('GET', 'doubt')  # it would show what may never be
+            # What was not run shows nothing: it is refused, or queued, whatever its key.
+            self.assertError('NOQUORUM', d.pipe([('SET', 'doubt', 2)])[0])
+            self.assertEqual(['OK', 'QUEUED'], d.pipe([('MULTI',), ('GET', 'doubt')]))
         finally:
             for replica in replicas:
                 replica.process.send_signal(18)
         d = self.connect(primary)
         wait_until('writes to be taken again', lambda: d.pipe([('SET', 'x', 1)])[0] == 'OK')
+        log = primary.log()
+        self.assertLess(log.rindex('Writes are refused from now on: NOQUORUM'), log.rindex('Writes are taken again: '))
         self.assertEqual(b'1', d.cmd('GET', 'doubt'))
         for replica in replicas:
             self.same(primary, replica)

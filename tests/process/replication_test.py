@@ -253,6 +253,27 @@ class FollowTest(ReplicationCase):
 
 
 class RolesTest(ReplicationCase):
+    def test_a_tail_that_is_a_whole_segment_is_kept_and_the_log_says_where(self):
+        primary = self.primary()
+        c = self.connect(primary)
+        fill(c, 100)
+        replica = self.replica(primary)
+        self.same(primary, replica)
+        replica.kill()
+        wait_until('the primary says so', lambda: f'(port {replica.port}): its link has ended; it had acknowledged offset'
+                   in primary.log())
+        replica.flags.pop('replicaof')
+        replica.start()  # with a reign of its own, and a segment of its own behind what it mirrored
+        d = self.connect(replica)
+        d.cmd('SET', 'lost', 1)
+        d.cmd('REPLICAOF', '127.0.0.1', primary.port)
+        self.same(primary, replica)
+        kept = os.listdir(replica.data + '/rescue')
+        self.assertEqual(1, len(kept))
+        self.assertIn('kept as rescue/' + kept[0], replica.log())
+        self.assertIn('lost', harness.run([harness.CHECK, '--list', f'{replica.data}/rescue/{kept[0]}'])[1])
+        self.did(f'kept as rescue/{kept[0]}')
+
     def test_a_promoted_replica_takes_over_and_the_old_primary_comes_back_with_its_tail_cut(self):
         primary = self.primary()
         c = self.connect(primary)
