@@ -173,6 +173,8 @@ void Cluster::carry_out(Node& node, node::Effects& effects) {
   if (!node.served && node.process->serving()) {
     node.served = true;
     trace([&] { return "n" + std::to_string(node.number) + " serves"; });
+    // It has nothing: what the life before was about to take in, and came to a MANIFEST of, went with it.
+    if (node.place.following && node.place.cluster_id.empty()) node.adopts.clear();
   }
   // Jobs first or output first: real loops differ, and it must not matter.
   const bool output_first = prng_.chance(1, 2);
