@@ -18,7 +18,7 @@ constexpr MonoUs report_every_us = 10'000'000;
 constexpr MonoUs slice_every_us = 1'000;
 // A replica waits for it: slices then come when the loop is awake anyhow, each for the time since the last one, so that
 // the whole takes three quarters of the time.
-constexpr MonoUs awaited_slice_every_us = 400, awaited_slice_us = 780;
+constexpr MonoUs awaited_slice_every_us = 500, awaited_slice_us = 750;
 // A slice that is due lets those go first whose request is here, or whose reply comes with the end of a write; but
 // not for ever.
 constexpr MonoUs slice_patience_us = 1'000;
@@ -186,7 +186,7 @@ bool Persistence::walk_some(Now now, size_t entries, bool clients_wait) {
   size_t slice = asked || plan_.spread_us > 0 ? entries : 2 * entries;
   if (asked && plan_.awaited) {
     const auto since = static_cast<double>(now.mono_us - last_slice_us_) / awaited_slice_us;
-    slice = 1 + static_cast<size_t>(static_cast<double>(entries) * std::clamp(since, 0.3, 1.5));
+    slice = 1 + static_cast<size_t>(static_cast<double>(entries) * std::clamp(since, 0.3, 2.0));
   }
   last_slice_us_ = now.mono_us;
   for (size_t left = slice; walking_ && left > 0 && snapshot_->raw_bytes() < stop_at;) {
