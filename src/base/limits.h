@@ -39,6 +39,7 @@ constexpr size_t snapshot_text_bytes_max = 256;  // reason, tag
 constexpr size_t snapshot_tables_max = 1024;     // databases whose size the header tells
 
 // Replication
+constexpr size_t snapshot_piece_bytes_max = 16ull * 1024 * 1024;
 constexpr size_t audit_reports_max = 1000;  // of one audit, by replica
 
 // Tasks

@@ -57,7 +57,8 @@ void SyncWatch::take(Bytes info, int64_t now_ms) {
     phase_ = Phase::Alone;
   } else if (syncing || loading) {
     snapshot_bytes_ = std::max({snapshot_bytes_, total, read});
-    if (!loading && total > read) phase_ = Phase::Receiving, progress_ = {read, total, ""};
+    // What comes is loaded at once where there is room for two: until all has come, coming is what takes its time.
+    if (total > read) phase_ = Phase::Receiving, progress_ = {read, total, ""};
     else if (!loading && snapshot_bytes_ == 0) phase_ = Phase::Waiting;
     else
       phase_ = Phase::Loading,

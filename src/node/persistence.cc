@@ -207,17 +207,24 @@ void Persistence::make_writer(log::ResumePoint from) {
   options.ahead_bytes = static_cast<uint64_t>(parts_.options.log_preallocate_bytes);
   options.salt_seed = parts_.prng.next();
   writer_ = std::make_unique<log::Writer>(options, std::move(from));
-  writer_->set_tee(&tee_);
 }
 
 void Persistence::open_reign(WallMs wall_ms) {
   epoch_max_ = epoch_ = Epoch{epoch_max_.value + 1};
   reign_id_ = random_hex40(parts_.prng);
   const LogOffset begin = writer_->end();
+  tee();
   writer_->begin_reign(Reign{epoch_, reign_id_, begin}, wall_ms);
   reign_needs_ = writer_->end();
   want_sync(reign_needs_);
-  if (parts_.on_frame) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
+  hand_on(begin);
+}
+
+/// What is sealed next is copied for replicas, if there are any.
+void Persistence::tee() { writer_->set_tee(parts_.frames_wanted && parts_.frames_wanted() ? &tee_ : nullptr); }
+
+void Persistence::hand_on(LogOffset begin) {
+  if (!tee_.empty()) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
 }
 
 void Persistence::die(std::string why) {
@@ -244,14 +251,14 @@ void Persistence::seal(Now now, const command::Journal& journal) {
   }
   if (phase_ == Phase::Dead || phase_ == Phase::Closed) return;
   const LogOffset begin = writer_->end();
+  tee();
   writer_->append({.type = log::FrameType::Data,
                    .epoch = epoch_,
                    .wall_ms = now.wall_ms,
                    .visible_bytes = journal.visible_bytes(),
                    .commit = std::max(commit_, std::min(writer_->synced(), on_copies_[1])),
                    .content = journal.content()});
-  if (parts_.on_frame) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
-  tee_.clear();
+  hand_on(begin);
 }
 
 Safe Persistence::safe() const {

@@ -49,10 +49,12 @@ class Persistence final : private log::ReplaySink {
     /// Go back to this point, write it out (into another folder, by way of the driver) and end.
     std::optional<log::RestorePoint> restore = {};
     bool restore_nothing_written = false;
+    size_t snapshot_block_bytes = limits::snapshot_block_bytes;
     /// What replicas still need: from where on the log, and whether a snapshot is being sent.
     std::function<std::vector<LogOffset>()> log_pins = {};
     std::function<bool(LogOffset)> snapshot_in_use = {};
-    /// A frame was sealed or stored: what replicas are sent.
+    /// A frame was sealed or stored: what replicas are sent, when there are any.
+    std::function<bool()> frames_wanted = {};
     std::function<void(LogOffset begin, LogOffset end, std::string bytes)> on_frame = {};
     /// Once all is recovered: why what is there can't be reigned over; empty: it can.
     std::function<std::string()> why_not_reign = {};
@@ -155,11 +157,28 @@ class Persistence final : private log::ReplaySink {
     std::string tag = {};
     MonoUs spread_us = 0;  ///< take this long about the walk, unless hurried; 0: as fast as slices allow
     bool rewrite = false;  ///< trim the log to it
+    bool awaited = false;  ///< by a replica, which is sent it as it grows
   };
   /// The cut is taken when this turn's frame is sealed. While one that is spread over time runs, that one is hurried
   /// and this one follows it; otherwise one that runs is an error.
   Status begin_snapshot(Now now, SnapshotPlan plan);
   bool snapshot_running() const { return asked_ || snapshot_ != nullptr; }
+  /// A snapshot's file for who reads it, which may be while it is being written.
+  struct SnapshotFile {
+    std::string name;             ///< another one once it is whole
+    uint64_t bytes = 0;           ///< there to be read
+    uint64_t expected_bytes = 0;  ///< when it is whole, as far as can be told
+    bool whole = false;
+  };
+  /// Empty: there is none (any more); one that was being taken has failed or was given up.
+  std::optional<SnapshotFile> snapshot_file(LogOffset offset) const;
+  /// The cut of the one being taken, once there is something of it to read.
+  std::optional<LogOffset> growing_snapshot() const;
+  /// The one that is asked for or being taken is waited for: it is not spread over time any more.
+  void await_snapshot() {
+    plan_.spread_us = 0;
+    plan_.awaited = true;
+  }
   /// Its cut belongs to the next turn.
   bool snapshot_due() const { return asked_ && applied_all_; }
   Status last_snapshot_status() const;
@@ -247,6 +266,8 @@ class Persistence final : private log::ReplaySink {
   void log_from_cut(Now now);
   void abandon_log();
   void open_reign(WallMs wall_ms);
+  void tee();
+  void hand_on(LogOffset begin);
   void reset(log::Manifest manifest);
   void step_reset(Effects& effects);
   void load_again();
@@ -264,6 +285,7 @@ class Persistence final : private log::ReplaySink {
   MonoUs next_slice(Now now, bool clients_wait) const;
   void find_snapshots(const std::vector<log::SnapshotNote>& notes);
   log::SnapshotNote* find_note(LogOffset offset);
+  const log::SnapshotNote* find_note(LogOffset offset) const;
   Status tag_is_free(LogOffset offset, Bytes tag) const;
   void report_snapshot(Now now);
   void snapshot_job_done(const FileJobDone& done);
@@ -336,7 +358,7 @@ class Persistence final : private log::ReplaySink {
   uint64_t keys_at_cut_ = 0;
   size_t copy_peak_ = 0;
   LogOffset last_cut_;
-  MonoUs next_snapshot_report_us_ = 0, next_slice_us_ = 0;
+  MonoUs next_snapshot_report_us_ = 0, next_slice_us_ = 0, last_slice_us_ = 0;
   bool asked_since_slice_ = false;  ///< a client wanted something since the walk's last slice
   std::unique_ptr<snapshot::Reader> verifier_;
   LogOffset verifying_;

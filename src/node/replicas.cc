@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "base/number.h"
 #include "base/planted.h"
 #include "resp/writer.h"
@@ -15,11 +16,12 @@ namespace {
 constexpr size_t window_bytes = 1024 * 1024;  // unsent bytes of one replica
 constexpr size_t recent_bytes_max = 4 * 1024 * 1024;
 constexpr uint64_t snapshot_read_bytes = 256 * 1024;
+static_assert(snapshot_read_bytes <= limits::snapshot_piece_bytes_max);
 constexpr uint64_t small_log_bytes = 1024 * 1024;  // never worth a new snapshot
 constexpr MonoUs second_us = 1'000'000;
 
-/// A rate that is low is kept in small steps: nothing else is sent between the pieces of a snapshot, and what
-/// takes repl-timeout looks like silence.
+/// A rate that is low is kept in small steps: nothing else is sent within a piece of a snapshot, and what takes
+/// repl-timeout looks like silence.
 uint64_t read_bytes_max(const config::Options& options) {
   const auto rate = static_cast<uint64_t>(options.replication_max_bytes_per_second);
   return rate == 0 ? snapshot_read_bytes : std::clamp<uint64_t>(rate / 10, 1024, snapshot_read_bytes);
@@ -234,18 +236,13 @@ void Replicas::job_done(const FileJobDone& done) {
     replica.job = 0;
     Session* session = parts_.sessions.find(replica.conn);
     if (session == nullptr) return;
-    auto* sends = std::get_if<SendsSnapshot>(&replica.state);
+    const auto* sends = std::get_if<SendsSnapshot>(&replica.state);
+    if (sends != nullptr && !replica.stock) return snapshot_read(replica, *session, done);
     // Asked for it again it would find the same: it gets one that is newer.
     if (sends != nullptr && (!done.ok || done.bytes.empty())) doubt(sends->offset);
     if (!done.ok) return fail(*session, "what it needs can't be read: " + done.message);
     budget_bytes_ -= static_cast<double>(done.bytes.size());
     if (replica.stock) return stock_job_done(replica, *session, done);
-    if (sends != nullptr) {
-      if (done.bytes.empty()) return fail(*session, "the snapshot being sent has become shorter");
-      session->outbox.buffer().append(done.bytes);
-      sends->read += done.bytes.size();
-      return;
-    }
     const Status taken = replica.tail.take(
         done.bytes, [&](const log::FrameHeader&, Bytes frame) { session->outbox.buffer().append(frame); });
     if (!taken) {
@@ -257,38 +254,82 @@ void Replicas::job_done(const FileJobDone& done) {
   }
 }
 
-/// The newest snapshot and the log behind it, unless that log is longer than the snapshot: then a new one
-/// first.
+/// The newest snapshot and the log behind it, unless that log is longer than the snapshot: then a new one, which is
+/// sent while it is being taken. (Not to a stock Redis: what becomes its dump is read in one go.)
 void Replicas::start_snapshot(Replica& replica, Session& session, Now now) {
   auto& awaits = std::get<AwaitsSnapshot>(replica.state);
   Persistence& persistence = parts_.persistence;
   const auto& notes = persistence.snapshots();
   const LogOffset begin = persistence.writer()->begin();
+  const std::optional<LogOffset> growing = replica.stock ? std::nullopt : persistence.growing_snapshot();
+  if (growing && *growing >= std::max(begin, awaits.from)) return begin_sending(replica, session, *growing, now);
   if (!notes.empty() && notes.back().offset >= std::max(begin, awaits.from) && !persistence.snapshot_running()) {
     const log::SnapshotNote& note = notes.back();
     const bool doubted = doubted_ && note.offset <= *doubted_ && !awaits.asked;
     const uint64_t behind = persistence.end() - note.offset;
     if (awaits.asked || (!doubted && behind <= std::max(note.bytes, small_log_bytes))) {
-      if (replica.stock) replica.stock->dump = begin_dump(replica, session, now);
-      else
-        session.outbox.buffer().append(
-            replication::encode(replication::SnapshotAhead{note.offset, note.bytes}));
       if (awaits.asked) doubted_.reset();
-      replica.state = SendsSnapshot{note.offset, note.bytes, 0};
-      replica.tail = log::Tail(note.offset);
-      replica.begins = note.offset;
-      replica.taking_in = true;
-      return;
+      return begin_sending(replica, session, note.offset, now);
     }
   }
-  if (persistence.snapshot_running()) {
-    // One that began before this replica came serves it just as well.
-    awaits.asked = true;
-    return;
+  if (!persistence.snapshot_running()) {
+    const Status begun = persistence.begin_snapshot(now, {.reason = "replica"});
+    if (!begun) return fail(session, "no snapshot can be taken for it: " + begun.error().message);
   }
-  const Status begun = persistence.begin_snapshot(now, {.reason = "replica"});
-  if (!begun) return fail(session, "no snapshot can be taken for it: " + begun.error().message);
+  // One that began before this replica came serves it just as well.
+  persistence.await_snapshot();
   awaits.asked = true;
+}
+
+void Replicas::begin_sending(Replica& replica, Session& session, LogOffset offset, Now now) {
+  const auto file = parts_.persistence.snapshot_file(offset);
+  if (replica.stock) replica.stock->dump = begin_dump(replica, session, now);
+  else
+    session.outbox.buffer().append(
+        replication::encode(replication::SnapshotAhead{offset, file->expected_bytes}));
+  replica.state = SendsSnapshot{offset};
+  replica.tail = log::Tail(offset);
+  replica.begins = offset;
+  replica.taking_in = true;
+}
+
+void Replicas::send_snapshot(Replica& replica, Session& session, bool room, Effects& effects) {
+  auto& sends = std::get<SendsSnapshot>(replica.state);
+  const auto file = parts_.persistence.snapshot_file(sends.offset);
+  if (!file) return fail(session, "the snapshot it was being sent has failed; it comes again for another one");
+  if (!file->whole) parts_.persistence.await_snapshot();
+  if (replica.job != 0 || !room) return;
+  if (sends.read < file->bytes) {
+    sends.name = file->name;
+    return read(replica,
+                {.kind = FileStep::Kind::Read,
+                 .name = sends.name,
+                 .offset = sends.read,
+                 .length = std::min(read_bytes_max(parts_.options), file->bytes - sends.read)},
+                effects);
+  }
+  if (!file->whole) return;
+  session.outbox.buffer().append(replication::encode(replication::SnapshotPiece{0, sends.read}));
+  // It has what it says it has: nothing until it has taken the snapshot in.
+  if (planted(Bug::ReplicaCountedEarly)) replica.received = sends.offset;
+  replica.sent = sends.offset;
+  replica.state = Streams{};
+}
+
+void Replicas::snapshot_read(Replica& replica, Session& session, const FileJobDone& done) {
+  auto& sends = std::get<SendsSnapshot>(replica.state);
+  const auto file = parts_.persistence.snapshot_file(sends.offset);
+  // It was given up, which the next turn says; or it got its final name meanwhile, under which it is read again.
+  if (!file || (!done.ok && file->name != sends.name)) return;
+  // Asked for it again it would find the same: it gets one that is newer.
+  if (!done.ok || done.bytes.empty()) doubt(sends.offset);
+  if (!done.ok) return fail(session, "what it needs can't be read: " + done.message);
+  if (done.bytes.empty()) return fail(session, "the snapshot being sent has become shorter");
+  budget_bytes_ -= static_cast<double>(done.bytes.size());
+  sends.read += done.bytes.size();
+  session.outbox.buffer().append(replication::encode(replication::SnapshotPiece{
+      static_cast<uint32_t>(done.bytes.size()), std::max(file->expected_bytes, sends.read)}));
+  session.outbox.buffer().append(done.bytes);
 }
 
 void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effects,
@@ -302,21 +343,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   }
   const bool paced = parts_.options.replication_max_bytes_per_second > 0 && budget_bytes_ <= 0;
   const bool room = session.output_bytes() < window_bytes && !paced;
-  if (auto* sends = std::get_if<SendsSnapshot>(&replica.state)) {
-    if (sends->read == sends->bytes) {
-      // It has what it says it has: nothing until it has taken the snapshot in.
-      if (planted(Bug::ReplicaCountedEarly)) replica.received = sends->offset;
-      if (!replica.stock) replica.sent = sends->offset;
-      replica.state = Streams{};
-    } else if (room && replica.job == 0) {
-      read(replica,
-           {.kind = FileStep::Kind::Read,
-            .name = snapshot::file_name(sends->offset),
-            .offset = sends->read,
-            .length = std::min(read_bytes_max(parts_.options), sends->bytes - sends->read)},
-           effects);
-    }
-  }
+  if (std::holds_alternative<SendsSnapshot>(replica.state)) send_snapshot(replica, session, room, effects);
   const auto say_heartbeat = [&] {
     session.outbox.buffer().append(
         replication::encode(replication::Heartbeat{.quorum = quorum_,
@@ -337,9 +364,8 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
     if (!step) fail(session, step.error().message + "; it starts again from a snapshot");
     else if (*step) read(replica, std::move(**step), effects);
   }
-  const bool between_frames = !std::holds_alternative<SendsSnapshot>(replica.state);
   // However little may be sent: a heartbeat says that this node is there.
-  if (heartbeat_due_ && between_frames && session.output_bytes() < window_bytes) say_heartbeat();
+  if (heartbeat_due_ && session.output_bytes() < window_bytes) say_heartbeat();
   note_lag(replica, now);
   if (session.outbox.stream_end() != before || session.outbox.size() > 0) touched.push_back(session.id);
 }

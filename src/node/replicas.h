@@ -137,7 +137,8 @@ class Replicas {
   };
   struct SendsSnapshot {
     LogOffset offset;
-    uint64_t bytes, read;
+    uint64_t read = 0;
+    std::string name = {};  ///< it was last read under
   };
   struct Streams {};
   /// A stock replica's place in the log is looked for: first the segment, from the newest back, then the frame.
@@ -182,6 +183,9 @@ class Replicas {
   Replica* find(ConnId conn);
   void feed(Replica& replica, Session& session, Now now, Effects& effects, std::vector<ConnId>& touched);
   void start_snapshot(Replica& replica, Session& session, Now now);
+  void begin_sending(Replica& replica, Session& session, LogOffset offset, Now now);
+  void send_snapshot(Replica& replica, Session& session, bool room, Effects& effects);
+  void snapshot_read(Replica& replica, Session& session, const FileJobDone& done);
   bool from_memory(Replica& replica, Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
   bool refuse_sync(Session& session, Now now);

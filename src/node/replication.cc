@@ -291,6 +291,8 @@ void ServerNode::Impl::dialed(ConnId conn, bool ok, const std::string& why) {
 }
 
 void ServerNode::Impl::job_done(const FileJobDone& done) {
+  // A data set that is exchanged touches all keys: nobody may wait for an offset of the old log.
+  turn_need_ = persistence_.need_of_this_turn();
   if (done.lane != Lane::Transfer) return persistence_.job_done(done);
   if (done.id & Upstream::job_bit) upstream_.job_done(done, now_);
   else replicas_.job_done(done);

@@ -39,8 +39,10 @@ ServerNode::Impl::Impl(Setup setup)
       tasks_(static_cast<uint32_t>(options_.databases)),
       executor_({store_, tasks_, *this, journal_, prng_, counters_}),
       persistence_({options_, *setup.files, store_, executor_, prng_, std::move(setup.restore),
-                    setup.restore_nothing_written, [this] { return replicas_.log_pins(); },
+                    setup.restore_nothing_written, setup.snapshot_block_bytes,
+                    [this] { return replicas_.log_pins(); },
                     [this](LogOffset offset) { return replicas_.sending_snapshot(offset); },
+                    [this] { return replicas_.any(); },
                     [this](LogOffset begin, LogOffset end, std::string bytes) {
                       replicas_.sealed(begin, end, std::move(bytes));
                     },

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/files.h"
+#include "base/limits.h"
 #include "config/options.h"
 #include "log/restore.h"
 #include "node/effects.h"
@@ -26,6 +27,8 @@ struct Setup {
   /// Entries that a snapshot's walk visits at a time, a millisecond apart. The simulator sets it low, so that walks take
   /// many turns.
   size_t walk_entries_a_slice = 1024;
+  /// And this, so that their files take many jobs.
+  size_t snapshot_block_bytes = limits::snapshot_block_bytes;
   /// Instead of serving: the state at this point, read from `files`. The jobs make a data folder of it, so the driver
   /// must carry them out in another one. Ends with exit 0, or 1 having said why.
   std::optional<log::RestorePoint> restore = {};

@@ -16,6 +16,9 @@ constexpr MonoUs report_every_us = 10'000'000;
 // The loop sleeps between slices. One that asks for the next turn at once is never asleep when a request comes, and
 // the scheduler lets who has had more than its share of a processor wait for the others: some milliseconds.
 constexpr MonoUs slice_every_us = 1'000;
+// A replica waits for it: slices then come when the loop is awake anyhow, each for the time since the last one, so that
+// the whole takes three quarters of the time.
+constexpr MonoUs awaited_slice_every_us = 500, awaited_slice_us = 750;
 // A slice that is due lets those go first whose request is here, or whose reply comes with the end of a write; but
 // not for ever.
 constexpr MonoUs slice_patience_us = 1'000;
@@ -99,6 +102,7 @@ void Persistence::cut_snapshot(Now now) {
   changes_at_cut_ = changes_;
   abort_sent_ = false;
   snapshot::WriterOptions options;
+  options.block_bytes = parts_.snapshot_block_bytes;
   options.first_job_id = next_snapshot_job_;
   options.waiting_bytes_max = static_cast<size_t>(parts_.options.snapshot_copy_bytes_max);
   last_cut_ = header.offset;
@@ -179,7 +183,12 @@ bool Persistence::walk_some(Now now, size_t entries, bool clients_wait) {
   // While nobody asks for anything there is more of the processor for it; who comes in between waits for one
   // slice. One that is spread over time is in no hurry.
   const bool asked = std::exchange(asked_since_slice_, false);
-  const size_t slice = asked || plan_.spread_us > 0 ? entries : 2 * entries;
+  size_t slice = asked || plan_.spread_us > 0 ? entries : 2 * entries;
+  if (asked && plan_.awaited) {
+    const auto since = static_cast<double>(now.mono_us - last_slice_us_) / awaited_slice_us;
+    slice = 1 + static_cast<size_t>(static_cast<double>(entries) * std::clamp(since, 0.3, 2.0));
+  }
+  last_slice_us_ = now.mono_us;
   for (size_t left = slice; walking_ && left > 0 && snapshot_->raw_bytes() < stop_at;) {
     const size_t step = std::min(left, entries_a_step);
     left -= step;
@@ -188,7 +197,7 @@ bool Persistence::walk_some(Now now, size_t entries, bool clients_wait) {
   if (!walking_) snapshot_->finish();
   // Nobody is served any more, or yet.
   const bool alone = phase_ != Phase::Serving || plan_.reason == shutdown_reason;
-  next_slice_us_ = alone ? 0 : now.mono_us + slice_every_us;
+  next_slice_us_ = alone ? 0 : now.mono_us + (plan_.awaited ? awaited_slice_every_us : slice_every_us);
   return walking_ && alone;
 }
 
@@ -303,9 +312,36 @@ void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
 }
 
 log::SnapshotNote* Persistence::find_note(LogOffset offset) {
-  for (log::SnapshotNote& note : notes_)
+  return const_cast<log::SnapshotNote*>(std::as_const(*this).find_note(offset));
+}
+
+const log::SnapshotNote* Persistence::find_note(LogOffset offset) const {
+  for (const log::SnapshotNote& note : notes_)
     if (note.offset == offset) return &note;
   return nullptr;
+}
+
+/// One that grows at the offset of one that is whole can't be told from it: it counts once it has taken its place.
+std::optional<LogOffset> Persistence::growing_snapshot() const {
+  if (!snapshot_ || snapshot_->state() == snapshot::State::Failed || snapshot_->written_bytes() == 0) return {};
+  const LogOffset offset = snapshot_->header().offset;
+  if (find_note(offset) != nullptr) return {};
+  return offset;
+}
+
+std::optional<Persistence::SnapshotFile> Persistence::snapshot_file(LogOffset offset) const {
+  if (const log::SnapshotNote* note = find_note(offset))
+    return SnapshotFile{snapshot::file_name(offset), note->bytes, note->bytes, true};
+  if (growing_snapshot() != offset) return {};
+  // Of what there was at the cut the walk has seen a part, and of that a part is written.
+  const auto share = [](uint64_t part, uint64_t all) {
+    return std::clamp(static_cast<double>(part) / static_cast<double>(std::max<uint64_t>(1, all)), 0.001, 1.0);
+  };
+  const uint64_t raw = snapshot_->raw_bytes(), bytes = snapshot_->written_bytes();
+  const double written = share(raw - std::min<uint64_t>(raw, snapshot_->waiting_bytes()), raw);
+  const double seen = walking_ ? share(snapshot_->keys(), keys_at_cut_) : 1;
+  return SnapshotFile{snapshot::temp_name(offset), bytes,
+                      static_cast<uint64_t>(static_cast<double>(bytes) / written / seen), false};
 }
 
 Persistence::SnapshotFacts Persistence::snapshot_facts(LogOffset offset) const {

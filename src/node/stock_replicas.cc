@@ -93,7 +93,7 @@ void Replicas::feed_stock(Replica& replica, Session& session, Now now, Effects& 
          {.kind = FileStep::Kind::Read,
           .name = snapshot::file_name(sends->offset),
           .offset = sends->read,
-          .length = std::min(dump_read_bytes, sends->bytes - sends->read)},
+          .length = dump_read_bytes},
          effects);
   } else if (std::holds_alternative<Seeks>(replica.state) && !stock.feed) {
     if (free) seek_segment(replica, session, effects);
@@ -135,14 +135,11 @@ std::unique_ptr<StockDump> Replicas::begin_dump(Replica& replica, Session& sessi
 void Replicas::take_dump(Replica& replica, Session& session, Bytes bytes) {
   auto& sends = std::get<SendsSnapshot>(replica.state);
   Stock& stock = *replica.stock;
-  if (bytes.empty()) return fail(session, "the snapshot being sent has become shorter");
+  if (bytes.empty()) return fail(session, snapshot::file_name(sends.offset) + " ends too early");
   sends.read += bytes.size();
   if (Status taken = stock.dump->take(bytes); !taken)
     return fail(session, snapshot::file_name(sends.offset) + ": " + taken.error().message);
-  if (!stock.dump->done()) {
-    if (sends.read >= sends.bytes) fail(session, snapshot::file_name(sends.offset) + " ends too early");
-    return;
-  }
+  if (!stock.dump->done()) return;
   const uint64_t tasks = stock.dump->tasks_left_out();
   tasks_left_out_ += tasks;
   parts_.persistence.say(LogLevel::Notice, "Redis replica " + name_of(replica, session) +

@@ -19,6 +19,8 @@ namespace {
 constexpr size_t line_bytes_max = 64 * 1024;
 constexpr size_t bytes_a_turn = 256 * 1024;
 constexpr size_t chunk_bytes = 1024 * 1024;
+constexpr size_t unwritten_bytes_max = 8 * 1024 * 1024;  // what comes while a sync takes its time
+constexpr uint64_t sync_every_bytes = 32ull * 1024 * 1024;
 constexpr MonoUs second_us = 1'000'000;
 constexpr MonoUs healthy_after_us = 10 * second_us;
 
@@ -79,7 +81,7 @@ void Upstream::let_go() {
 }
 
 void Upstream::give_up_load() {
-  if (std::holds_alternative<Loading>(state_)) follower_.beside().drop();
+  if (std::holds_alternative<Receiving>(state_)) follower_.beside().drop();
 }
 
 // ---- the connection
@@ -111,8 +113,9 @@ void Upstream::dialed(ConnId conn, bool ok, const std::string& why, Now now, Buf
 
 void Upstream::lost(ConnId conn, Now now) {
   if (conn_ != conn) return;
-  if (!close_ && up()) {
-    last_error_ = "the primary closed the connection";
+  if (!close_ && (up() || syncing())) {
+    last_error_ = syncing() ? "the primary closed the connection before the full sync was done; its log says why"
+                            : "the primary closed the connection";
     follower_.say(LogLevel::Warning,
                   "Lost the primary" + (address_ ? " " + address_->name() : "") + ": " + last_error_);
   }
@@ -175,7 +178,8 @@ MonoUs Upstream::next_wake() const {
   // Not before the node is ready; a turn comes with what makes it so.
   if (!conn_) return follower_.ready() ? next_dial_us_ : INT64_MAX;
   const MonoUs silent_at = last_heard_us_ + address_->timeout_ms * 1000 + 1;
-  if (std::holds_alternative<Loading>(state_))
+  const auto* receiving = std::get_if<Receiving>(&state_);
+  if (receiving != nullptr && receiving->may_load())
     return std::min({next_ack_us_, silent_at, follower_.beside().next_slice()});
   return up() || syncing() ? std::min(next_ack_us_, silent_at) : silent_at;
 }
@@ -185,8 +189,7 @@ bool Upstream::may_go_on() const {
   if (stock_) return stock_->syncing() ? stock_->has_room() : follower_.ready();
   if (up()) return follower_.ready();
   const auto* receiving = std::get_if<Receiving>(&state_);
-  return receiving != nullptr && receiving->ahead && receiving->received < receiving->ahead->bytes &&
-         receiving->chunk.size() < chunk_bytes;
+  return receiving != nullptr && !receiving->whole && receiving->has_room();
 }
 
 // ---- shaking hands
@@ -435,42 +438,78 @@ bool Upstream::take_frame(Buffer& in) {
 // ---- a snapshot in full
 // ------------------------------------------------------------------------------------------------
 
+bool Upstream::Receiving::has_room() const {
+  return chunk.size() < unwritten_bytes_max && (waits || stream.kept_bytes() < chunk_bytes);
+}
+
 bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
-  if (!r.ahead) {
-    // The primary may be taking a snapshot first: heartbeats until then.
-    const Bytes all = in.view();
-    if (all.size() < 4) return false;
-    if (all.starts_with(replication::heartbeat_magic)) {
-      if (all.size() < replication::heartbeat_bytes) return false;
-      if (!replication::decode_heartbeat(all.substr(0, replication::heartbeat_bytes)))
-        return broken("a heartbeat arrived damaged"), false;
-      in.consume(replication::heartbeat_bytes);
-      return !in.empty();
+  while (!close_ && !r.whole && !in.empty()) {
+    if (r.piece_left == 0) {
+      if (!take_record(r, now, in)) return false;
+      continue;
     }
-    if (all.size() < replication::snapshot_ahead_bytes) return false;
-    r.ahead = replication::decode_snapshot_ahead(all.substr(0, replication::snapshot_ahead_bytes));
-    if (!r.ahead) return broken("the announcement of a snapshot arrived damaged"), false;
-    in.consume(replication::snapshot_ahead_bytes);
-    r.begun_us = now.mono_us;
-    r.next_report_us = now.mono_us + second_us;
+    if (!r.has_room()) break;
+    const size_t n = std::min({r.piece_left, in.size(), chunk_bytes});
+    r.chunk.append(in.view().substr(0, n));
+    r.stream.keep(in.view().substr(0, n));
+    in.consume(n);
+    r.waits = false;
+    r.piece_left -= n;
+    r.received += n;
   }
-  const uint64_t missing = r.ahead->bytes - r.received;
-  const size_t n = static_cast<size_t>(
-      std::min<uint64_t>({missing, in.size(), chunk_bytes - std::min(chunk_bytes, r.chunk.size())}));
-  r.chunk.append(in.view().substr(0, n));
-  in.consume(n);
-  r.received += n;
   stopped_ = !in.empty();
-  if (now.mono_us >= r.next_report_us) {
-    r.next_report_us = now.mono_us + second_us;
-    const double percent =
-        100.0 * static_cast<double>(r.received) / static_cast<double>(std::max<uint64_t>(1, r.ahead->bytes));
-    char text[120];
-    std::snprintf(text, sizeof text, "Full sync: %.0f %% of %s received", percent,
-                  to_human(r.ahead->bytes).c_str());
-    follower_.say(LogLevel::Notice, text);
-  }
+  report(r, now);
   return false;
+}
+
+/// False: it is not whole yet, or the link is broken.
+bool Upstream::take_record(Receiving& r, Now now, Buffer& in) {
+  const Bytes all = in.view();
+  if (all.size() < 4) return false;
+  if (all.starts_with(replication::heartbeat_magic)) {
+    // The primary is taking a snapshot.
+    if (all.size() < replication::heartbeat_bytes) return false;
+    if (!replication::decode_heartbeat(all.substr(0, replication::heartbeat_bytes)))
+      return broken("a heartbeat arrived damaged"), false;
+    in.consume(replication::heartbeat_bytes);
+    return true;
+  }
+  if (r.ahead) {
+    if (all.size() < replication::snapshot_piece_bytes) return false;
+    if (!take_piece(r, all.substr(0, replication::snapshot_piece_bytes))) return false;
+    in.consume(replication::snapshot_piece_bytes);
+    return true;
+  }
+  if (all.size() < replication::snapshot_ahead_bytes) return false;
+  r.ahead = replication::decode_snapshot_ahead(all.substr(0, replication::snapshot_ahead_bytes));
+  if (!r.ahead) return broken("the announcement of a snapshot arrived damaged"), false;
+  in.consume(replication::snapshot_ahead_bytes);
+  r.expected = r.ahead->bytes;
+  r.begun_us = now.mono_us;
+  r.next_report_us = now.mono_us + second_us;
+  follower_.beside().begin(r.expected);
+  return true;
+}
+
+bool Upstream::take_piece(Receiving& r, Bytes record) {
+  const auto piece = replication::decode_snapshot_piece(record);
+  if (!piece || piece->bytes > limits::snapshot_piece_bytes_max)
+    return broken("the head of a piece of a snapshot arrived damaged"), false;
+  r.piece_left = piece->bytes;
+  r.whole = piece->bytes == 0;
+  r.waits = r.waits && !r.whole;  // one more look: whether that is all
+  r.expected = std::max(piece->file_bytes, r.received + piece->bytes);
+  return true;
+}
+
+void Upstream::report(Receiving& r, Now now) {
+  if (!r.ahead || now.mono_us < r.next_report_us) return;
+  r.next_report_us = now.mono_us + second_us;
+  char text[120];
+  std::snprintf(text, sizeof text, "Full sync: %.0f %% of %s received",
+                100.0 * static_cast<double>(r.received) / static_cast<double>(std::max<uint64_t>(1, r.expected)),
+                to_human(r.expected).c_str());
+  follower_.say(LogLevel::Notice, text);
 }
 
 std::optional<FileJob> Upstream::next_job() {
@@ -480,20 +519,22 @@ std::optional<FileJob> Upstream::next_job() {
     return job;
   }
   auto* r = std::get_if<Receiving>(&state_);
-  if (r == nullptr || !r->ahead || r->in_flight || close_) return {};
-  const bool all = r->received == r->ahead->bytes;
+  if (r == nullptr || !r->ahead || r->in_flight || r->stored || close_) return {};
+  const bool all = r->complete();
   if (r->chunk.size() < chunk_bytes && !all) return {};
   const std::string name = log::received_name(r->ahead->offset);
   FileJob job{.id = next_job_++ | job_bit, .lane = Lane::Transfer};
   if (r->written == 0) job.steps.push_back({.kind = FileStep::Kind::Remove, .name = name});
-  job.steps.push_back({.kind = FileStep::Kind::Write, .name = name, .offset = r->written, .bytes = r->chunk});
-  if (all) {
-    if (!planted(Bug::AdoptedUnsynced)) job.steps.push_back({.kind = FileStep::Kind::Sync, .name = name});
-    job.steps.push_back({.kind = FileStep::Kind::SyncDir});
-    r->finishing = true;
-  }
-  r->written += r->chunk.size();
+  job.steps.push_back({.kind = FileStep::Kind::Write, .name = name, .offset = r->written, .bytes = std::move(r->chunk)});
   r->chunk.clear();
+  r->written = r->received;
+  // What is synced on the way need not be waited for at the end.
+  if (r->written - r->synced >= sync_every_bytes || all) {
+    if (!planted(Bug::AdoptedUnsynced)) job.steps.push_back({.kind = FileStep::Kind::Sync, .name = name});
+    r->synced = r->written;
+  }
+  if (all) job.steps.push_back({.kind = FileStep::Kind::SyncDir});
+  r->finishing = all;
   r->in_flight = true;
   return job;
 }
@@ -509,73 +550,76 @@ void Upstream::job_done(const FileJobDone& done, Now now) {
     return;  // of a link that is gone
   r->in_flight = false;
   if (!done.ok) return broken("the snapshot can't be stored: " + done.message);
-  if (r->finishing) received(*r, now);
+  if (!r->finishing) return;
+  r->stored = true;
+  finish(*r, now);
 }
 
-void Upstream::received(const Receiving& r, Now now) {
-  char text[120];
-  std::snprintf(text, sizeof text, "Full sync: %s received in %.2f s", to_human(r.ahead->bytes).c_str(),
-                static_cast<double>(now.mono_us - r.begun_us) / 1e6);
-  follower_.say(LogLevel::Notice, text);
-  auto reader = std::make_unique<snapshot::Reader>(files_, log::received_name(r.ahead->offset));
-  Loading loading{std::move(reader), now.mono_us, r.ahead->offset};
-  if (loading.reader->open() == snapshot::Reader::Phase::Loading)
-    follower_.beside().begin(loading.reader->footer().raw_bytes);
-  state_ = std::move(loading);
-}
-
-bool Upstream::load_some(Now now) {
-  auto* loading = std::get_if<Loading>(&state_);
-  if (loading == nullptr || close_) return false;
-  last_heard_us_ = now.mono_us;
+/// Takes one part of the file that is whole. False: there is none.
+Result<bool> Upstream::load_step(Receiving& r) {
   class Discard final : public snapshot::EntrySink {
     Status entry(DbIndex, Bytes) override { return ok(); }
   } discard;
-  snapshot::Reader& reader = *loading->reader;
   Beside& beside = follower_.beside();
-  if (reader.phase() == snapshot::Reader::Phase::Loading) {
-    const bool has_room = beside.has_room();
-    if (!has_room && !std::exchange(loading->told, true))
-      follower_.say(LogLevel::Warning, "Full sync: the old data set is dropped before the new one is loaded, "
-                                       "and reads get -LOADING meanwhile: " + beside.reason());
-    if (has_room && !beside.slice_due()) return false;
-    reader.step(0, has_room ? beside.sink() : static_cast<snapshot::EntrySink&>(discard));
-    if (reader.phase() == snapshot::Reader::Phase::Loading) return !has_room || beside.next_slice() <= now.mono_us;
+  snapshot::EntrySink& sink = beside.loading() ? beside.sink() : static_cast<snapshot::EntrySink&>(discard);
+  if (r.stream.header() && !r.prepared) {
+    if (r.stream.header()->offset != r.ahead->offset)
+      return Error{"it stands at offset " + std::to_string(r.stream.header()->offset.value) + ", but offset " +
+                   std::to_string(r.ahead->offset.value) + " was announced"};
+    r.prepared = sink.prepare(*r.stream.header(), r.expected);
+    return true;
   }
-  if (reader.phase() == snapshot::Reader::Phase::Damaged) {
+  return r.stream.step(sink);
+}
+
+bool Upstream::load_some(Now now) {
+  auto* r = std::get_if<Receiving>(&state_);
+  if (r == nullptr || close_) return false;
+  if (r->whole) last_heard_us_ = now.mono_us;  // all is here: there is nothing to be heard
+  if (!r->may_load()) return false;
+  Beside& beside = follower_.beside();
+  const bool has_room = beside.has_room();
+  if (!has_room && !std::exchange(r->told, true))
+    follower_.say(LogLevel::Warning, "Full sync: the old data set is dropped before the new one is loaded, "
+                                     "and reads get -LOADING meanwhile: " + beside.reason());
+  if (has_room && !beside.slice_due()) return false;
+  const Result<bool> taken = load_step(*r);
+  if (!taken || (r->whole && !*taken && !r->complete())) {
     beside.drop();
-    broken("the snapshot can't be taken (" + reader.reason() + "); it is fetched again");
+    broken("the snapshot can't be taken (" + (taken ? std::string("it ends too early") : taken.error().message) +
+           "); it is fetched again");
     return false;
   }
-  const snapshot::Header header = reader.header();
-  if (header.offset != loading->announced) {
-    beside.drop();
-    broken("the snapshot stands at offset " + std::to_string(header.offset.value) + ", but offset " +
-           std::to_string(loading->announced.value) + " was announced; it is fetched again");
-    return false;
-  }
-  if (beside.loading()) {
-    char text[120];
+  r->waits = !*taken;
+  return r->may_load() && (!has_room || beside.next_slice() <= now.mono_us);
+}
+
+/// All is loaded, and safe on the disk.
+void Upstream::finish(Receiving& r, Now now) {
+  char text[160];
+  const double seconds = static_cast<double>(now.mono_us - r.begun_us) / 1e6;
+  std::snprintf(text, sizeof text, "Full sync: %s received in %.2f s", to_human(r.received).c_str(), seconds);
+  follower_.say(LogLevel::Notice, text);
+  if (follower_.beside().loading()) {
     std::snprintf(text, sizeof text, "Full sync: %llu keys loaded beside the old data set in %.2f s",
-                  static_cast<unsigned long long>(reader.keys()),
-                  static_cast<double>(now.mono_us - loading->begun_us) / 1e6);
+                  static_cast<unsigned long long>(r.stream.keys()), seconds);
     follower_.say(LogLevel::Notice, text);
   }
+  const snapshot::Header header = *r.stream.header();
   state_ = Streaming{};
   reign_heard_us_ = now.mono_us;
   follower_.adopt(header);
-  return true;
 }
 
 Upstream::Transfer Upstream::transfer() const {
   if (stock_) return {stock_->total(), stock_->received()};
   const auto* r = std::get_if<Receiving>(&state_);
-  return r != nullptr && r->ahead ? Transfer{r->ahead->bytes, r->received} : Transfer{};
+  return r != nullptr ? Transfer{r->expected, r->received} : Transfer{};
 }
 
 Upstream::Transfer Upstream::load_progress() const {
-  const auto* loading = std::get_if<Loading>(&state_);
-  return loading != nullptr ? Transfer{loading->reader->bytes_total(), loading->reader->bytes_done()} : Transfer{};
+  const auto* r = std::get_if<Receiving>(&state_);
+  return r != nullptr ? Transfer{r->expected, r->stream.bytes_done()} : Transfer{};
 }
 
 const char* Upstream::state_name() const {

@@ -3,7 +3,7 @@
 // go out; sockets and files are the driver's.
 //
 //   Resting -> Dialing -> Handshake -> Streaming
-//      ^          |           |    \-> Receiving -> Loading -> (Follower::adopt) -> Streaming
+//      ^          |           |    \-> Receiving -> (Follower::adopt) -> Streaming
 //      \----------\-----------\------------- lost: a random, growing while later
 #pragma once
 #include <memory>
@@ -23,7 +23,7 @@
 #include "replication/backoff.h"
 #include "replication/verdict.h"
 #include "replication/wire.h"
-#include "snapshot/reader.h"
+#include "snapshot/stream.h"
 
 namespace hf::node {
 
@@ -57,7 +57,7 @@ class Follower {
   /// The primary sends everything; it has the same log up to `shared` (empty: nothing in common). What lies
   /// behind is not in its history.
   virtual void full_sync_begins(std::optional<LogOffset> shared) = 0;
-  /// Where a snapshot that has arrived is loaded while it is looked through.
+  /// Where a snapshot is loaded while it comes.
   virtual Beside& beside() = 0;
   /// `full-<offset>.rdb` is whole and sound: let it take the place of everything. When beside() is loading, it
   /// has all of it.
@@ -117,8 +117,8 @@ class Upstream {
   bool tick(Now now, Buffer* out);
   void job_done(const FileJobDone& done, Now now);
   std::optional<FileJob> next_job();
-  /// Looks through a received snapshot, and loads it beside where there is room; a block a call. True: again at
-  /// once.
+  /// Looks through what has come of a snapshot, and loads it beside where there is room; a block a call. True:
+  /// again at once.
   bool load_some(Now now);
   MonoUs next_wake() const;
 
@@ -128,14 +128,13 @@ class Upstream {
   bool up() const { return std::holds_alternative<Streaming>(state_) && !(stock_ && stock_->syncing()); }
   bool stock() const { return stock_ != nullptr; }
   bool syncing() const {
-    if (stock_) return stock_->syncing();
-    return std::holds_alternative<Receiving>(state_) || std::holds_alternative<Loading>(state_);
+    return stock_ ? stock_->syncing() : std::holds_alternative<Receiving>(state_);
   }
   struct Transfer {
-    uint64_t total = 0, read = 0;
+    uint64_t total = 0, read = 0;  ///< total: as far as the primary knows, while it takes the snapshot
   };
   Transfer transfer() const;
-  /// Of the snapshot that has arrived: how far it is looked through, and loaded beside; zeros when there is none.
+  /// Of the snapshot that comes: how far it is looked through, and loaded beside; zeros when there is none.
   Transfer load_progress() const;
   const char* state_name() const;  ///< as ROLE prints it
   MonoUs last_heard_us() const { return last_heard_us_; }
@@ -156,18 +155,27 @@ class Upstream {
   struct Handshake {
     Step step;
   };
+  /// What comes goes two ways at once: into a file, and block by block into the data set beside.
   struct Receiving {
     std::optional<replication::SnapshotAhead> ahead;
-    uint64_t received = 0, written = 0;
+    uint64_t expected = 0, received = 0;
+    size_t piece_left = 0;
+    bool whole = false;  ///< the primary has said so
+    // the file
     std::string chunk;
-    bool in_flight = false, failed = false, finishing = false;
-    MonoUs next_report_us = 0, begun_us = 0;
-  };
-  struct Loading {
-    std::unique_ptr<snapshot::Reader> reader;
-    MonoUs begun_us = 0;
-    LogOffset announced;
+    uint64_t written = 0, synced = 0;
+    bool in_flight = false, finishing = false, stored = false;
+    // the data set
+    snapshot::Stream stream;
+    bool waits = true;  ///< for more to come: no whole part is left to be taken
+    bool prepared = false;
     bool told = false;  ///< that the old data set has to go first
+    MonoUs next_report_us = 0, begun_us = 0;
+
+    bool has_room() const;
+    bool may_load() const { return ahead && !waits; }
+    /// Nothing is missing, and nothing is left over.
+    bool complete() const { return whole && stream.done() && stream.kept_bytes() == 0; }
   };
   struct Streaming {};
 
@@ -175,7 +183,11 @@ class Upstream {
   bool handshake_line(Bytes line, Now now, Buffer& out);
   void psync_answer(Bytes line, Now now);
   bool receive(Receiving& receiving, Now now, Buffer& in);
-  void received(const Receiving& receiving, Now now);
+  bool take_record(Receiving& receiving, Now now, Buffer& in);
+  bool take_piece(Receiving& receiving, Bytes record);
+  void report(Receiving& receiving, Now now);
+  Result<bool> load_step(Receiving& receiving);
+  void finish(Receiving& receiving, Now now);
   void give_up_load();
   bool stream(Now now, Buffer& in);
   bool take_frame(Buffer& in);
@@ -186,7 +198,7 @@ class Upstream {
   Files& files_;
   Prng& prng_;
   std::optional<UpstreamAddress> address_;
-  std::variant<Resting, Dialing, Handshake, Receiving, Loading, Streaming> state_;
+  std::variant<Resting, Dialing, Handshake, Receiving, Streaming> state_;
   std::optional<ConnId> conn_;
   replication::Backoff backoff_{1000};
   MonoUs next_dial_us_ = 0, last_heard_us_ = 0, reign_heard_us_ = 0, up_since_us_ = 0, down_since_us_ = 0,

@@ -69,6 +69,20 @@ std::optional<SnapshotAhead> decode_snapshot_ahead(Bytes in) {
   return SnapshotAhead{.offset = {get_le<uint64_t>(in, 8)}, .bytes = get_le<uint64_t>(in, 16)};
 }
 
+std::string encode(const SnapshotPiece& piece) {
+  std::string out(piece_magic);
+  put_le<uint32_t>(out, piece.bytes);
+  put_le<uint64_t>(out, piece.file_bytes);
+  put_le<uint64_t>(out, sum64(out));
+  HF_CHECK(out.size() == snapshot_piece_bytes);
+  return out;
+}
+
+std::optional<SnapshotPiece> decode_snapshot_piece(Bytes in) {
+  if (!whole(in, snapshot_piece_bytes, piece_magic)) return {};
+  return SnapshotPiece{.bytes = get_le<uint32_t>(in, 4), .file_bytes = get_le<uint64_t>(in, 8)};
+}
+
 std::string encode(const Holding& holding) {
   HF_CHECK(is_id(holding.cluster_id));
   std::string out = id_to_bytes(holding.cluster_id);

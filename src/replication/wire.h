@@ -1,6 +1,6 @@
-// What travels between a primary and its native replicas beside frames: heartbeats, and the announcement of a
-// snapshot. Each begins with four letters, as a frame does, so that a stream can be told apart piece by
-// piece. src/replication/ FORMAT.md gives the bytes.
+// What travels between a primary and its native replicas beside frames: heartbeats, and a snapshot in pieces.
+// Each begins with four letters, as a frame does, so that a stream can be told apart record by record.
+// FORMAT.md gives the bytes.
 #pragma once
 #include <optional>
 #include <string>
@@ -39,7 +39,7 @@ constexpr Bytes hand_over_magic = "HFho";
 constexpr size_t hand_over_bytes = 32;
 std::string encode(const HandOver& hand_over);
 
-/// The file follows, `bytes` long.
+/// The file follows in pieces. It may still be growing: `bytes` is then what it is expected to come to.
 struct SnapshotAhead {
   LogOffset offset;
   uint64_t bytes = 0;
@@ -49,10 +49,21 @@ constexpr Bytes snapshot_magic = "HFsn";
 constexpr size_t snapshot_ahead_bytes = 32;
 std::string encode(const SnapshotAhead& ahead);
 
+/// So many bytes of the file follow; none: that was all of it. Between two pieces other records may stand.
+struct SnapshotPiece {
+  uint32_t bytes = 0;
+  uint64_t file_bytes = 0;  ///< of the whole file, as far as it is known by now
+  bool operator==(const SnapshotPiece&) const = default;
+};
+constexpr Bytes piece_magic = "HFsp";
+constexpr size_t snapshot_piece_bytes = 24;
+std::string encode(const SnapshotPiece& piece);
+
 /// Empty: the bytes (of exactly that size) are none, or damaged.
 std::optional<Heartbeat> decode_heartbeat(Bytes in);
 std::optional<HandOver> decode_hand_over(Bytes in);
 std::optional<SnapshotAhead> decode_snapshot_ahead(Bytes in);
+std::optional<SnapshotPiece> decode_snapshot_piece(Bytes in);
 
 /// A replica tells what it holds in REPLCONF holdfast <this>: cluster id, begin, end, history.
 std::string encode(const Holding& holding);

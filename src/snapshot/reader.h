@@ -17,7 +17,8 @@ class EntrySink {
  public:
   virtual ~EntrySink() = default;
   /// By a Reader, before the first entry, again and again until it says true: room can be made for what
-  /// comes, a slice a call. (A Stream does not call it: entries must be welcome without.) Nothing in `header` but its sum was checked; the file has `file_bytes`.
+  /// comes, a slice a call. (A Stream does not call it: entries must be welcome without.) Nothing in `header`
+  /// but its sum was checked; the file has about `file_bytes`.
   virtual bool prepare(const Header& header, uint64_t file_bytes) {
     (void)header, (void)file_bytes;
     return true;

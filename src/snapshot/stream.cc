@@ -6,17 +6,23 @@
 namespace hf::snapshot {
 
 Status Stream::take(Bytes bytes, EntrySink& sink) {
-  carry_.append(bytes);
-  Bytes rest = carry_;
-  while (!rest.empty()) {
-    const size_t before = rest.size();
-    const Result<bool> taken = take_part(rest, sink);
-    if (!taken) return Error{"byte " + std::to_string(at_) + ": " + taken.error().message};
-    if (!*taken) break;
-    at_ += before - rest.size();
+  keep(bytes);
+  for (;;) {
+    const Result<bool> taken = step(sink);
+    if (!taken) return taken.error();
+    if (!*taken) return ok();
   }
-  carry_.erase(0, carry_.size() - rest.size());
-  return ok();
+}
+
+Result<bool> Stream::step(EntrySink& sink) {
+  if (carry_.empty()) return false;
+  Bytes rest = carry_.view();
+  const Result<bool> taken = take_part(rest, sink);
+  if (!taken) return Error{"byte " + std::to_string(at_) + ": " + taken.error().message};
+  const size_t used = carry_.size() - rest.size();
+  at_ += used;
+  carry_.consume(used);
+  return taken;
 }
 
 Result<bool> Stream::take_part(Bytes& in, EntrySink& sink) {

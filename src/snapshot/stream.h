@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/result.h"
 #include "snapshot/format.h"
 #include "snapshot/reader.h"
@@ -16,6 +17,13 @@ class Stream {
   /// The file's next bytes; `sink` gets the entries of the blocks that are whole by now. Holds back one part
   /// of the file at most. After an error, which names the byte, the stream is of no more use.
   Status take(Bytes bytes, EntrySink& sink);
+  /// The same in two steps, for who has to do it in slices: bytes are only kept, and one part of the file (the
+  /// header, a block, the index, the footer) is taken a call. False: none is whole.
+  void keep(Bytes bytes) { carry_.append(bytes); }
+  Result<bool> step(EntrySink& sink);
+  size_t kept_bytes() const { return carry_.size(); }
+  uint64_t bytes_done() const { return at_; }
+  uint64_t keys() const { return keys_; }
   /// Once enough has come.
   const std::optional<Header>& header() const { return header_; }
   /// Everything has come and agrees; sink.end() was called.
@@ -34,7 +42,7 @@ class Stream {
   Part part_ = Part::Header;
   std::optional<Header> header_;
   uint64_t salt_ = 0, at_ = 0;  ///< at_: byte of the file where carry_ begins
-  std::string carry_;
+  Buffer carry_;
   std::vector<IndexEntry> seen_;
   uint64_t index_at_ = 0, keys_ = 0, raw_bytes_ = 0;
 };

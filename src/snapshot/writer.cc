@@ -247,8 +247,9 @@ void Writer::job_done(const FileJobDone& done) {
   waiting_ -= in_flight_bytes_;
   in_flight_bytes_ = 0;
   if (state_ == State::Failed) return;
-  if (!done.ok) fail(done.message);
-  else if (last_in_flight_) state_ = State::Done;
+  if (!done.ok) return fail(done.message);
+  written_ = lane_->file_bytes;
+  if (last_in_flight_) state_ = State::Done;
 }
 
 FileJob Writer::abort_job() {

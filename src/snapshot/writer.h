@@ -83,6 +83,8 @@ class Writer final : public store::WalkConsumer {
   uint64_t keys() const { return keys_; }
   uint64_t raw_bytes() const { return raw_bytes_; }
   uint64_t file_bytes() const;  ///< produced so far
+  /// Of the file, there to be read: under temp_name() until the state is Done.
+  uint64_t written_bytes() const { return written_; }
   uint64_t next_job_id() const { return next_id_; }
 
  private:
@@ -108,7 +110,7 @@ class Writer final : public store::WalkConsumer {
   std::deque<Block> ready_;
   uint32_t blocks_ = 0;  ///< handed to the lane
   size_t waiting_ = 0, in_flight_bytes_ = 0;
-  uint64_t entries_ = 0, keys_ = 0, raw_bytes_ = 0;
+  uint64_t entries_ = 0, keys_ = 0, raw_bytes_ = 0, written_ = 0;
   uint64_t fields_of_ = 0;   ///< the hash whose fields end open_.raw; 0: something else does
   size_t fields_begin_ = 0;  ///< where that entry stands
   uint64_t next_id_, in_flight_id_ = 0;

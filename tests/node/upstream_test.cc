@@ -86,8 +86,8 @@ struct Rig {
   void step(bool came = false) {
     now.mono_us += 10;
     while (came && link.consume(now, in, out)) {}
-    while (auto job = link.next_job()) link.job_done(files.run(*job), now);
     while (link.load_some(now)) {}
+    while (auto job = link.next_job()) link.job_done(files.run(*job), now);
     if (link.may_go_on())
       while (link.consume(now, in, out)) {}
     if (link.tick(now, &out)) closed = true;
@@ -132,10 +132,19 @@ struct Source {
     }
     const size_t begins = all.find(replication::snapshot_magic);
     REQUIRE(begins != std::string::npos);
-    const auto ahead =
-        replication::decode_snapshot_ahead(Bytes(all).substr(begins, replication::snapshot_ahead_bytes));
-    REQUIRE(ahead);
-    const size_t ends = begins + replication::snapshot_ahead_bytes + ahead->bytes;
+    size_t ends = begins + replication::snapshot_ahead_bytes;
+    REQUIRE(replication::decode_snapshot_ahead(Bytes(all).substr(begins, ends - begins)));
+    for (bool more = true; more;) {
+      const Bytes rest = Bytes(all).substr(ends);
+      if (rest.starts_with(replication::heartbeat_magic)) {
+        ends += replication::heartbeat_bytes;
+        continue;
+      }
+      const auto piece = replication::decode_snapshot_piece(rest.substr(0, replication::snapshot_piece_bytes));
+      REQUIRE(piece);
+      ends += replication::snapshot_piece_bytes + piece->bytes;
+      more = piece->bytes > 0;
+    }
     snapshot = all.substr(0, ends);
     stream = all.substr(ends);
     for (int i = 0; i < 3; ++i) {

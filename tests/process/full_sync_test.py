@@ -118,6 +118,20 @@ class FullSyncTest(ReplicationCase):
         self.same(primary, replica, seconds=30)
         self.did('cut, damaged, promoted, killed on the way: the old data each time; then the new')
 
+    def test_a_primary_that_dies_while_it_takes_and_sends_a_snapshot_leaves_the_old_data_as_it_was(self):
+        replica, primary = self.two()
+        before = digest(replica)
+        self.follow(replica, primary.port)
+        self.syncing(replica)
+        self.assertNotIn('Snapshot snapshot-', primary.log(), 'the snapshot was taken before anything of it was sent')
+        primary.kill()
+        self.assertEqual(before, digest(replica))
+        self.assertNotIn('received from the primary', replica.log())
+        primary.start()
+        self.same(primary, replica, seconds=60)
+        self.check(replica.data)
+        self.did('killed with a part sent: the old data; then the new')
+
     def syncing(self, replica):
         wait_until('a part of the snapshot has come', lambda: int(
             stat(replica, 'master_sync_read_bytes', 'replication') or 0) > 0, 20)

@@ -346,11 +346,13 @@ void Cluster::reply_leaves(const PipeRef& pipe, Request& request, const resp::Va
   if (request.kind != kind_write || node.cut || !node.adopts.empty()) return;
   // Enough others may have it on their disks before this node has.
   const Place in_memory{node.place.end.value, node.place.last_sum}, write{request.log_end, request.value};
-  if (!ledger_.contains(node.tip, write) && (request.b < 2 || !ledger_.contains(in_memory, write)))
+  const bool here = ledger_.contains(node.tip, write);
+  if (!here && (request.b < 2 || !ledger_.contains(in_memory, write)))
     broken(node, "it acknowledges a write that its log does not have, at offset " +
                      std::to_string(request.log_end));
-  // Acknowledged: its own log keeps it, by its policy.
   pipe->last_set = {request.log_end, request.value};
+  if (!here) return;  // it is on others' disks, and may come back without it
+  // Acknowledged: its own log keeps it, by its policy.
   node.written = std::max(node.written, request.log_end);
   if (request.synced) node.synced = std::max(node.synced, request.log_end);
 }
