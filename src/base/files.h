@@ -72,6 +72,7 @@ struct FileJobDone {
   FileStep::Kind failed_kind = FileStep::Kind::Write;
   int code = 0;
   std::string message;
+  int64_t cpu_us = 0;  ///< processor time that it took; 0 where nobody knows
   std::string bytes;  ///< of its Read steps, one behind the other
 };
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "base/check.h"
@@ -78,6 +79,13 @@ const char* verb(FileStep::Kind kind) {
     case FileStep::Kind::Read: return "reading";
   }
   return "";
+}
+
+/// What this thread has kept a processor busy.
+int64_t cpu_us() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec * 1'000'000 + time.tv_nsec / 1000;
 }
 
 /// True when it worked; false leaves errno.
@@ -225,7 +233,9 @@ void FileLanes::run(Lane lane, LaneState& state, bool share) {
     state.busy = true;
     lock.unlock();
     const ProcessorTime before = snapshots ? processor_time() : ProcessorTime();
+    const int64_t cpu_before = cpu_us();
     FileJobDone done = perform(job);
+    done.cpu_us = cpu_us() - cpu_before;
     job = FileJob();  // its bytes are freed here, not on the loop
     const bool share_needed = snapshots && needs_a_share(share, processor_time() - before);
     {

@@ -1,8 +1,10 @@
 // Bytes, files, timers and signals on one side, the node on the other.
 #include "edge/server_loop.h"
 
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <ctime>
@@ -77,7 +79,16 @@ ServerLoop::ServerLoop(node::ServerNode& node, LogSink& log, const std::string& 
   uv_check_init(&loop_, &after_poll_);
   uv_check_start(&after_poll_, [](uv_check_t* h) { static_cast<ServerLoop*>(h->loop->data)->turn(); });
   uv_idle_init(&loop_, &at_once_);
-  uv_timer_init(&loop_, &timer_);
+  // libuv's timers count milliseconds: too coarse for a batch that waits for a part of one.
+  clock_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  HF_CHECK(clock_fd_ >= 0);
+  uv_poll_init(&loop_, &clock_, clock_fd_);
+  uv_poll_start(&clock_, UV_READABLE, [](uv_poll_t* h, int, int) {
+    auto* loop = static_cast<ServerLoop*>(h->loop->data);
+    uint64_t times = 0;
+    if (read(loop->clock_fd_, &times, sizeof times) > 0) loop->clock_set_to_ = INT64_MAX;
+  });
+  uv_timer_init(&loop_, &farewell_);
   uv_async_init(&loop_, &lanes_wake_,
                 [](uv_async_t* h) { static_cast<ServerLoop*>(h->loop->data)->jobs_done(); });
   const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -98,12 +109,13 @@ ServerLoop::~ServerLoop() {
     if (c != nullptr) close(*c);
   uv_handle_t* own[] = {
       reinterpret_cast<uv_handle_t*>(&after_poll_), reinterpret_cast<uv_handle_t*>(&at_once_),
-      reinterpret_cast<uv_handle_t*>(&timer_),      reinterpret_cast<uv_handle_t*>(&lanes_wake_),
-      reinterpret_cast<uv_handle_t*>(&signals_[0]), reinterpret_cast<uv_handle_t*>(&signals_[1]),
-      reinterpret_cast<uv_handle_t*>(&signals_[2])};
+      reinterpret_cast<uv_handle_t*>(&clock_),      reinterpret_cast<uv_handle_t*>(&farewell_),
+      reinterpret_cast<uv_handle_t*>(&lanes_wake_), reinterpret_cast<uv_handle_t*>(&signals_[0]),
+      reinterpret_cast<uv_handle_t*>(&signals_[1]), reinterpret_cast<uv_handle_t*>(&signals_[2])};
   for (uv_handle_t* handle : own) uv_close(handle, nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
   HF_CHECK(uv_loop_close(&loop_) == 0);
+  ::close(clock_fd_);
 }
 
 int ServerLoop::run() {
@@ -315,21 +327,17 @@ void ServerLoop::rearm() {
     return;
   }
   uv_idle_stop(&at_once_);
-  if (effects_.wake_at == INT64_MAX) {
-    uv_timer_stop(&timer_);
-    return;
-  }
-  uv_update_time(&loop_);
-  const MonoUs wait_us = effects_.wake_at - sample_time().mono_us;
-  const uint64_t wait_ms = wait_us <= 0 ? 0 : static_cast<uint64_t>((wait_us + 999) / 1000);
-  // The turn comes behind the poll, and timers before it: one that is over by then must not leave the poll
-  // waiting for something else to happen.
-  uv_timer_start(
-      &timer_,
-      [](uv_timer_t* t) {
-        uv_idle_start(&static_cast<ServerLoop*>(t->loop->data)->at_once_, [](uv_idle_t*) {});
-      },
-      wait_ms, 0);
+  wake_at(effects_.wake_at);
+}
+
+/// One that is set to an earlier time stays: a turn too many costs less than setting it in each.
+void ServerLoop::wake_at(MonoUs at) {
+  if (at >= clock_set_to_) return;
+  const MonoUs us = std::max<MonoUs>(at, 1);  // zero would turn it off
+  itimerspec when{};
+  when.it_value = {us / 1'000'000, us % 1'000'000 * 1000};
+  HF_CHECK(timerfd_settime(clock_fd_, TFD_TIMER_ABSTIME, &when, nullptr) == 0);
+  clock_set_to_ = at;
 }
 
 void ServerLoop::resume_paused() {
@@ -373,7 +381,7 @@ void ServerLoop::finish() {
   uv_idle_stop(&at_once_);
   if (!writes_pending()) return uv_stop(&loop_);
   uv_timer_start(
-      &timer_, [](uv_timer_t* h) { uv_stop(h->loop); }, farewell_ms, 0);
+      &farewell_, [](uv_timer_t* h) { uv_stop(h->loop); }, farewell_ms, 0);
 }
 
 bool ServerLoop::writes_pending() const {

@@ -41,6 +41,7 @@ class ServerLoop {
   void turn();
   void carry_out();
   void rearm();
+  void wake_at(MonoUs at);
   void resume_paused();
   void close_half_open();
   // output and ends
@@ -65,7 +66,10 @@ class ServerLoop {
   uv_loop_t loop_;
   uv_check_t after_poll_;
   uv_idle_t at_once_;
-  uv_timer_t timer_;
+  uv_poll_t clock_;
+  int clock_fd_ = -1;
+  MonoUs clock_set_to_ = INT64_MAX;  // INT64_MAX: it is off
+  uv_timer_t farewell_;
   uv_async_t lanes_wake_;
   uv_signal_t signals_[3];
   FileLanes lanes_;

@@ -9,6 +9,7 @@ namespace hf::node {
 namespace {
 
 constexpr MonoUs second_us = 1'000'000;
+constexpr MonoUs look_at_held_every_us = 10'000;
 
 }  // namespace
 
@@ -125,14 +126,18 @@ void ServerNode::Impl::collect_output(Effects& effects) {
     enforce_output_limit(session, effects);
   };
   std::vector<ConnId> list;
-  list.swap(held_);
-  for (const ConnId id : list) {
-    Session* session = sessions_.find(id);
-    if (session == nullptr) continue;
-    session->held = false;
-    if (!session->touched) offer(*session);
+  if (safe != safe_looked_at_ || now_.mono_us >= next_look_at_held_) {
+    safe_looked_at_ = safe;
+    next_look_at_held_ = now_.mono_us + look_at_held_every_us;
+    list.swap(held_);
+    for (const ConnId id : list) {
+      Session* session = sessions_.find(id);
+      if (session == nullptr) continue;
+      session->held = false;
+      if (!session->touched) offer(*session);
+    }
+    list.clear();
   }
-  list.clear();
   list.swap(touched_);
   for (const ConnId id : list) {
     Session* session = sessions_.find(id);

@@ -285,6 +285,10 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Now now_;
   LogOffset turn_need_;  ///< what replies to this turn's writes wait for
   std::vector<ConnId> runnable_, touched_, held_, kill_;
+  /// What is held is looked at when more is safe, and now and then for its limits: not in every turn, of which there
+  /// are dozens to a sync, each with hundreds of clients that wait for it.
+  Safe safe_looked_at_;
+  MonoUs next_look_at_held_ = 0;
   std::vector<std::pair<DbIndex, std::string>> ready_keys_;
   std::vector<task::Grant> undelivered_;  ///< leases of connections that went before their reply did
   struct Parsed {

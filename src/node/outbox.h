@@ -19,6 +19,7 @@ struct Safe {
   LogOffset synced;   ///< survives a power cut
   /// By number of members that have it synced, this node among them: survives the loss of all but one of them.
   std::array<LogOffset, copies_max + 1> on_copies{};
+  bool operator==(const Safe&) const = default;
 };
 
 /// What a reply waits for. Offset 0 waits for nothing.

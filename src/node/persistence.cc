@@ -319,6 +319,7 @@ void Persistence::log_job_done(const FileJobDone& done) {
     return load_again();
   }
   if (!writer_) return;
+  if (done.lane == Lane::Log) lane_back_ = done.cpu_us;
   const LogOffset synced = writer_->synced();
   switch (writer_->job_done(done)) {
     case log::WriterEvent::Failed:
@@ -358,7 +359,14 @@ void Persistence::pump(Now now, Effects& effects) {
   }
   if (logging() && phase_ != Phase::Dead && phase_ != Phase::Closed) {
     const bool want = replies_wait_for_sync() || sync_wanted_ > writer_->synced();
-    if (auto job = writer_->next_job(want)) effects.jobs.push_back(std::move(*job));
+    if (lane_back_) commits_.ended(now.mono_us, *std::exchange(lane_back_, {}));
+    const bool may_wait = want && phase_ == Phase::Serving && writer_->health() == log::Health::Good;
+    if (!may_wait || !commits_.waits(now.mono_us)) {
+      if (auto job = writer_->next_job(want)) {
+        commits_.begun(now.mono_us);
+        effects.jobs.push_back(std::move(*job));
+      }
+    }
     // Only where replies wait for syncs: one a second gains nothing.
     if (want && phase_ == Phase::Serving)
       if (auto job = writer_->ahead_job()) effects.jobs.push_back(std::move(*job));
@@ -405,11 +413,12 @@ void Persistence::once_a_second(Now now) {
 }
 
 MonoUs Persistence::next_wake(Now now, bool clients_wait) const {
-  const MonoUs walk_at = next_slice(now, clients_wait);
+  MonoUs wake = next_slice(now, clients_wait);
+  if (commits_.waits(now.mono_us)) wake = std::min(wake, commits_.wait_until());
   if (writer_ && parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
       writer_->synced() < writer_->written() && !writer_->sync_in_flight())
-    return std::min(walk_at, next_sync_us_);
-  return walk_at;
+    return std::min(wake, next_sync_us_);
+  return wake;
 }
 
 // ---- ending --------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@
 #include "log/writer.h"
 #include "node/effects.h"
 #include "node/executor.h"
+#include "node/group_commit.h"
 #include "node/outbox.h"
 #include "replication/verdict.h"
 #include "snapshot/reader.h"
@@ -133,6 +134,11 @@ class Persistence final : private log::ReplaySink {
   bool tasks_wait_for_sync() const { return parts_.options.task_sync == config::TaskSync::Always; }
   /// A reply waits for the sync of this offset: see to it.
   void want_sync(LogOffset upto) { sync_wanted_ = std::max(sync_wanted_, upto); }
+  /// The same for a reply to a client: what counts for when the next sync begins.
+  void reply_wants_sync(LogOffset upto) {
+    want_sync(upto);
+    commits_.reply_waits();
+  }
   /// Empty, or the error that every write gets at the moment.
   const std::string& refuse_writes() const { return refusal_; }
   /// Empty, or the error for a read of what is not in the log and may not get there.
@@ -323,6 +329,8 @@ class Persistence final : private log::ReplaySink {
   LogOffset sync_wanted_, unlogged_end_;
   uint64_t unlogged_visible_ = 0;
   MonoUs last_sync_us_ = 0, next_sync_us_ = 0;
+  GroupCommit commits_;
+  std::optional<int64_t> lane_back_;  ///< the cpu_us of a job of Lane::Log that has ended since the last turn
   bool closing_sent_ = false;
   bool following_ = false, applied_all_ = true;
   std::array<LogOffset, copies_max + 1> on_copies_{};

@@ -10,17 +10,13 @@
 #include "command/table.h"
 #include "command/task.h"
 #include "node/inside.h"
+#include "node/turn_limits.h"
 
 namespace hf::node {
 
 namespace {
 
 constexpr MonoUs second_us = 1'000'000;
-constexpr size_t freed_entries_a_turn = 512;
-// Some two to four microseconds each, so that a turn stays below half a millisecond.
-constexpr size_t due_tasks_a_turn = 128;
-constexpr size_t expired_keys_a_turn = 256;
-constexpr size_t swept_buckets_a_turn = 512;
 
 }  // namespace
 
@@ -144,8 +140,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   backups_.sealed(now_);
   if (now_.mono_us >= next_second_) once_a_second(effects);
   if (walk_some(!batch.empty())) more = true;
-  if (store_.free_some(freed_entries_a_turn)) more = true;
-  if (tasks_.free_some(freed_entries_a_turn)) more = true;
+  if (store_.free_some(turn_limits::freed_entries)) more = true;
+  if (tasks_.free_some(turn_limits::freed_entries)) more = true;
   act_on_audit();
   if (shutdown_asked_) step_shutdown(effects);
   step_switchover();
@@ -347,7 +343,7 @@ void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& out
     resp::Writer(session.outbox.buffer(), session.client.protocol).error(persistence_.refuse_reads_in_doubt());
     return;
   }
-  if (need.synced || need.copies > 0) persistence_.want_sync(need.offset);
+  if (need.synced || need.copies > 0) persistence_.reply_wants_sync(need.offset);
   session.outbox.hold(need);
 }
 
@@ -411,11 +407,12 @@ void ServerNode::Impl::run_timers() {
   if (undelivered_.empty() && tasks_.next_due(now_) > now_.mono_us) return;
   resp::Writer reply(timer_reply_, 2);
   command::Context ctx = executor_.own_context(timer_client_, reply, now_, command::Mode::Live);
-  if (!undelivered_.empty()) {
-    command::release_undelivered(ctx, undelivered_);
-    undelivered_.clear();
+  const size_t given_back = std::min(undelivered_.size(), turn_limits::due_tasks);
+  if (given_back > 0) {
+    command::release_undelivered(ctx, std::span(undelivered_).first(given_back));
+    undelivered_.erase(undelivered_.begin(), undelivered_.begin() + static_cast<ptrdiff_t>(given_back));
   }
-  command::run_due_tasks(ctx, due_tasks_a_turn);
+  command::run_due_tasks(ctx, turn_limits::due_tasks - given_back);
   timer_reply_.clear();
 }
 
@@ -448,16 +445,16 @@ void ServerNode::Impl::expire_some() {
     next_expire_ = sweep_.next_tick;
     return;
   }
-  const size_t buckets = std::min(sweep_.buckets, swept_buckets_a_turn);
+  const size_t buckets = std::min(sweep_.buckets, turn_limits::swept_buckets);
   std::vector<std::string> keys;
-  store_.collect_expired(sweep_.db, now_.wall_ms, buckets, expired_keys_a_turn, keys);
+  store_.collect_expired(sweep_.db, now_.wall_ms, buckets, turn_limits::expired_keys, keys);
   for (const std::string& name : keys) {
     const store::Key key = store_.key(name);
     if (!store_.remove(sweep_.db, key)) continue;
     ++counters_.expired_keys;
     journal_.append(sweep_.db, {"DEL", name});
   }
-  if (keys.size() < expired_keys_a_turn) sweep_.buckets -= buckets;  // else there is more where it stopped
+  if (keys.size() < turn_limits::expired_keys) sweep_.buckets -= buckets;  // else there is more where it stopped
   next_expire_ = now_.mono_us;
 }
 
@@ -486,6 +483,7 @@ MonoUs ServerNode::Impl::next_wake(bool more) const {
   if (persistence_.phase() != Persistence::Phase::Serving) return wake;
   wake = std::min(wake, waiters_.next_deadline());
   if (!persistence_.refuse_writes().empty() || executor_.gate.follows || switchover_.pausing()) return wake;
+  if (!undelivered_.empty()) return now_.mono_us;
   bool any_expiry = false;
   for (DbIndex db = 0; db < store_.databases() && !any_expiry; ++db) any_expiry = store_.size_with_expiry(db) > 0;
   if (any_expiry) wake = std::min(wake, next_expire_);

@@ -7,6 +7,9 @@
 // HOLDFAST_SHIM_NTH is "KIND N CODE", for the whole life of a process: its N-th call of that kind fails with that errno,
 // once. Kinds: write, short (the N-th write does half of its work, the next one fails), sync, rename, truncate, open,
 // mkdir, unlink. HOLDFAST_SHIM_HIT names a file that is then made. (fallocate is not here: the server does not call it.)
+//
+// HOLDFAST_SHIM_SYNC_US, for the whole life of a process: every fsync and fdatasync takes so many microseconds longer,
+// wherever the file lies. For measurements (utils/bench): no file is read and none is looked up.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,11 +19,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+// Looked up once: where syncs are slowed down to be measured, the shim itself must cost next to nothing.
+#define REAL(name)                                                         \
+  __extension__({                                                          \
+    static __typeof__(&name) real;                                         \
+    if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name);          \
+    real;                                                                  \
+  })
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static long long written;
@@ -136,7 +147,19 @@ ssize_t pwritev(int fd, const struct iovec* parts, int count, off_t at) {
   return REAL(pwrite)(fd, parts[0].iov_base, may < parts[0].iov_len ? may : parts[0].iov_len, at);
 }
 
+// The kernel may end a sleep 50 us late, to save wake-ups: much of what is to be measured here.
+static void take_longer(void) {
+  static _Thread_local int precise;
+  const char* us = getenv("HOLDFAST_SHIM_SYNC_US");
+  if (!us) return;
+  if (!precise) precise = 1, prctl(PR_SET_TIMERSLACK, 1UL);
+  const long long ns = atoll(us) * 1000;
+  const struct timespec wait = {ns / 1000000000, ns % 1000000000};
+  nanosleep(&wait, NULL);
+}
+
 static int sync_fails(int fd) {
+  take_longer();
   if (!ours(fd)) return 0;
   if (nth("sync", 0)) return 1;
   pthread_mutex_lock(&mutex);

@@ -1,5 +1,5 @@
 """What the sections share: servers on a processor of their own, a client that can pipeline, redis-benchmark, tables."""
-import ctypes, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
+import atexit, ctypes, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -8,6 +8,7 @@ SERVER_CPU, LOAD_CPU = '0', '1'
 TICK = os.sysconf('SC_CLK_TCK')
 _libc = ctypes.CDLL(None)
 live = []
+built = []  # the shim, once it is needed
 
 
 def free_port():
@@ -135,8 +136,21 @@ class Server:
             live.remove(self)
 
 
-def servers(flags, names=('holdfast', 'redis')):
-    return [Server(name, flags).ready() for name in names]
+def servers(flags, names=('holdfast', 'redis'), by=()):
+    return [Server(name, flags, by=by).ready() for name in names]
+
+
+def slower_sync(us):
+    """Words before a server's command that make each of its syncs take `us` longer: what another disk would do."""
+    if not us:
+        return ()
+    if not built:
+        folder = tempfile.mkdtemp(prefix='holdfast-bench-')
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        built.append(os.path.join(folder, 'shim.so'))
+        subprocess.run(['cc', '-shared', '-fPIC', '-O2', '-o', built[0], os.path.join(ROOT, 'tests', 'process', 'shim.c'), '-ldl'],
+                       check=True)
+    return ('env', f'LD_PRELOAD={built[0]}', f'HOLDFAST_SHIM_SYNC_US={us}')
 
 
 def benchmark(server, words, requests, clients=50, pipeline=1, bytes_=32, keys=100000):

@@ -7,7 +7,7 @@ copied is added as Redis itself counts it.
 """
 import array, gc, multiprocessing, os, random, socket, subprocess, time
 
-from kit import LOAD_CPU, SERVER_CPU, Conn, Server, Table, benchmark, middle, percentile
+from kit import LOAD_CPU, SERVER_CPU, Conn, Server, Table, benchmark, middle, percentile, slower_sync
 
 YIELDS = ('chrt', '--idle', '0')
 LOGGED = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '']
@@ -321,8 +321,9 @@ def catch_up(a, out):
 def quorum(a, out):
     """Asynchronous beside quorum: the same two replicas, the same policy, in turns on the same servers."""
     always = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--min-copies', '2']
-    primary = start('holdfast', always)
-    replicas = [start('holdfast', always, LOAD_CPU) for _ in range(2)]
+    by = slower_sync(a.sync_us)
+    primary = start('holdfast', always, by=by)
+    replicas = [start('holdfast', always, LOAD_CPU, by) for _ in range(2)]
     c = Conn(primary.port)
     for replica in replicas:
         r = Conn(replica.port)
@@ -336,13 +337,14 @@ def quorum(a, out):
                 c.cmd('CONFIG', 'SET', 'write-concern', concern)
                 v = benchmark(primary, ['-t', 'set'], n // 10 if a.quick else n, clients=clients, pipeline=pipeline, bytes_=100)
                 got.setdefault((clients, pipeline, concern), []).append(v)
-    table = Table('SET with appendfsync always and two replicas: a reply after its own sync, and after a replica\'s too (quorum)',
+    table = Table('SET with appendfsync always and two replicas: a reply after its own sync, and after a replica\'s too (quorum)'
+                  + (f'; a sync takes {a.sync_us} us longer' if a.sync_us else ''),
                   ['clients', 'pipeline', 'async op/s', 'quorum op/s', 'share', 'async p50 ms', 'quorum p50 ms', 'async p99 ms',
                    'quorum p99 ms'])
     for clients, pipeline, _ in work:
         v, q = (middle(got[(clients, pipeline, concern)]) for concern in ('async', 'quorum'))
         share = q['ops'] / v['ops']
-        out.append({'clients': clients, 'pipeline': pipeline, 'async': v, 'quorum': q, 'share': share})
+        out.append({'clients': clients, 'pipeline': pipeline, 'sync_us_added': a.sync_us, 'async': v, 'quorum': q, 'share': share})
         table.add(str(clients), str(pipeline), v['ops'], q['ops'], f'{share * 100:.0f} %', v['p50'], q['p50'], v['p99'], q['p99'])
     for s in (primary, *replicas):
         s.drop()

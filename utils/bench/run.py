@@ -3,12 +3,13 @@
 
 The servers take turns within every round, each on the first processor, the load on the second, so that a ratio between
 them holds on a noisy machine too. The figure to trust is `us/op`: processor time of the whole server process (its
-threads, and forked savers, included) by what it answered. Sections: throughput, durable, memory, snapshot, tasks,
+threads, and forked savers, included) by what it answered. Sections: throughput, durable, durable_tasks, memory, snapshot, tasks,
 full_sync, catch_up, quorum.
 """
 import argparse, itertools, json, os, platform, random, shutil, subprocess, threading, time
 
-from kit import HOLDFAST, LOAD_CPU, SERVER_CPU, Conn, Table, benchmark, fill, live, middle, percentile, servers
+from cycles import cycles
+from kit import HOLDFAST, LOAD_CPU, SERVER_CPU, Conn, Table, benchmark, fill, live, middle, percentile, servers, slower_sync
 from replication import catch_up, full_sync, quorum
 
 
@@ -37,8 +38,9 @@ def throughput(a, out):
 
 
 def durable(a, out):
-    groups = {policy: servers(['--appendonly', 'yes', '--appendfsync', policy, '--save', '']) for policy in ('always', 'no')}
-    work = [(1, 1, 2000), (50, 1, 40000), (500, 1, 60000), (50, 16, 200000)]
+    groups = {'always': servers(['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''], by=slower_sync(a.sync_us)),
+              'none': servers(['--appendonly', 'no', '--save', ''])}
+    work = [(1, 1, 2000), (50, 1, 100000), (500, 1, 150000), (50, 16, 400000)]
     got = {}
     for _ in range(1 if a.quick else 3):
         for clients, pipeline, n in work:
@@ -46,18 +48,59 @@ def durable(a, out):
                 for s in both:
                     r = benchmark(s, ['-t', 'set'], n // 10 if a.quick else n, clients=clients, pipeline=pipeline, bytes_=100)
                     got.setdefault((clients, pipeline, policy, s.name), []).append(r)
-    table = Table('SET that is on disk before the reply (appendfsync always), and its share of the throughput without syncs',
+    table = Table('SET that is on disk before the reply (appendfsync always), and its share of the throughput without a log' + longer(a),
                   ['clients', 'pipeline', 'holdfast op/s', 'share', 'p99 ms', 'redis op/s', 'share', 'p99 ms'])
     for clients, pipeline, _ in work:
         v = {(p, n): middle(got[(clients, pipeline, p, n)]) for p in groups for n in ('holdfast', 'redis')}
-        share = {n: v[('always', n)]['ops'] / v[('no', n)]['ops'] for n in ('holdfast', 'redis')}
-        out.append({'clients': clients, 'pipeline': pipeline, 'share_without_sync': share,
+        share = {n: v[('always', n)]['ops'] / v[('none', n)]['ops'] for n in ('holdfast', 'redis')}
+        out.append({'clients': clients, 'pipeline': pipeline, 'sync_us_added': a.sync_us, 'share_of_no_log': share,
                     **{n: v[('always', n)] for n in ('holdfast', 'redis')}})
         table.add(str(clients), str(pipeline), *[x for n in ('holdfast', 'redis') for x in
                                                 (v[('always', n)]['ops'], f'{share[n] * 100:.0f} %', v[('always', n)]['p99'])])
     for both in groups.values():
         for s in both:
             s.drop()
+    return table
+
+
+def longer(a):
+    return f'; a sync takes {a.sync_us} us longer' if a.sync_us else ''
+
+
+def durable_tasks(a, out):
+    """Task commands wait for the sync under any policy. One command at a time from each of many clients."""
+    pair = {'always': servers(['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''], ['holdfast'], by=slower_sync(a.sync_us))[0],
+            'none': servers(['--appendonly', 'no', '--save', ''], ['holdfast'])[0]}
+    beat = {}
+    for which, s in pair.items():
+        c = Conn(s.port)
+        c.cmd('TASK.SUBMIT', 'beating', 'QUEUE', 'b')
+        record = c.cmd('TASK.CLAIM', 1, 'b', 'WORKER', 'w', 'LEASE', 3600000)[0]
+        fields = dict(zip(record[::2], record[1::2]))
+        beat[which] = ['TASK.BEAT', fields[b'run'].decode(), str(int(fields[b'token']))]
+        c.close()
+    # The cycle is one client's: submit, claim, beat, done; each client has a queue of its own, so that its claim is its task.
+    got = {}
+    rounds, scale = (1, 10) if a.quick else (3, 1)
+    for turn in range(rounds):
+        for clients in (50, 500):
+            for which, s in pair.items():
+                words = {'TASK.SUBMIT': ['TASK.SUBMIT', f'job:{turn}:{clients}:__rand_int__', 'QUEUE', 'q', 'PAYLOAD', 'p' * 64, 'FORCE'],
+                         'TASK.BEAT': beat[which]}
+                for name, w in words.items():
+                    r = benchmark(s, w, 100000 // scale, clients=clients, keys=100000000)
+                    got.setdefault((name, clients, which), []).append(r)
+                r = cycles(s.port, clients, 20000 // scale, f'{turn}:{clients}')
+                got.setdefault(('cycle of four', clients, which), []).append(r)
+    table = Table('Task commands, on disk before the reply, and their share of the throughput without a log' + longer(a),
+                  ['command', 'clients', 'op/s', 'share', 'p99 ms', 'op/s without a log', 'p99 ms'])
+    for name, clients in dict.fromkeys((k[0], k[1]) for k in got):
+        v, w = middle(got[(name, clients, 'always')]), middle(got[(name, clients, 'none')])
+        share = v['ops'] / w['ops']
+        out.append({'command': name, 'clients': clients, 'sync_us_added': a.sync_us, 'share_of_no_log': share, 'always': v, 'no_log': w})
+        table.add(name, str(clients), v['ops'], f'{share * 100:.0f} %', v['p99'], w['ops'], w['p99'])
+    for s in pair.values():
+        s.drop()
     return table
 
 
@@ -219,7 +262,7 @@ def tasks(a, out):
     return table
 
 
-SECTIONS = {'throughput': throughput, 'durable': durable, 'memory': memory, 'snapshot': snapshot, 'tasks': tasks,
+SECTIONS = {'throughput': throughput, 'durable': durable, 'durable_tasks': durable_tasks, 'memory': memory, 'snapshot': snapshot, 'tasks': tasks,
             'full_sync': full_sync, 'catch_up': catch_up, 'quorum': quorum}
 
 
@@ -227,6 +270,8 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     ap.add_argument('--quick', action='store_true', help='small numbers, one round: a smoke test of a minute')
     ap.add_argument('--json', action='store_true', help='all figures as JSON')
+    ap.add_argument('--sync-us', type=int, default=0, metavar='N',
+                    help='durable, durable_tasks, quorum: each sync takes so many microseconds longer (TMPDIR=/dev/shm: no more than that)')
     ap.add_argument('--only', help='sections, comma between: ' + ', '.join(SECTIONS))
     a = ap.parse_args()
     chosen = a.only.split(',') if a.only else list(SECTIONS)
