@@ -1,12 +1,10 @@
-#!/usr/bin/python3
 """What an audit costs while the primary is written to: how long, whose processor, how much longer a writer waits.
 
 The primary has the first processor; its replica and the writer share the second, the replica taking what the writer
 leaves of it.
 """
-import argparse, os, re, sys, time
+import re, time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from kit import LOAD_CPU, Conn, Table, percentile
 from replication import LOGGED, YIELDS, Writer, await_link, info, pour, resident, settle, start
 
@@ -22,21 +20,17 @@ def await_verdict(c, before, seconds=300):
     raise SystemExit('the audit does not end')
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    ap.add_argument('--records', type=int, default=4_000_000)
-    ap.add_argument('--rate', type=int, default=5000, help='writes a second')
-    a = ap.parse_args()
-    os.sched_setaffinity(0, {int(LOAD_CPU)})
+def audit(a, out):
+    records, rate = 300_000 if a.quick else 4_000_000, 5000
     flags = [*LOGGED, '--audit-interval', '0', '--snapshot-log-bytes', '1000gb']
     primary = start('holdfast', flags)
     c = Conn(primary.port)
-    pour(c, 0, a.records)
+    pour(c, 0, records)
     replica = start('holdfast', [*flags, '--replicaof', f'127.0.0.1 {primary.port}'], LOAD_CPU, YIELDS)
     await_link(Conn(replica.port))
     settle(c)
     time.sleep(1)
-    writer = Writer(primary.port, a.records, a.rate)
+    writer = Writer(primary.port, records, rate)
     time.sleep(5)
     last = int(info(c, 'replication').get('audit_last_offset', -1))
     rest, cpu, began = resident(primary.pid), (primary.cpu_seconds(), replica.cpu_seconds()), time.perf_counter()
@@ -52,15 +46,14 @@ def main():
     waits = writer.end()
     if 'audit=agrees' not in found:
         raise SystemExit(f'the audit says {found}')
-    table = Table(f'An audit of {a.records:,} strings under {a.rate:,} writes a second',
+    table = Table(f'An audit of {records:,} strings under {rate:,} writes a second',
                   ['seconds', "primary's CPU s", "replica's", 'memory / before', 'p99.9 ms before', 'during', 'worst'])
     during = [took for when, took in waits if asked <= when <= ended]
+    out.append({'records': records, 'seconds': took, 'primary_cpu_seconds': used[0], 'replica_cpu_seconds': used[1],
+                'before_p999_ms': percentile([t for when, t in waits if began <= when < asked], .999),
+                'during_p999_ms': percentile(during, .999), 'during_worst_ms': percentile(during, 1)})
     table.add(took, *used, resident(primary.pid) / rest, percentile([t for when, t in waits if began <= when < asked], .999),
               percentile(during, .999), percentile(during, 1))
-    table.show()
     for s in (primary, replica):
         s.drop()
-
-
-if __name__ == '__main__':
-    main()
+    return table

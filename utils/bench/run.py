@@ -4,13 +4,16 @@
 The servers take turns within every round, each on the first processor, the load on the second, so that a ratio between
 them holds on a noisy machine too. The figure to trust is `us/op`: processor time of the whole server process (its
 threads, and forked savers, included) by what it answered. Sections: throughput, durable, durable_tasks, memory, snapshot, tasks,
-full_sync, catch_up, quorum.
+runs, turns, full_sync, catch_up, quorum, audit.
 """
 import argparse, itertools, json, os, platform, random, shutil, subprocess, threading, time
 
+from audit import audit
 from cycles import cycles
 from kit import HOLDFAST, LOAD_CPU, SERVER_CPU, Conn, Table, benchmark, fill, live, middle, percentile, servers, slower_sync
 from replication import catch_up, full_sync, quorum
+from runs import runs
+from turns import turns
 
 
 def throughput(a, out):
@@ -263,7 +266,7 @@ def tasks(a, out):
 
 
 SECTIONS = {'throughput': throughput, 'durable': durable, 'durable_tasks': durable_tasks, 'memory': memory, 'snapshot': snapshot, 'tasks': tasks,
-            'full_sync': full_sync, 'catch_up': catch_up, 'quorum': quorum}
+            'runs': runs, 'turns': turns, 'full_sync': full_sync, 'catch_up': catch_up, 'quorum': quorum, 'audit': audit}
 
 
 def main():

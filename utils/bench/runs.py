@@ -1,10 +1,8 @@
-#!/usr/bin/env python3
 """Resident bytes of a live run: submitted, claimed, under a lease. Everything counts that grows: the key, the task, its
 run, events, leases, names. Names have 16 bytes, as ordinary ones do; the payload's own bytes are told apart."""
-import argparse, os, sys, time
+import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kit import LOAD_CPU, Conn, Table, servers
+from kit import Conn, Table, servers
 
 
 def bytes_a_run(n, payload):
@@ -24,17 +22,11 @@ def bytes_a_run(n, payload):
     return used
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    ap.add_argument('--runs', type=int, default=1_000_000)
-    a = ap.parse_args()
-    os.sched_setaffinity(0, {int(LOAD_CPU)})
-    table = Table(f'Resident bytes of each of {a.runs:,} live runs', ['payload', 'in all', 'beside the payload'])
+def runs(a, out):
+    n = 50_000 if a.quick else 1_000_000
+    table = Table(f'Resident bytes of each of {n:,} live runs under a lease', ['payload', 'in all', 'beside the payload'])
     for payload in (0, 64):
-        used = bytes_a_run(a.runs, payload)
+        used = bytes_a_run(n, payload)
+        out.append({'runs': n, 'payload_bytes': payload, 'bytes': used})
         table.add(f'{payload} bytes', used, used - payload)
-    table.show()
-
-
-if __name__ == '__main__':
-    main()
+    return table

@@ -1,14 +1,12 @@
-#!/usr/bin/env python3
 """How long the loop is held, measured inside the server (INFO stats: longest_turn_us), while the work that comes in
 lumps is done: a million keys that expire in one second, ten thousand leases that end at once, a table that doubles.
 
 One client on a processor of its own asks little meanwhile. On a machine that others use, too, a turn can be interrupted:
 the least of the rounds says what the server does, the largest what the machine did.
 """
-import argparse, os, sys, time
+import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from kit import LOAD_CPU, Conn, Table, fill, servers
+from kit import Conn, Table, fill, servers
 
 
 def info(c, section='stats'):
@@ -64,17 +62,12 @@ def table_grows(c, a):
     return f'{n:,} keys more than {n:,}'
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
-    ap.add_argument('--quick', action='store_true', help='small numbers, one round')
-    ap.add_argument('--rounds', type=int, default=3)
-    a = ap.parse_args()
-    os.sched_setaffinity(0, {int(LOAD_CPU)})
+def turns(a, out):
     table = Table('The longest turn of the loop, in microseconds (measured in the server; log on, everysec)',
                   ['while', 'least of the rounds', 'largest', 'p99.9', 'turns', 'over 1 ms'])
     for scene in (keys_expire, leases_end, table_grows):
         rounds = []
-        for _ in range(1 if a.quick else a.rounds):
+        for _ in range(1 if a.quick else 3):
             s = servers(['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''], ['holdfast'])[0]
             c = Conn(s.port)
             what = scene(c, a)
@@ -83,10 +76,9 @@ def main():
             s.drop()
         rounds.sort(key=lambda r: int(r['longest_turn_us']))
         least = dict(part.split('=') for part in rounds[0]['turn_percentiles_us'].split(','))
+        out.append({'while': what, 'longest_us': int(rounds[0]['longest_turn_us']), 'largest_us': int(rounds[-1]['longest_turn_us']),
+                    'p999_us': int(least['p99.9']), 'turns': int(rounds[0]['total_turns']),
+                    'over_1ms': int(rounds[0]['turns_over_1ms'])})
         table.add(what, rounds[0]['longest_turn_us'], rounds[-1]['longest_turn_us'], least['p99.9'],
                   rounds[0]['total_turns'], rounds[0]['turns_over_1ms'])
-    table.show()
-
-
-if __name__ == '__main__':
-    main()
+    return table
