@@ -42,6 +42,7 @@ class ServerLoop {
   void carry_out();
   void rearm();
   void wake_at(MonoUs at);
+  void wake_from_lane();
   void resume_paused();
   void close_half_open();
   // output and ends
@@ -70,7 +71,8 @@ class ServerLoop {
   int clock_fd_ = -1;
   MonoUs clock_set_to_ = INT64_MAX;  // INT64_MAX: it is off
   uv_timer_t farewell_;
-  uv_async_t lanes_wake_;
+  uv_poll_t lanes_wake_;
+  int lanes_fd_ = -1;
   uv_signal_t signals_[3];
   FileLanes lanes_;
   BackupWorker backups_;
