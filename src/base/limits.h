@@ -20,6 +20,16 @@ constexpr size_t read_chunk_bytes = 16 * 1024;
 constexpr size_t session_output_turn_bytes = 1024 * 1024;
 /// A session with more unsent output than this waits until its client has read half of it.
 constexpr size_t session_output_pause_bytes = 16 * 1024 * 1024;
+// Beside what clients ask for, who wait meanwhile: the counts are such that each stays below half a millisecond.
+/// Entries and runs freed of what was deleted whole.
+constexpr size_t freed_entries_a_turn = 512;
+/// Leases, delays, timeouts and the like that are due, and leases given back for claims that were not delivered: some
+/// two to four microseconds each.
+constexpr size_t due_tasks_a_turn = 128;
+constexpr size_t expired_keys_a_turn = 256;
+constexpr size_t swept_buckets_a_turn = 512;
+/// A batch of the log waits this long at most for more clients to join it.
+constexpr int64_t commit_wait_us_max = 200;
 
 // Replies
 constexpr int64_t random_picks_max = 16 * 1024 * 1024;  // HRANDFIELD and its like with a negative count

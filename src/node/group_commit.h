@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "base/types.h"
-#include "node/turn_limits.h"
+#include "base/limits.h"
 
 namespace hf::node {
 
@@ -28,7 +28,7 @@ class GroupCommit {
   void ended(MonoUs now, int64_t cpu_us) {
     answered_ = std::exchange(in_flight_, 0);
     const bool is_work = cpu_us * little_work >= now - begun_at_;
-    wait_until_ = is_work ? now + std::min<MonoUs>(cpu_us, turn_limits::commit_wait_us_max) : now;
+    wait_until_ = is_work ? now + std::min<MonoUs>(cpu_us, limits::commit_wait_us_max) : now;
   }
   /// What is gathered should wait for more, until `wait_until` at the latest. Nothing waits where no reply does.
   bool waits(MonoUs now) const { return gathered_ > 0 && gathered_ < answered_ && now < wait_until_; }

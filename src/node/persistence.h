@@ -287,6 +287,7 @@ class Persistence final : private log::ReplaySink {
   log::SnapshotNote* find_note(LogOffset offset);
   const log::SnapshotNote* find_note(LogOffset offset) const;
   Status tag_is_free(LogOffset offset, Bytes tag) const;
+  bool failed_lately(Now now) const;
   void report_snapshot(Now now);
   void snapshot_job_done(const FileJobDone& done);
   void end_snapshot(Now now);

@@ -10,7 +10,6 @@
 #include "command/table.h"
 #include "command/task.h"
 #include "node/inside.h"
-#include "node/turn_limits.h"
 
 namespace hf::node {
 
@@ -140,8 +139,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   backups_.sealed(now_);
   if (now_.mono_us >= next_second_) once_a_second(effects);
   if (walk_some(!batch.empty())) more = true;
-  if (store_.free_some(turn_limits::freed_entries)) more = true;
-  if (tasks_.free_some(turn_limits::freed_entries)) more = true;
+  if (store_.free_some(limits::freed_entries_a_turn)) more = true;
+  if (tasks_.free_some(limits::freed_entries_a_turn)) more = true;
   act_on_audit();
   if (shutdown_asked_) step_shutdown(effects);
   step_switchover();
@@ -407,12 +406,12 @@ void ServerNode::Impl::run_timers() {
   if (undelivered_.empty() && tasks_.next_due(now_) > now_.mono_us) return;
   resp::Writer reply(timer_reply_, 2);
   command::Context ctx = executor_.own_context(timer_client_, reply, now_, command::Mode::Live);
-  const size_t given_back = std::min(undelivered_.size(), turn_limits::due_tasks);
+  const size_t given_back = std::min(undelivered_.size(), limits::due_tasks_a_turn);
   if (given_back > 0) {
     command::release_undelivered(ctx, std::span(undelivered_).first(given_back));
     undelivered_.erase(undelivered_.begin(), undelivered_.begin() + static_cast<ptrdiff_t>(given_back));
   }
-  command::run_due_tasks(ctx, turn_limits::due_tasks - given_back);
+  command::run_due_tasks(ctx, limits::due_tasks_a_turn - given_back);
   timer_reply_.clear();
 }
 
@@ -445,16 +444,16 @@ void ServerNode::Impl::expire_some() {
     next_expire_ = sweep_.next_tick;
     return;
   }
-  const size_t buckets = std::min(sweep_.buckets, turn_limits::swept_buckets);
+  const size_t buckets = std::min(sweep_.buckets, limits::swept_buckets_a_turn);
   std::vector<std::string> keys;
-  store_.collect_expired(sweep_.db, now_.wall_ms, buckets, turn_limits::expired_keys, keys);
+  store_.collect_expired(sweep_.db, now_.wall_ms, buckets, limits::expired_keys_a_turn, keys);
   for (const std::string& name : keys) {
     const store::Key key = store_.key(name);
     if (!store_.remove(sweep_.db, key)) continue;
     ++counters_.expired_keys;
     journal_.append(sweep_.db, {"DEL", name});
   }
-  if (keys.size() < turn_limits::expired_keys) sweep_.buckets -= buckets;  // else there is more where it stopped
+  if (keys.size() < limits::expired_keys_a_turn) sweep_.buckets -= buckets;  // else there is more where it stopped
   next_expire_ = now_.mono_us;
 }
 

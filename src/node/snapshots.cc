@@ -16,8 +16,8 @@ constexpr MonoUs report_every_us = 10'000'000;
 // The loop sleeps between slices. One that asks for the next turn at once is never asleep when a request comes, and
 // the scheduler lets who has had more than its share of a processor wait for the others: some milliseconds.
 constexpr MonoUs slice_every_us = 1'000;
-// A replica waits for it: slices then come when the loop is awake anyhow, each for the time since the last one, so that
-// the whole takes three quarters of the time.
+// A replica waits for it: slices come more often, and each is as large as the time since the last one asks for, so that
+// the walk keeps its pace of `entries` in so many microseconds however busy the loop is.
 constexpr MonoUs awaited_slice_every_us = 500, awaited_slice_us = 750;
 // A slice that is due lets those go first whose request is here, or whose reply comes with the end of a write; but
 // not for ever.
@@ -61,6 +61,10 @@ Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
 Status Persistence::begin_rewrite(Now now) {
   if (rewriting()) return Error{"Background append only file rewriting already in progress"};
   return begin_snapshot(now, {.reason = "rewrite", .rewrite = true});
+}
+
+bool Persistence::failed_lately(Now now) const {
+  return !snapshot_failure_.empty() && now.wall_ms - last_try_ms_ < retry_after_failure_ms;
 }
 
 Status Persistence::last_snapshot_status() const {
@@ -114,41 +118,6 @@ void Persistence::cut_snapshot(Now now) {
   snapshot_ = std::make_unique<snapshot::Writer>(std::move(header), options);
   walk_ = parts_.store.begin_walk(*snapshot_);
   walking_ = true;
-}
-
-// ---- a log begun while it serves ------------------------------------------------------------------------------------
-
-/// On disk it comes to what a start with a log makes of a folder that has only snapshots: the snapshot stands first,
-/// then the log from before goes, then the log is begun where the snapshot was cut. Stopped anywhere before, the next
-/// start finds what it would have found without.
-Status Persistence::begin_log(Now now) {
-  if (writer_ || beginning_ != Beginning::No) return ok();
-  if (!snapshot_failure_.empty() && now.wall_ms - last_try_ms_ < retry_after_failure_ms)
-    return Error{"the snapshot that a log has to begin with failed: " + snapshot_failure_};
-  if (Status begun = begin_snapshot(now, {.reason = "log"}); !begun) return begun;
-  beginning_ = Beginning::Cut;
-  say(LogLevel::Notice, "A log is begun: first a snapshot of what is here");
-  return ok();
-}
-
-/// In the reign that this process has had since its start.
-void Persistence::log_from_cut(Now now) {
-  log::ResumePoint from = log::fresh_start(cluster_id_);
-  from.end = unlogged_end_;
-  from.visible_end = unlogged_visible_;
-  from.epoch_max = epoch_;
-  from.wall_ms = now.wall_ms;
-  make_writer(std::move(from));
-  writer_->begin_reign(Reign{epoch_, reign_id_, unlogged_end_}, now.wall_ms);
-  tee_.clear();
-  beginning_ = Beginning::Snapshot;
-}
-
-void Persistence::abandon_log() {
-  unlogged_end_ = writer_->end();
-  unlogged_visible_ = writer_->visible_end();
-  writer_.reset();
-  beginning_ = Beginning::No;
 }
 
 void Persistence::fail_walk() {
@@ -454,7 +423,7 @@ void Persistence::remove_dropped_segments() {
 void Persistence::snapshot_when_due(Now now) {
   const bool spread = snapshot_running() && plan_.spread_us > 0;
   if (snapshot_running() && !spread) return;
-  if (!snapshot_failure_.empty() && now.wall_ms - last_try_ms_ < retry_after_failure_ms) return;
+  if (failed_lately(now)) return;
   const int64_t since_s = (now.wall_ms - std::max(last_save_ms_, last_try_ms_)) / 1000;
   const uint64_t changed = changes_ - (spread ? changes_at_cut_ : changes_at_save_);
   int64_t interval_s = 0;  // of what is due, the one that allows the least time

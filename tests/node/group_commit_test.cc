@@ -53,7 +53,7 @@ TEST_CASE("clients that do not come back are waited for as long as a sync keeps 
   CHECK_FALSE(commits.waits(240));
   commits.begun(240);
   commits.ended(1000, 30'000);  // it wrote much, too
-  CHECK(commits.wait_until() == 1000 + hf::node::turn_limits::commit_wait_us_max);
+  CHECK(commits.wait_until() == 1000 + hf::limits::commit_wait_us_max);
 }
 
 TEST_CASE("where a sync takes much time and little work nobody waits") {

@@ -4,13 +4,12 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "node/turn_limits.h"
+#include "base/limits.h"
 #include "node_support.h"
 
 using namespace hf;
 using test::MemoryFiles;
 using test::NodeDriver;
-namespace turn_limits = node::turn_limits;
 
 namespace {
 
@@ -67,7 +66,7 @@ TEST_CASE("keys that all expire at once are deleted a bounded number a turn") {
   driver.pass_ms(6000);
   const int64_t step = largest_step(driver, "DBSIZE", ":");
   CHECK(step > 0);
-  CHECK(step <= static_cast<int64_t>(turn_limits::expired_keys));
+  CHECK(step <= static_cast<int64_t>(limits::expired_keys_a_turn));
 }
 
 TEST_CASE("leases that all end at once are ended a bounded number a turn") {
@@ -79,7 +78,7 @@ TEST_CASE("leases that all end at once are ended a bounded number a turn") {
   driver.pass_ms(61'000);
   const int64_t step = largest_step(driver, "TASK.STATS", "running\r\n:");
   CHECK(step > 0);
-  CHECK(step <= static_cast<int64_t>(turn_limits::due_tasks));
+  CHECK(step <= static_cast<int64_t>(limits::due_tasks_a_turn));
 }
 
 TEST_CASE("claims whose replies could not be delivered are given back a bounded number a turn") {
@@ -90,5 +89,5 @@ TEST_CASE("claims whose replies could not be delivered are given back a bounded 
   driver.node().disconnected(worker);
   const int64_t step = largest_step(driver, "TASK.STATS", "running\r\n:");
   CHECK(step > 0);
-  CHECK(step <= static_cast<int64_t>(turn_limits::due_tasks));
+  CHECK(step <= static_cast<int64_t>(limits::due_tasks_a_turn));
 }

@@ -256,6 +256,7 @@ class Cluster final : public Agenda, private node::Host {
   void switch_over(int from, int to);
   void told(Node& node, const Request& request, const resp::Value& value);
   void refused_folder(Node& node);
+  void lose_folder(Node& node);
 
   // ---- an operator who keeps to the rules (cluster_care.cc)
   /// One thing at a time: a role that moves, a member that is rebuilt.

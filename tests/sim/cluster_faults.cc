@@ -100,13 +100,17 @@ void Cluster::rot(Node& node) {
 }
 
 /// What it had is gone for it.
-void Cluster::refused_folder(Node& node) {
-  faults_.add(Fault::FolderRefused);
+void Cluster::lose_folder(Node& node) {
   node.tips.push_back(node.tip);
   node.tip = {};
   node.written = node.synced = 0;
   node.cut.reset();
   node.adopts.clear();
+}
+
+void Cluster::refused_folder(Node& node) {
+  faults_.add(Fault::FolderRefused);
+  lose_folder(node);
 }
 
 /// One that does not end: with a disk that fails it may; a person would then kill it.

@@ -262,11 +262,7 @@ void Cluster::wipe(Node& node) {
   trace([&] { return "the folder of n" + std::to_string(node.number) + " is wiped"; });
   crash(node, false);
   node.disk->wipe();
-  node.tips.push_back(node.tip);
-  node.tip = {};
-  node.written = node.synced = 0;
-  node.cut.reset();
-  node.adopts.clear();
+  lose_folder(node);
 }
 
 void Cluster::shut_down(Node& node) {
