@@ -361,6 +361,7 @@ Status Recovery::take_group(const SegmentReader::Frame& frame, LogOffset begin, 
   stopped_ = header.end() > options_.stop.offset || header.wall_ms > options_.stop.wall_ms;
   cut_reached_ = header.end() > cut_at();
   if (stopped_ || cut_reached_) return ok();
+  if (header.type == FrameType::Epoch) good_.reign = {header.epoch, header.visible_end};
   const bool wanted = !snapshot_ || begin >= snapshot_->offset;
   if (wanted) {
     if (header.type == FrameType::Epoch) {

@@ -150,6 +150,11 @@ class Recovery {
     uint64_t sum = 0, visible = 0;
     WallMs wall_ms = 0;
     History history;
+    /// The last epoch record read, also of what a snapshot holds already: whose it is, and where it stands.
+    struct {
+      Epoch epoch;
+      uint64_t visible = 0;
+    } reign;
   };
 
   Phase refuse(std::string why);

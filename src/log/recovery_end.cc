@@ -161,6 +161,8 @@ ResumePoint Recovery::resume_point() {
   point.manifest.adopt_keeps.reset();
   point.end = good_.offset;
   point.visible_end = good_.visible;
+  if (!good_.history.empty() && good_.history.last().epoch == good_.reign.epoch)
+    point.reign_visible = good_.reign.visible;
   point.last_sum = good_.sum;
   point.segment_bytes = reader_ ? good_.byte : 0;
   point.epoch_max = epoch_max_;

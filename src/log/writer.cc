@@ -40,6 +40,7 @@ Writer::Writer(WriterOptions options, ResumePoint from)
       synced_(std::min(from.end, manifest_.durable_upto)),
       visible_end_(from.visible_end),
       last_sum_(from.last_sum),
+      reign_visible_(from.reign_visible),
       wall_ms_(from.wall_ms),
       sealing_bytes_(from.segment_bytes),
       sealing_mirrored_(from.mirrored) {
@@ -79,6 +80,7 @@ LogOffset Writer::begin_reign(const Reign& reign, WallMs wall_ms) {
   HF_CHECK(reign.first == end_);
   HF_CHECK(manifest_.history.add(reign));
   manifest_dirty_ = true;
+  reign_visible_ = visible_end_;
   const std::string content = epoch_command(reign);
   return append({.type = FrameType::Epoch, .epoch = reign.epoch, .wall_ms = wall_ms, .content = content});
 }
@@ -102,6 +104,7 @@ Status Writer::mirror(const std::vector<MirrorFrame>& group) {
       return Error{"the reign of epoch " + std::to_string(reign->epoch.value) +
                    " does not follow the one before"};
     manifest_dirty_ = true;
+    reign_visible_ = frame.header.visible_end;
   }
   const uint64_t salt = group[0].header.salt;
   wall_ms_ = std::max(wall_ms_, group.back().header.wall_ms);

@@ -39,6 +39,8 @@ struct ResumePoint {
   Manifest manifest;         ///< cluster id, segments, history as recovered; the writer keeps it up to date
   LogOffset end;             ///< offset behind the last frame
   uint64_t visible_end = 0;  ///< Redis-visible offset there
+  /// Redis-visible offset where the last reign of the history begins; empty: its record was not seen.
+  std::optional<uint64_t> reign_visible = {};
   uint64_t last_sum = 0;     ///< sum of the last frame (0: none)
   uint64_t segment_bytes =
       0;            ///< length of the last segment up to `end`; 0: there is none, the first append opens one
@@ -152,6 +154,8 @@ class Writer {
   const std::string& reason() const { return reason_; }
   const Manifest& manifest() const { return manifest_; }
   const History& history() const { return manifest_.history; }
+  /// See ResumePoint.
+  std::optional<uint64_t> reign_visible() const { return reign_visible_; }
   /// Bytes of all frames sealed by this writer (INFO).
   uint64_t bytes_sealed() const { return bytes_sealed_; }
 
@@ -225,6 +229,7 @@ class Writer {
   bool roll_due_ = false;
   LogOffset end_, written_, synced_;
   uint64_t visible_end_, last_sum_;
+  std::optional<uint64_t> reign_visible_;
   WallMs wall_ms_;
 
   SegmentRef sealing_;                 ///< segment that the last frame was sealed for

@@ -78,10 +78,13 @@ void ServerNode::Impl::info_replication(std::string& out) {
   const replication::Holding held = persistence_.holding();
   const auto& reigns = held.history.reigns();
   s.text("master_replid", persistence_.reign_id().empty() ? none : persistence_.reign_id());
-  const bool before = reigns.size() > 1;
+  // Both or neither, as Redis says them: after a full sync the record that parts the two reigns is not here.
+  const std::optional<uint64_t> parted = persistence_.reign_visible();
+  const bool before = reigns.size() > 1 && parted.has_value();
   s.text("master_replid2", before ? reigns[reigns.size() - 2].id : none);
   s.number("master_repl_offset", persistence_.visible_end());
-  s.number("second_repl_offset", int64_t{-1});
+  // The first byte that the reign before did not write, counted from 1: who asks for that has all of it.
+  s.number("second_repl_offset", before ? static_cast<int64_t>(*parted + 1) : int64_t{-1});
   s.number("repl_backlog_active", int64_t{persistence_.writer() != nullptr});
   s.number("repl_backlog_size", options_.log_keep_bytes);
   s.number("repl_backlog_first_byte_offset", held.begin.value);

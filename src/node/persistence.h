@@ -239,6 +239,8 @@ class Persistence final : private log::ReplaySink {
   // ---- INFO --------------------------------------------------------------------------------------------------------
   LogOffset end() const { return writer_ ? writer_->end() : unlogged_end_; }
   uint64_t visible_end() const { return writer_ ? writer_->visible_end() : unlogged_visible_; }
+  /// Where the last reign begins, in that count; empty: not known.
+  std::optional<uint64_t> reign_visible() const { return writer_ ? writer_->reign_visible() : std::nullopt; }
   const log::Writer* writer() const { return logging() ? writer_.get() : nullptr; }
   uint64_t changes_since_save() const { return changes_ - changes_at_save_; }
   int64_t last_snapshot_seconds() const { return last_snapshot_s_; }

@@ -94,3 +94,48 @@ TEST_CASE("what a replica acknowledges of a reign to come is a sign of life and 
   CHECK(primary.replicas() == 1);
   CHECK(primary.replication().find("received=0,synced=0,applied=0") != std::string::npos);
 }
+
+TEST_CASE("INFO names the reign before and the offset up to which a Redis may go on with its id, after a restart too") {
+  MemoryFiles files;
+  const auto field = [](const std::string& info, const std::string& name) {
+    const size_t at = info.find("\n" + name + ":");
+    return at == std::string::npos ? "" : info.substr(at + name.size() + 2, info.find('\r', at + 1) - at - name.size() - 2);
+  };
+  const auto options = [] {
+    config::Options o;
+    o.appendonly = true;
+    return o;
+  };
+  std::string id, end;
+  {
+    NodeDriver driver(files, options());
+    const node::ConnId client = driver.connect();
+    std::string info = driver.ask(client, "INFO replication");
+    CHECK(field(info, "master_replid2") == std::string(40, '0'));
+    CHECK(field(info, "second_repl_offset") == "-1");
+    driver.ask(client, "SET key value");
+    info = driver.ask(client, "INFO replication");
+    id = field(info, "master_replid"), end = field(info, "master_repl_offset");
+    REQUIRE(std::stoll(end) > 0);
+  }
+  for (const bool again : {false, true}) {
+    NodeDriver driver(files, options(), again ? 3 : 2);
+    const node::ConnId client = driver.connect();
+    const std::string info = driver.ask(client, "INFO replication");
+    CHECK(field(info, "master_replid2") == id);
+    const int64_t second = std::stoll(field(info, "second_repl_offset"));
+    CHECK(second == std::stoll(end) + 1);
+    driver.ask(client, "SET key other");
+    for (const int64_t past : {0, 1}) {
+      const node::ConnId redis = driver.connect();
+      const std::string asked = "PSYNC " + id + " " + std::to_string(second + past);
+      const std::string answer = driver.ask(redis, "REPLCONF capa eof capa psync2\r\n" + asked);
+      INFO(answer);
+      const std::string now = field(driver.ask(client, "INFO replication"), "master_replid");
+      CHECK((answer.find("+CONTINUE " + now + "\r\n") != std::string::npos) == (past == 0));
+      CHECK((answer.find("+FULLRESYNC") != std::string::npos) == (past == 1));
+    }
+    const std::string after = driver.ask(client, "INFO replication");
+    id = field(after, "master_replid"), end = field(after, "master_repl_offset");
+  }
+}

@@ -209,6 +209,45 @@ class StockReplicaTest(harness.Case):
         self.assertError('ERR this server sends dumps', c.reply())
         self.did('four questions')
 
+    def test_a_redis_goes_on_at_a_promoted_replica_with_the_id_it_knew(self):
+        old, new = self.server(), self.server()
+        c = self.connect(old)
+        self.write_everything(c, 'before')
+        self.connect(new).cmd('REPLICAOF', '127.0.0.1', old.port)
+        redis = self.redis(old.port)
+        self.caught_up(old, redis)
+        self.caught_up(old, new)
+        was, end = self.info(old, 'master_replid'), int(self.info(old, 'master_repl_offset'))
+        with self.subTest('of the record that parts two reigns a full sync says nothing'):
+            self.assertEqual(('0' * 40, '-1'), (self.info(new, 'master_replid2'), self.info(new, 'second_repl_offset')))
+        old.kill()
+        n = self.connect(new)
+        n.cmd('REPLICAOF', 'NO', 'ONE')
+        self.write_everything(n, 'behind')
+        with self.subTest('the promoted one names both'):
+            self.assertEqual((was, str(end + 1)),
+                             (self.info(new, 'master_replid2'), self.info(new, 'second_repl_offset')))
+        with redis.connect() as r:
+            r.cmd('REPLICAOF', '127.0.0.1', new.port)
+        self.assertSame(new, redis)
+        self.assertEqual(1, redis.log().count('Full resync from master'), redis.log()[-2000:])
+        self.assertEqual(1, redis.log().count(PARTIAL), redis.log()[-2000:])
+        with self.subTest('the Redis itself says the same of both'):
+            said = [[self.info(one, name) for name in ('master_replid', 'master_replid2', 'second_repl_offset')]
+                    for one in (new, redis)]
+            self.assertEqual(said[0], said[1])
+        old.flags['replicaof'] = ['127.0.0.1', new.port]
+        old.start()
+        self.caught_up(new, old)
+        with self.subTest('a Holdfast that goes on from its log says it too, before and after a restart'):
+            for _ in range(2):
+                self.assertEqual(said[0], [self.info(old, name) for name in
+                                           ('master_replid', 'master_replid2', 'second_repl_offset')])
+                old.kill()
+                old.start()
+                self.caught_up(new, old)
+        self.did('2 native, 1 Redis: one id before, one offset')
+
     def test_a_redis_that_restarts_comes_back(self):
         node = self.server()
         c = self.connect(node)
