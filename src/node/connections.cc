@@ -118,9 +118,11 @@ void ServerNode::Impl::collect_output(Effects& effects) {
     if (!session.outbox.holding() || session.outbox.releasable(safe) > 0) session.held_since_us = 0;
     else if (session.held_since_us == 0 && session.outbox.waits_for_others()) session.held_since_us = now_.mono_us;
     if (session.held_since_us > 0 && now_.mono_us - session.held_since_us > options_.commit_timeout_ms * 1000) {
-      persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address +
-                                              " without a reply: what it waits for was not committed within "
-                                              "commit-timeout-ms, and may or may not be");
+      ++executor_.statistics.closed_in_doubt;
+      closings_.add(session.client.peer_address,
+                    " without a reply: what is waited for was not committed within commit-timeout-ms, and may or may "
+                    "not be",
+                    now_);
       return drop(session, effects);
     }
     enforce_output_limit(session, effects);
@@ -156,8 +158,7 @@ void ServerNode::Impl::enforce_output_limit(Session& session, Effects& effects) 
   const bool too_long = above_soft && now_.mono_us - static_cast<MonoUs>(session.over_soft_since_us) >
                                           limit.soft_seconds * second_us;
   if (!too_long && (limit.hard_bytes == 0 || bytes <= limit.hard_bytes)) return;
-  persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address + ": its unsent output of " +
-                                          std::to_string(bytes) + " bytes passed client-output-buffer-limit");
+  closings_.add(session.client.peer_address, ": unsent output passed client-output-buffer-limit", now_);
   drop(session, effects);
 }
 

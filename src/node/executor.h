@@ -33,6 +33,7 @@ struct Gate {
 struct Statistics {
   uint64_t commands = 0, connections = 0, rejected_connections = 0, input_bytes = 0, output_bytes = 0;
   uint64_t errors = 0;
+  uint64_t closed_in_doubt = 0;  ///< by commit-timeout-ms
   struct PerCommand {
     uint64_t calls = 0, rejected = 0, failed = 0;
   };

@@ -130,6 +130,7 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("total_net_input_bytes", statistics.input_bytes);
     s.number("total_net_output_bytes", statistics.output_bytes);
     s.number("rejected_connections", statistics.rejected_connections);
+    s.number("closed_in_doubt", statistics.closed_in_doubt);
     s.number("sync_full", replicas_.full_syncs()).number("sync_partial_ok", replicas_.partial_syncs());
     s.number("sync_partial_err", replicas_.partial_refused());
     s.number("expired_keys", counters_.expired_keys).number("evicted_keys", int64_t{0});

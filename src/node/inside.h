@@ -11,6 +11,7 @@
 #include "node/audit.h"
 #include "node/backups.h"
 #include "node/beside.h"
+#include "node/closings.h"
 #include "node/executor.h"
 #include "node/outbox.h"
 #include "node/persistence.h"
@@ -285,6 +286,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Now now_;
   LogOffset turn_need_;  ///< what replies to this turn's writes wait for
   std::vector<ConnId> runnable_, touched_, held_, kill_;
+  Closings closings_;
   /// What is held is looked at when more is safe, and now and then for its limits: not in every turn, of which there
   /// are dozens to a sync, each with hundreds of clients that wait for it.
   Safe safe_looked_at_;

@@ -148,6 +148,8 @@ void ServerNode::Impl::turn(Now now, Effects& effects) {
   measure_commit();
   follow_upstream(effects);
   backups_.pump(effects);
+  for (std::string& line : closings_.take(now_, shutdown_asked_ || persistence_.dead()))
+    persistence_.say(LogLevel::Warning, std::move(line));
   persistence_.pump(now_, effects);
   feed_replicas(effects);
   for (const ConnId id : kill_)
@@ -248,9 +250,8 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
       if (!parsed.args.empty()) {
         const Bytes first = parsed.args[0];
         if (parsed.is_inline && (equal_nocase(first, "POST") || equal_nocase(first, "Host:"))) {
-          persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address +
-                                                  ": it speaks HTTP (POST or Host:), which may be an attack by way of "
-                                                  "a browser");
+          closings_.add(session.client.peer_address,
+                        ": HTTP was spoken (POST or Host:), which may be an attack by way of a browser", now_);
           session.closing = true;
           kill_.push_back(session.id);
           return;
@@ -275,8 +276,7 @@ void ServerNode::Impl::run_session(Session& session, bool& more) {
     if (end == Outcome::Incomplete || session.input.empty()) break;
   }
   if (session.input.size() > static_cast<size_t>(options_.client_query_buffer_limit)) {
-    persistence_.say(LogLevel::Warning, "Closed " + session.client.peer_address +
-                                            ": its query buffer passed client-query-buffer-limit");
+    closings_.add(session.client.peer_address, ": a query buffer passed client-query-buffer-limit", now_);
     kill_.push_back(session.id);
   }
   if (session.closing) session.input.clear();

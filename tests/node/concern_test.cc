@@ -291,3 +291,34 @@ TEST_CASE("a node that follows, and has less than who asks it, judges nothing") 
   holding.end = LogOffset{holding.end.value + 100};
   CHECK(asks(driver, driver.connect(), holding).find("is behind what the replica has") != std::string::npos);
 }
+
+TEST_CASE("five hundred connections closed in doubt by one event are one line in the log, with their number") {
+  MemoryFiles files;
+  NodeDriver driver(files, options_of(config::FsyncPolicy::No, false));
+  const auto in_doubt = [&] {
+    std::vector<node::ConnId> clients;
+    for (int i = 0; i < 500; ++i) {
+      clients.push_back(driver.connect());
+      REQUIRE(driver.ask(clients.back(), "CLIENT WRITE-CONCERN 2") == "+OK\r\n");
+    }
+    // Not all at the same instant: half a second apart, the first and the last.
+    for (const node::ConnId client : clients) {
+      REQUIRE(driver.ask(client, "SET key value").empty());
+      driver.pass_ms(1);
+    }
+    driver.lines.clear();
+    for (int i = 0; i < 80; ++i) driver.pass_ms(100), driver.settle();
+    std::vector<std::string> said;
+    for (const std::string& line : driver.lines)
+      if (line.find("without a reply") != std::string::npos) said.push_back(line);
+    return said;
+  };
+  for (const char* total : {"500", "1000"}) {
+    const std::vector<std::string> said = in_doubt();
+    REQUIRE(said.size() == 1);
+    CHECK(said[0].find("500 connections") != std::string::npos);
+    CHECK(said[0].find("127.0.0.1:1") != std::string::npos);
+    const std::string info = driver.ask(driver.connect(), "INFO stats");
+    CHECK(info.find("closed_in_doubt:" + std::string(total) + "\r\n") != std::string::npos);
+  }
+}
