@@ -37,6 +37,18 @@ Sum128 Sum128Stream::digest() const {
   return {h.low64, h.high64};
 }
 
+Sum64Stream::Sum64Stream() : state_(XXH3_createState()) {
+  HF_CHECK(state_ != nullptr);
+  XXH3_64bits_reset(static_cast<XXH3_state_t*>(state_));
+}
+Sum64Stream::~Sum64Stream() { XXH3_freeState(static_cast<XXH3_state_t*>(state_)); }
+void Sum64Stream::update(Bytes bytes) {
+  XXH3_64bits_update(static_cast<XXH3_state_t*>(state_), bytes.data(), bytes.size());
+}
+uint64_t Sum64Stream::digest() const {
+  return XXH3_64bits_digest(static_cast<const XXH3_state_t*>(state_));
+}
+
 KeyHash::KeyHash(uint64_t seed) {
   Prng prng(seed);
   for (char& c : secret_) c = static_cast<char>(prng.next());

@@ -32,6 +32,20 @@ class Sum128Stream {
   void* state_;
 };
 
+/// The same for sum64 with seed 0.
+class Sum64Stream {
+ public:
+  Sum64Stream();
+  ~Sum64Stream();
+  Sum64Stream(const Sum64Stream&) = delete;
+  Sum64Stream& operator=(const Sum64Stream&) = delete;
+  void update(Bytes bytes);
+  uint64_t digest() const;
+
+ private:
+  void* state_;
+};
+
 /// The keyspace's hash: XXH3-64 under a secret drawn at start, so that nobody outside can aim at one bucket.
 class KeyHash {
  public:

@@ -49,6 +49,11 @@ constexpr size_t snapshot_text_bytes_max = 256;  // reason, tag
 constexpr size_t snapshot_tables_max = 1024;     // databases whose size the header tells
 
 // Replication
+/// What a link to a replica may hold of what it is sent: this, or its share of replica-memory-max.
+constexpr size_t replica_window_bytes_max = 1024 * 1024;
+/// There are as many links as leave each this share of it (and these few in any case).
+constexpr size_t replica_share_bytes_min = 256 * 1024;
+constexpr size_t replica_links_min = 8;
 constexpr size_t snapshot_piece_bytes_max = 16ull * 1024 * 1024;
 constexpr size_t audit_reports_max = 1000;  // of one audit, by replica
 

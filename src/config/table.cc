@@ -427,6 +427,11 @@ void add_replication(std::vector<Row>& rows) {
             "so much of the log is kept for a connected replica that is behind; past it, it starts again from a "
             "snapshot"},
            0),
+       memory<&Options::replica_memory_max>(
+           {"replica-memory-max", s, When::Anytime,
+            "what all links to replicas together may hold of what they are sent; there is one link for each 256 KiB "
+            "at most"},
+           16 << 20),
        memory<&Options::replication_max_bytes_per_second>(
            {"replication-max-bytes-per-second", s, When::Anytime, "sent to all replicas together; 0 for no limit"},
            0),

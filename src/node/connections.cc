@@ -150,6 +150,7 @@ void ServerNode::Impl::collect_output(Effects& effects) {
 }
 
 void ServerNode::Impl::enforce_output_limit(Session& session, Effects& effects) {
+  if (session.client.replica) return;  // replica-memory-max: it gets no more than it may hold
   const config::BufferLimit& limit = options_.output_limit(config::ClientClass::Normal);
   const int64_t bytes = static_cast<int64_t>(session.output_bytes());
   const bool above_soft = limit.soft_bytes > 0 && bytes > limit.soft_bytes;

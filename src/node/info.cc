@@ -70,6 +70,8 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("allocator_active", facts.allocator_active).number("allocator_resident", facts.allocator_resident);
     s.number("maxmemory", options_.maxmemory).text("maxmemory_human", to_human(static_cast<uint64_t>(options_.maxmemory)));
     s.text("maxmemory_policy", "noeviction");
+    s.number("mem_clients_slaves", uint64_t{replicas_.held_bytes()});
+    s.number("mem_replication_backlog", uint64_t{replicas_.recent_bytes()});
     s.format("mem_fragmentation_ratio", "%.2f", ratio(facts.resident_memory, facts.used_memory));
     s.text("mem_allocator", facts.allocator);
   }

@@ -62,6 +62,8 @@ void ServerNode::Impl::info_replication(std::string& out) {
                ",applied=" + std::to_string(d.applied.value) +
                ",protocol=" + (d.native ? "holdfast" : "redis") + ",audit=" + finding);
   }
+  s.number("replica_links_max", uint64_t{replicas_.links_max()});
+  s.number("replica_links_refused", replicas_.links_refused());
   info_audit(s, audit);
   if (replicas_.tasks_left_out() > 0) s.number("replication_tasks_left_out", replicas_.tasks_left_out());
   constexpr const char* states[] = {"no-failover", "waiting-for-sync", "failover-in-progress"};

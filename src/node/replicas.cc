@@ -1,33 +1,13 @@
-// A replica's outbox is kept small: what does not fit stays on disk until there is room again.
+// Who may follow this node and from where on, and what those who do have of its log. What they are sent stands in
+// replica_feed.cc, what is different with a stock Redis in stock_replicas.cc.
 #include "node/replicas.h"
 
 #include <algorithm>
 
-#include "base/limits.h"
-#include "base/number.h"
 #include "base/planted.h"
 #include "resp/writer.h"
-#include "snapshot/format.h"
 
 namespace hf::node {
-
-namespace {
-
-constexpr size_t window_bytes = 1024 * 1024;  // unsent bytes of one replica
-constexpr size_t recent_bytes_max = 4 * 1024 * 1024;
-constexpr uint64_t snapshot_read_bytes = 256 * 1024;
-static_assert(snapshot_read_bytes <= limits::snapshot_piece_bytes_max);
-constexpr uint64_t small_log_bytes = 1024 * 1024;  // never worth a new snapshot
-constexpr MonoUs second_us = 1'000'000;
-
-/// A rate that is low is kept in small steps: nothing else is sent within a piece of a snapshot, and what takes
-/// repl-timeout looks like silence.
-uint64_t read_bytes_max(const config::Options& options) {
-  const auto rate = static_cast<uint64_t>(options.replication_max_bytes_per_second);
-  return rate == 0 ? snapshot_read_bytes : std::clamp<uint64_t>(rate / 10, 1024, snapshot_read_bytes);
-}
-
-}  // namespace
 
 replication::Holding Replicas::holding() const { return parts_.persistence.holding(); }
 
@@ -48,9 +28,30 @@ LogOffset Replicas::sendable() const {
 // ---- coming and going
 // ----------------------------------------------------------------------------------------------
 
+/// True: replica-memory-max is shared by as many links as it may be, and this one comes on top.
+bool Replicas::too_many(const Session& session) {
+  if (find(session.id) != nullptr) return false;
+  const bool full = replicas_.size() >= links_max();
+  if (full) ++links_refused_;
+  if (full && !std::exchange(refuses_links_, true))
+    parts_.persistence.say(LogLevel::Warning,
+                           "New links of replicas are refused from now on: " + std::to_string(replicas_.size()) +
+                               " are there, as many as replica-memory-max allows; the first one refused is " +
+                               session.client.peer_address);
+  if (!full) refuses_links_ = false;
+  return full;
+}
+
 /// True: nobody can follow this node now, and the answer says so. Without a log there is nothing to feed a
 /// replica from: the first one that asks has it begun.
 bool Replicas::refuse_sync(Session& session, Now now) {
+  if (too_many(session)) {
+    resp::Writer(session.outbox.buffer(), 2)
+        .error("NOMASTERLINK Can't SYNC while " + std::to_string(replicas_.size()) +
+               " replicas are linked, as many as replica-memory-max allows; ask again later, raise it, or follow "
+               "one of them");
+    return true;
+  }
   Persistence& persistence = parts_.persistence;
   const log::Writer* writer = persistence.writer();
   if (writer != nullptr && !writer->history().empty() && persistence.serving()) return false;
@@ -168,7 +169,7 @@ void Replicas::remove(ConnId conn) {
     if (replica.conn == conn && replica.stock) --stock_count_;
     return replica.conn == conn;
   });
-  if (replicas_.empty()) recent_.clear(), recent_bytes_ = 0;
+  if (replicas_.empty()) recent_.clear();
 }
 
 void Replicas::drop_all(std::vector<ConnId>& kill) {
@@ -177,260 +178,10 @@ void Replicas::drop_all(std::vector<ConnId>& kill) {
   unreadable_ = {};
   stock_count_ = 0;
   recent_.clear();
-  recent_bytes_ = 0;
 }
 
-// ---- frames in memory
-// ------------------------------------------------------------------------------------------------
-
-void Replicas::sealed(LogOffset begin, LogOffset end, std::string bytes) {
-  if (replicas_.empty()) return;
-  recent_bytes_ += bytes.size();
-  recent_.push_back({begin, end, std::move(bytes)});
-  trim_recent();
-}
-
-/// What is not written yet can't be read from disk: it stays, whatever its size.
-void Replicas::trim_recent() {
-  const log::Writer* writer = parts_.persistence.writer();
-  const LogOffset written = writer == nullptr ? LogOffset{} : writer->written();
-  while (recent_bytes_ > recent_bytes_max && recent_.size() > 1 && recent_.front().end <= written) {
-    recent_bytes_ -= recent_.front().bytes.size();
-    recent_.pop_front();
-  }
-}
-
-/// True: the place is in memory, and what may be sent and fits was.
-bool Replicas::from_memory(Replica& replica, Session& session) {
-  const auto at = std::lower_bound(recent_.begin(), recent_.end(), replica.tail.next(),
-                                   [](const Chunk& chunk, LogOffset next) { return chunk.begin < next; });
-  if (at == recent_.end() || at->begin != replica.tail.next()) return false;
-  const LogOffset upto = sendable();
-  for (auto chunk = at; chunk != recent_.end() && chunk->end <= upto; ++chunk) {
-    if (session.output_bytes() > window_bytes) break;
-    session.outbox.buffer().append(chunk->bytes);
-    budget_bytes_ -= static_cast<double>(chunk->bytes.size());
-    replica.tail.skip_to(chunk->end);
-  }
-  return true;
-}
-
-// ---- feeding
-// -----------------------------------------------------------------------------------------------------------
-
-void Replicas::fail(Session& session, const std::string& why) {
-  parts_.persistence.say(LogLevel::Warning,
-                         "Closing the replica " + session.client.peer_address + ": " + why);
-  failed_.push_back(session.id);
-}
-
-void Replicas::read(Replica& replica, FileStep step, Effects& effects) {
-  replica.job = next_job_++ | job_bit;
-  effects.jobs.push_back({.id = replica.job, .lane = Lane::Transfer});
-  effects.jobs.back().steps.push_back(std::move(step));
-}
-
-void Replicas::job_done(const FileJobDone& done) {
-  for (Replica& replica : replicas_) {
-    if (replica.job != done.id) continue;
-    replica.job = 0;
-    Session* session = parts_.sessions.find(replica.conn);
-    if (session == nullptr) return;
-    const auto* sends = std::get_if<SendsSnapshot>(&replica.state);
-    if (sends != nullptr && !replica.stock) return snapshot_read(replica, *session, done);
-    // Asked for it again it would find the same: it gets one that is newer.
-    if (sends != nullptr && (!done.ok || done.bytes.empty())) doubt(sends->offset);
-    if (!done.ok) return fail(*session, "what it needs can't be read: " + done.message);
-    budget_bytes_ -= static_cast<double>(done.bytes.size());
-    if (replica.stock) return stock_job_done(replica, *session, done);
-    const Status taken = replica.tail.take(
-        done.bytes, [&](const log::FrameHeader&, Bytes frame) { session->outbox.buffer().append(frame); });
-    if (!taken) {
-      // Asked for it again it would find the same: it gets a snapshot that is newer than the damage.
-      unreadable_ = parts_.persistence.end();
-      fail(*session, taken.error().message + ". The replica starts again from a new snapshot");
-    }
-    return;
-  }
-}
-
-/// The newest snapshot and the log behind it, unless that log is longer than the snapshot: then a new one, which is
-/// sent while it is being taken. (Not to a stock Redis: what becomes its dump is read in one go.)
-void Replicas::start_snapshot(Replica& replica, Session& session, Now now) {
-  auto& awaits = std::get<AwaitsSnapshot>(replica.state);
-  Persistence& persistence = parts_.persistence;
-  const auto& notes = persistence.snapshots();
-  const LogOffset begin = persistence.writer()->begin();
-  const std::optional<LogOffset> growing = replica.stock ? std::nullopt : persistence.growing_snapshot();
-  if (growing && *growing >= std::max(begin, awaits.from)) return begin_sending(replica, session, *growing, now);
-  if (!notes.empty() && notes.back().offset >= std::max(begin, awaits.from) && !persistence.snapshot_running()) {
-    const log::SnapshotNote& note = notes.back();
-    const bool doubted = doubted_ && note.offset <= *doubted_ && !awaits.asked;
-    const uint64_t behind = persistence.end() - note.offset;
-    if (awaits.asked || (!doubted && behind <= std::max(note.bytes, small_log_bytes))) {
-      if (awaits.asked) doubted_.reset();
-      return begin_sending(replica, session, note.offset, now);
-    }
-  }
-  if (!persistence.snapshot_running()) {
-    const Status begun = persistence.begin_snapshot(now, {.reason = "replica"});
-    if (!begun) return fail(session, "no snapshot can be taken for it: " + begun.error().message);
-  }
-  // One that began before this replica came serves it just as well.
-  persistence.await_snapshot();
-  awaits.asked = true;
-}
-
-void Replicas::begin_sending(Replica& replica, Session& session, LogOffset offset, Now now) {
-  const auto file = parts_.persistence.snapshot_file(offset);
-  if (replica.stock) replica.stock->dump = begin_dump(replica, session, now);
-  else
-    session.outbox.buffer().append(
-        replication::encode(replication::SnapshotAhead{offset, file->expected_bytes}));
-  replica.state = SendsSnapshot{offset};
-  replica.tail = log::Tail(offset);
-  replica.begins = offset;
-  replica.taking_in = true;
-}
-
-void Replicas::send_snapshot(Replica& replica, Session& session, bool room, Effects& effects) {
-  auto& sends = std::get<SendsSnapshot>(replica.state);
-  const auto file = parts_.persistence.snapshot_file(sends.offset);
-  if (!file) return fail(session, "the snapshot it was being sent has failed; it comes again for another one");
-  if (!file->whole) parts_.persistence.await_snapshot();
-  if (replica.job != 0 || !room) return;
-  if (sends.read < file->bytes) {
-    sends.name = file->name;
-    return read(replica,
-                {.kind = FileStep::Kind::Read,
-                 .name = sends.name,
-                 .offset = sends.read,
-                 .length = std::min(read_bytes_max(parts_.options), file->bytes - sends.read)},
-                effects);
-  }
-  if (!file->whole) return;
-  session.outbox.buffer().append(replication::encode(replication::SnapshotPiece{0, sends.read}));
-  // It has what it says it has: nothing until it has taken the snapshot in.
-  if (planted(Bug::ReplicaCountedEarly)) replica.received = sends.offset;
-  replica.sent = sends.offset;
-  replica.state = Streams{};
-}
-
-void Replicas::snapshot_read(Replica& replica, Session& session, const FileJobDone& done) {
-  auto& sends = std::get<SendsSnapshot>(replica.state);
-  const auto file = parts_.persistence.snapshot_file(sends.offset);
-  // It was given up, which the next turn says; or it got its final name meanwhile, under which it is read again.
-  if (!file || (!done.ok && file->name != sends.name)) return;
-  // Asked for it again it would find the same: it gets one that is newer.
-  if (!done.ok || done.bytes.empty()) doubt(sends.offset);
-  if (!done.ok) return fail(session, "what it needs can't be read: " + done.message);
-  if (done.bytes.empty()) return fail(session, "the snapshot being sent has become shorter");
-  budget_bytes_ -= static_cast<double>(done.bytes.size());
-  sends.read += done.bytes.size();
-  session.outbox.buffer().append(replication::encode(replication::SnapshotPiece{
-      static_cast<uint32_t>(done.bytes.size()), std::max(file->expected_bytes, sends.read)}));
-  session.outbox.buffer().append(done.bytes);
-}
-
-void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effects,
-                    std::vector<ConnId>& touched) {
-  const uint64_t before = session.outbox.stream_end();
-  if (std::holds_alternative<AwaitsSnapshot>(replica.state)) start_snapshot(replica, session, now);
-  if (replica.stock) {
-    feed_stock(replica, session, now, effects);
-    if (session.outbox.stream_end() != before || session.outbox.size() > 0) touched.push_back(session.id);
-    return;
-  }
-  const bool paced = parts_.options.replication_max_bytes_per_second > 0 && budget_bytes_ <= 0;
-  const bool room = session.output_bytes() < window_bytes && !paced;
-  if (std::holds_alternative<SendsSnapshot>(replica.state)) send_snapshot(replica, session, room, effects);
-  const auto say_heartbeat = [&] {
-    session.outbox.buffer().append(
-        replication::encode(replication::Heartbeat{.quorum = quorum_,
-                                                   .sync = sync_,
-                                                   .epoch = parts_.persistence.epoch(),
-                                                   .end = parts_.persistence.end(),
-                                                   .commit = commit_,
-                                                   .wall_ms = now.wall_ms,
-                                                   .sequence = heartbeats_}));
-  };
-  // Before the first frame: without it the replica can't tell whether what comes may be shown at once.
-  if (std::holds_alternative<Streams>(replica.state) && !std::exchange(replica.greeted, true))
-    say_heartbeat();
-  if (std::holds_alternative<Streams>(replica.state) && room && replica.job == 0 &&
-      !from_memory(replica, session)) {
-    const auto step = replica.tail.next_read(parts_.persistence.writer()->manifest().segments,
-                                             parts_.persistence.writer()->written());
-    if (!step) fail(session, step.error().message + "; it starts again from a snapshot");
-    else if (*step) read(replica, std::move(**step), effects);
-  }
-  // However little may be sent: a heartbeat says that this node is there.
-  if (heartbeat_due_ && session.output_bytes() < window_bytes) say_heartbeat();
-  note_lag(replica, now);
-  if (session.outbox.stream_end() != before || session.outbox.size() > 0) touched.push_back(session.id);
-}
-
-void Replicas::note_lag(Replica& replica, Now now) {
-  if (replica.received >= parts_.persistence.end()) replica.caught_up_us = now.mono_us;
-}
-
-/// A link that takes nothing would keep its snapshot, and the log behind that, on the disk for ever.
-MonoUs Replicas::last_moved(Replica& replica, const Session& session, Now now) {
-  const uint64_t gone = session.outbox.stream_end() - session.output_bytes();
-  if (replica.moved_us == 0 || session.output_bytes() == 0 || gone != replica.gone_bytes) {
-    replica.moved_us = now.mono_us;
-    replica.gone_bytes = gone;
-  }
-  return replica.moved_us;
-}
-
-void Replicas::pump(Now now, Effects& effects, std::vector<ConnId>& touched) {
-  if (replicas_.empty()) return;
-  if (now.mono_us >= next_heartbeat_us_) {
-    heartbeat_due_ = true;
-    next_heartbeat_us_ = now.mono_us + parts_.options.heartbeat_interval_ms * 1000;
-  }
-  if (heartbeat_due_ && !parts_.persistence.following()) ++heartbeats_;
-  const double rate = static_cast<double>(parts_.options.replication_max_bytes_per_second);
-  budget_bytes_ =
-      std::min(rate / 10, budget_bytes_ + rate * static_cast<double>(now.mono_us - budget_us_) / 1e6);
-  budget_us_ = now.mono_us;
-  if (rate > 0 && budget_bytes_ <= 0)
-    effects.wake_at = std::min(effects.wake_at, now.mono_us + second_us / 100);
-  trim_recent();
-  const bool snapshot_ran = parts_.persistence.snapshot_running();
-  const MonoUs silent_us = parts_.options.repl_timeout * second_us;
-  for (Replica& replica : replicas_) {
-    Session* session = parts_.sessions.find(replica.conn);
-    if (session == nullptr) continue;
-    if (session->closing) {  // it has got all it wanted, perhaps between two turns
-      touched.push_back(replica.conn);
-      continue;
-    }
-    const bool streams = std::holds_alternative<Streams>(replica.state);
-    // A stock replica that loads its dump says only line ends, and a client of SYNC nothing at all.
-    const MonoUs heard_us = !replica.stock             ? replica.acknowledged_us
-                            : replica.stock->plain_sync ? now.mono_us
-                                                        : session->client.last_active_at;
-    if (streams && now.mono_us - heard_us > silent_us) {
-      fail(*session, "it has acknowledged nothing for repl-timeout");
-      continue;
-    }
-    if (now.mono_us - last_moved(replica, *session, now) > silent_us) {
-      fail(*session, "it has taken nothing of what it is sent for repl-timeout");
-      continue;
-    }
-    feed(replica, *session, now, effects, touched);
-  }
-  heartbeat_due_ = false;
-  // The cut belongs to the next turn, which would else wait for something to happen.
-  if (!snapshot_ran && parts_.persistence.snapshot_running()) effects.again = true;
-  for (const ConnId id : failed_) {
-    if (parts_.sessions.find(id) == nullptr) continue;
-    remove(id);
-    effects.close.push_back(id);
-  }
-}
+// ---- what they say
+// ------------------------------------------------------------------------------------------------------------
 
 void Replicas::acknowledge(ConnId conn, Epoch epoch, LogOffset received, LogOffset synced, LogOffset applied,
                            Now now) {

@@ -2,7 +2,6 @@
 // keeps up and from disk while it does not, at its own pace. Nothing is built for one replica, nothing is
 // buffered without bound.
 #pragma once
-#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -19,6 +18,7 @@
 #include "node/audit.h"
 #include "node/effects.h"
 #include "node/persistence.h"
+#include "node/recent_frames.h"
 #include "node/session.h"
 #include "node/stock_dump.h"
 #include "node/stock_feed.h"
@@ -125,8 +125,12 @@ class Replicas {
   uint64_t full_syncs() const { return full_syncs_; }
   uint64_t partial_syncs() const { return partial_syncs_; }
   uint64_t partial_refused() const { return partial_refused_; }
-  size_t recent_bytes() const { return recent_bytes_; }
-  LogOffset recent_begin() const { return recent_.empty() ? LogOffset{} : recent_.front().begin; }
+  size_t recent_bytes() const { return recent_.bytes(); }
+  /// What all links hold of what they are sent: no more than replica-memory-max, but for one frame to a Redis.
+  size_t held_bytes() const;
+  /// By replica-memory-max; one link more is refused.
+  size_t links_max() const;
+  uint64_t links_refused() const { return links_refused_; }
 
   static constexpr uint64_t job_bit = 1ull << 61;
 
@@ -172,14 +176,9 @@ class Replicas {
     uint64_t gone_bytes = 0;    ///< that had left this node then
     std::string host;         ///< announced, or where it connects from
     std::optional<LogOffset> sent;  ///< a snapshot, to its end
-    bool greeted = false;           ///< a heartbeat went ahead of the first frame
+    bool owes_heartbeat = true;     ///< the first goes ahead of the first frame
     bool superseded = false;  ///< it has connected again, and this connection does not know: it counts once
   };
-  struct Chunk {
-    LogOffset begin, end;
-    std::string bytes;
-  };
-
   Replica* find(ConnId conn);
   void feed(Replica& replica, Session& session, Now now, Effects& effects, std::vector<ConnId>& touched);
   void start_snapshot(Replica& replica, Session& session, Now now);
@@ -187,6 +186,10 @@ class Replicas {
   void send_snapshot(Replica& replica, Session& session, bool room, Effects& effects);
   void snapshot_read(Replica& replica, Session& session, const FileJobDone& done);
   bool from_memory(Replica& replica, Session& session);
+  void send_part(Replica& replica, Session& session, const RecentFrames::Chunk& chunk);
+  size_t window() const;
+  uint64_t read_bytes_max() const;
+  bool too_many(const Session& session);
   void read(Replica& replica, FileStep step, Effects& effects);
   bool refuse_sync(Session& session, Now now);
   void doubt(LogOffset snapshot) { doubted_ = std::max(doubted_.value_or(LogOffset{}), snapshot); }
@@ -216,8 +219,7 @@ class Replicas {
 
   Parts parts_;
   std::list<Replica> replicas_;
-  std::deque<Chunk> recent_;
-  size_t recent_bytes_ = 0;
+  RecentFrames recent_;
   std::vector<std::pair<uint64_t, FileJobDone>> reads_;
   uint64_t next_job_ = 1, heartbeats_ = 0;
   MonoUs next_heartbeat_us_ = 0;
@@ -231,6 +233,8 @@ class Replicas {
   MonoUs next_ping_us_ = 0;
   uint64_t tasks_left_out_ = 0;
   uint64_t full_syncs_ = 0, partial_syncs_ = 0, partial_refused_ = 0;
+  uint64_t links_refused_ = 0;
+  bool refuses_links_ = false, stock_waits_ = false;
   double budget_bytes_ = 0;  ///< replication-max-bytes-per-second: what may be sent at once
   MonoUs budget_us_ = 0;
 };

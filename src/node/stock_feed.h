@@ -26,6 +26,8 @@ class StockFeed {
   /// What the replica has at its end was written by a later reign than it says: another history.
   bool foreign() const { return foreign_; }
   uint64_t at() const { return at_; }
+  /// Memory that it holds.
+  size_t held_bytes() const { return group_.capacity() + marks_.size() * sizeof(Mark); }
 
   /// The place in the log up to which a replica has everything that acknowledged `visible`; empty: unknown.
   std::optional<LogOffset> place(uint64_t visible) const;

@@ -11,7 +11,6 @@
 namespace hf::node {
 namespace {
 
-constexpr size_t window_bytes = 1024 * 1024;  // unsent bytes of one replica
 // A read's worth is decompressed and written anew on the loop: small pieces.
 constexpr uint64_t dump_read_bytes = 64 * 1024;
 constexpr MonoUs second_us = 1'000'000;
@@ -80,7 +79,8 @@ void Replicas::feed_stock(Replica& replica, Session& session, Now now, Effects& 
   Stock& stock = *replica.stock;
   Buffer& out = session.outbox.buffer();
   const bool paced = parts_.options.replication_max_bytes_per_second > 0 && budget_bytes_ <= 0;
-  const bool free = session.output_bytes() < window_bytes && !paced && replica.job == 0;
+  // What a Redis is sent of a frame is made of the whole frame: while all hold too much it waits.
+  const bool free = session.output_bytes() < window() && !paced && replica.job == 0 && !stock_waits_;
   if (std::holds_alternative<AwaitsSnapshot>(replica.state)) start_snapshot(replica, session, now);
   if (std::holds_alternative<AwaitsSnapshot>(replica.state)) {
     if (now.mono_us - replica.last_sent_us >= second_us) {
@@ -176,11 +176,10 @@ void Replicas::take_stock(Replica& replica, Session& session, const log::FrameHe
 /// True: the place is in memory, and what may be sent and fits was.
 bool Replicas::stock_from_memory(Replica& replica, Session& session) {
   const LogOffset upto = stock_sendable();
-  auto chunk = std::lower_bound(recent_.begin(), recent_.end(), replica.tail.next(),
-                                [](const Chunk& one, LogOffset next) { return one.begin < next; });
-  if (chunk == recent_.end() || chunk->begin != replica.tail.next()) return false;
-  for (; chunk != recent_.end() && chunk->end <= upto; ++chunk) {
-    if (session.output_bytes() > window_bytes) break;
+  const RecentFrames::Chunk* chunk = recent_.holding(replica.tail.next());
+  if (chunk == nullptr || chunk->begin != replica.tail.next()) return false;
+  for (; chunk != nullptr && chunk->end <= upto; chunk = recent_.holding(replica.tail.next())) {
+    if (session.output_bytes() > window()) break;
     for (Bytes rest = chunk->bytes; !rest.empty();) {
       log::DecodedFrame frame;
       // Sealed by this very process: the frame's own word for its salt will do.

@@ -439,6 +439,61 @@ TEST_CASE("the tail gives every frame from any boundary on, across segments, how
   }
 }
 
+TEST_CASE("the tail passes on the same bytes in pieces, of frames larger than a read too, from any byte on") {
+  Primary primary;
+  primary.add(command_text(90, 3000));
+  primary.add(command_text(91, 50));
+  const auto& manifest = primary.writer.manifest();
+  for (size_t i = 0; i < primary.ends.size(); ++i) {
+    std::string expected;
+    for (size_t j = i + 1; j < primary.turns.size(); ++j) expected += primary.turns[j];
+    for (const size_t length : {1u << 20, 700u, 100u, 1u})
+      for (const size_t had : {size_t{0}, size_t{1}, size_t{90}, size_t{150}}) {
+        Tail tail(primary.ends[i]);
+        if (had >= expected.size() || had >= primary.turns[std::min(i + 1, primary.turns.size() - 1)].size())
+          continue;
+        if (had > 0) tail.skip_part(had);
+        std::string all;
+        size_t largest = 0, held = 0;
+        for (;;) {
+          const auto step = tail.next_read(manifest.segments, primary.writer.written(), length);
+          REQUIRE(step.ok());
+          if (!*step) break;
+          const auto bytes = primary.disk.read((*step)->name, (*step)->offset, (*step)->length);
+          REQUIRE(tail.pass(*bytes,
+                            [&](Bytes piece) {
+                              all += piece;
+                              largest = std::max(largest, piece.size());
+                            })
+                      .ok());
+          held = std::max(held, tail.held_bytes());
+        }
+        CHECK(all == expected.substr(had));
+        CHECK(tail.given() == 0);
+        if (length == 700) CHECK(held < 3000);
+        if (length <= 700) CHECK(largest <= 2 * 700);
+      }
+  }
+}
+
+TEST_CASE("a large frame that is damaged is said to be, behind its last piece") {
+  Primary primary(2);
+  primary.add(command_text(90, 3000));
+  std::string& file = primary.disk.content(names_under(primary.disk, "log-").back());
+  file[file.size() - 20] ^= 1;
+  Tail tail(primary.ends[primary.ends.size() - 2]);
+  for (;;) {
+    const auto step = tail.next_read(primary.writer.manifest().segments, primary.writer.written(), 256);
+    REQUIRE(step.ok());
+    REQUIRE(*step);
+    const auto bytes = primary.disk.read((*step)->name, (*step)->offset, (*step)->length);
+    const Status passed = tail.pass(*bytes, [](Bytes) {});
+    if (passed.ok()) continue;
+    CHECK(passed.error().message.find("checksum mismatch in a frame's content") != std::string::npos);
+    break;
+  }
+}
+
 TEST_CASE("the tail follows a log that grows, and takes zeros written ahead for its end") {
   Primary primary(1);
   Tail tail(primary.ends[0]);
@@ -518,7 +573,8 @@ TEST_CASE("a log trimmed behind a place, damage, and a file that became shorter 
   CHECK(error.find("before what was written") != std::string::npos);
 }
 
-TEST_CASE("a log that begins behind an adopted snapshot reaches back to it before its first segment is listed") {
+TEST_CASE(
+    "a log that begins behind an adopted snapshot reaches back to it before its first segment is listed") {
   ResumePoint adopted = fresh_start(cluster);
   adopted.end = {86};
   Writer writer({.salt_seed = 3}, adopted);

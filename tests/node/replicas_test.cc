@@ -2,7 +2,12 @@
 // and what is kept for it ends.
 #include <catch2/catch.hpp>
 
+#include "base/little_endian.h"
+#include "base/prng.h"
+#include "log/manifest.h"
+#include "log/segment.h"
 #include "node_support.h"
+#include "replication/wire.h"
 
 using namespace hf;
 using namespace hf::test;
@@ -95,11 +100,15 @@ TEST_CASE("what a replica acknowledges of a reign to come is a sign of life and 
   CHECK(primary.replication().find("received=0,synced=0,applied=0") != std::string::npos);
 }
 
-TEST_CASE("INFO names the reign before and the offset up to which a Redis may go on with its id, after a restart too") {
+TEST_CASE(
+    "INFO names the reign before and the offset up to which a Redis may go on with its id, after a restart "
+    "too") {
   MemoryFiles files;
   const auto field = [](const std::string& info, const std::string& name) {
     const size_t at = info.find("\n" + name + ":");
-    return at == std::string::npos ? "" : info.substr(at + name.size() + 2, info.find('\r', at + 1) - at - name.size() - 2);
+    return at == std::string::npos
+               ? ""
+               : info.substr(at + name.size() + 2, info.find('\r', at + 1) - at - name.size() - 2);
   };
   const auto options = [] {
     config::Options o;
@@ -138,4 +147,129 @@ TEST_CASE("INFO names the reign before and the offset up to which a Redis may go
     const std::string after = driver.ask(client, "INFO replication");
     id = field(after, "master_replid"), end = field(after, "master_repl_offset");
   }
+}
+
+// ---- what links may hold
+// ---------------------------------------------------------------------------------------
+
+namespace {
+
+/// A primary whose links may hold 16 MiB together, and links that hold all of its log so far.
+struct Crowd {
+  MemoryFiles files;
+  NodeDriver driver{
+      files, [] {
+        config::Options options;
+        options.appendonly = true;
+        options.replica_memory_max = 16 << 20;
+        options.client_output_buffer_limit[0] = {20'000, 0, 0};  // of others: replicas are none of them
+        return options;
+      }()};
+  node::ConnId client = driver.connect();
+  std::vector<node::ConnId> links;
+  std::string last_answer;
+
+  void add(size_t count) {
+    const auto log = log::decode_manifest(files.content(log::manifest_name));
+    REQUIRE(log);
+    Buffer words;
+    resp::Writer(words, 2).command({"REPLCONF", "holdfast",
+                                    replication::encode(replication::Holding{
+                                        log->cluster_id, log->history, {}, driver.node().log_place().end})});
+    for (size_t i = 0; i < count; ++i) {
+      const node::ConnId link = driver.connect();
+      driver.ask(link, "REPLCONF listening-port " + std::to_string(7000 + links.size()));
+      driver.ask(link, "REPLCONF capa holdfast1");
+      driver.send(link, words.view());
+      driver.settle();
+      driver.take(link);
+      last_answer = driver.ask(link, "PSYNC ? -1");
+      links.push_back(link);
+    }
+  }
+  void set(const std::string& key, size_t bytes) {
+    std::string value(bytes, '\0');
+    for (char& c : value) c = static_cast<char>('a' + prng.below(26));
+    driver.send(client, "*3\r\n$3\r\nSET\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n$" +
+                            std::to_string(bytes) + "\r\n" + value + "\r\n");
+    driver.settle();
+    REQUIRE(driver.take(client) == "+OK\r\n");
+  }
+  int64_t field(const char* section, const std::string& name) {
+    const std::string info = driver.ask(client, std::string("INFO ") + section);
+    const size_t at = info.find("\n" + name + ":");
+    return at == std::string::npos ? -1 : std::stoll(info.substr(at + name.size() + 2));
+  }
+  /// All that a link is sent until there is no more, without heartbeats.
+  std::string drain(node::ConnId link) {
+    std::string all;
+    for (int quiet = 0; quiet < 20;) {
+      const std::string some = driver.take(link);
+      quiet = some.empty() ? quiet + 1 : 0;
+      all += some;
+      driver.settle();
+    }
+    std::string frames;
+    for (Bytes rest = all; !rest.empty();) {
+      if (rest.starts_with(replication::heartbeat_magic)) {
+        rest.remove_prefix(replication::heartbeat_bytes);
+        continue;
+      }
+      log::DecodedFrame frame;
+      REQUIRE(log::decode_frame(rest, get_le<uint64_t>(rest, 16), frame) == log::Verdict::Valid);
+      frames += rest.substr(0, frame.header.frame_bytes());
+      rest.remove_prefix(frame.header.frame_bytes());
+    }
+    return frames;
+  }
+  Prng prng{7};
+};
+
+}  // namespace
+
+TEST_CASE(
+    "replicas that take nothing hold no more than replica-memory-max together, and get all of it in the "
+    "end") {
+  Crowd crowd;
+  crowd.add(40);
+  REQUIRE(crowd.last_answer.starts_with("+CONTINUE"));
+  const LogOffset begin = crowd.driver.node().log_place().end;
+  for (int i = 0; i < 4; ++i) {
+    crowd.set("large", 3'000'000);
+    for (int j = 0; j < 20; ++j) crowd.set("small", 20'000);
+    crowd.driver.pass_ms(400);
+    crowd.driver.settle();
+  }
+  CHECK(crowd.field("memory", "mem_clients_slaves") > 1'000'000);
+  CHECK(crowd.field("memory", "mem_clients_slaves") <= 16 << 20);
+  CHECK(crowd.field("replication", "connected_slaves") == 40);
+  std::string expected;
+  const std::vector<std::string> names = *crowd.files.list();
+  for (const std::string& name : names)
+    if (name.starts_with("log-")) expected += crowd.files.content(name).substr(log::segment_header_bytes);
+  // One was slow all along, one is asked for while others take nothing: the same bytes for both.
+  for (const size_t which : {3u, 25u}) {
+    const std::string frames = crowd.drain(crowd.links[which]);
+    INFO(frames.size() << " bytes from offset " << begin.value);
+    CHECK(frames.size() > 12'000'000);
+    CHECK(expected.find(frames) != std::string::npos);
+  }
+}
+
+TEST_CASE("one link more than replica-memory-max allows is told so and may come again; those there stay") {
+  Crowd crowd;
+  crowd.add(64);
+  REQUIRE(crowd.last_answer.starts_with("+CONTINUE"));
+  CHECK(crowd.field("replication", "replica_links_max") == 64);
+  crowd.driver.lines.clear();
+  crowd.add(3);
+  CHECK(crowd.last_answer.starts_with("-NOMASTERLINK Can't SYNC while 64 replicas are linked"));
+  CHECK(crowd.field("replication", "replica_links_refused") == 3);
+  CHECK(crowd.field("replication", "connected_slaves") == 64);
+  CHECK(std::count_if(crowd.driver.lines.begin(), crowd.driver.lines.end(), [](const std::string& line) {
+          return line.find("New links of replicas are refused") != std::string::npos;
+        }) == 1);
+  crowd.driver.node().disconnected(crowd.links[5]);
+  crowd.add(1);
+  CHECK(crowd.last_answer.starts_with("+CONTINUE"));
 }

@@ -155,7 +155,7 @@ void Cluster::hear(Node& node, const node::LogLine& line) {
     if (!node.rotten) broken(node, "a folder that no disk has damaged is refused: " + text);
     refused_folder(node);
   }
-  if (has("what it waits for was not committed within")) faults_.add(Fault::InDoubt);
+  if (has("was not committed within commit-timeout-ms")) faults_.add(Fault::InDoubt);
   if (has("reigns; writes were paused for")) faults_.add(Fault::SwitchedOver);
   if (has("is given up: the target did not catch up")) faults_.add(Fault::SwitchoverTimedOut);
   if (has("is given up: the target's link was lost")) faults_.add(Fault::SwitchoverTargetLost);

@@ -136,6 +136,7 @@ class Cluster final : public Agenda, private node::Host {
     std::string said,
         tail;  ///< the primary's verdict, as far as it has been said; replies that are not whole
     bool verdict_seen = false;
+    std::string part;  ///< of a frame on its way to a replica: what has been said of it
     std::deque<Request> waiting;
     resp::ReplyReader reader;
     uint64_t sent = 0;

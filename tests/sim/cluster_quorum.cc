@@ -104,15 +104,24 @@ void Cluster::note_request(Node& node, const PipeRef& pipe, Request& request) {
 
 // ---- what leaves a node -----------------------------------------------------------------------------
 
-/// A primary's stream: under a write concern a frame may go to a replica before it is in this node's log.
+/// A primary's stream: under a write concern a frame may go to a replica before it is in this node's log. It
+/// may leave in parts.
 void Cluster::hear_frames(const PipeRef& pipe, Bytes bytes) {
   Node* node = running(pipe->side[1].node);
   if (node == nullptr || pipe->side[1].life != node->life) return;
-  for (size_t at = 0; (at = bytes.find(log::frame_magic, at)) != Bytes::npos;) {
-    const Bytes rest = bytes.substr(at);
+  const std::string all = std::exchange(pipe->part, {}) + std::string(bytes);
+  size_t at = 0;
+  for (; (at = all.find(log::frame_magic, at)) != Bytes::npos;) {
+    const Bytes rest = Bytes(all).substr(at);
     log::DecodedFrame frame;
-    if (rest.size() < log::frame_header_bytes ||
-        log::decode_frame(rest, get_le<uint64_t>(rest, 16), frame) != log::Verdict::Valid) {
+    const log::Verdict verdict = rest.size() < log::frame_header_bytes
+                                     ? log::Verdict::Incomplete
+                                     : log::decode_frame(rest, get_le<uint64_t>(rest, 16), frame);
+    if (verdict == log::Verdict::Incomplete) {
+      pipe->part = rest;
+      return;
+    }
+    if (verdict != log::Verdict::Valid) {
       ++at;
       continue;
     }
@@ -120,6 +129,7 @@ void Cluster::hear_frames(const PipeRef& pipe, Bytes bytes) {
     ledger_.sent(frame.sum);
     at += frame.header.frame_bytes();
   }
+  pipe->part = all.substr(all.size() - std::min(all.size(), log::frame_magic.size() - 1));
 }
 
 void Cluster::promise(Node& node, Place place, const std::string& what) {

@@ -25,6 +25,8 @@ Cluster::Cluster(ClusterOptions options) : options_(options), prng_(options.seed
   o.heartbeat_interval_ms = prng_.between(20, 250);
   o.log_keep_bytes = prng_.chance(1, 2) ? 0 : prng_.between(1'000, 30'000);
   o.replica_keep_bytes = prng_.chance(1, 2) ? 0 : prng_.between(1'000, 30'000);
+  // Small windows: frames and snapshots leave in pieces. (No draw of its own, which would make every seed another.)
+  if (o.replica_keep_bytes > 0) o.replica_memory_max = 16 * o.replica_keep_bytes;
   o.task_lease_ms_default = prng_.between(100, 600);
   o.task_backoff_base_ms = 20;
   o.task_backoff_cap_ms = 200;
