@@ -18,6 +18,8 @@ class Files {
   virtual ~Files() = default;
   /// Plain files of the folder itself, sorted by name.
   virtual Result<std::vector<std::string>> list() = 0;
+  /// The same of a folder in it, each name with the folder's ("rescue/1-0-9.aof"); none where there is no such folder.
+  virtual Result<std::vector<std::string>> list_in(const std::string& folder) = 0;
   virtual Result<uint64_t> size(const std::string& name) = 0;
   virtual bool exists(const std::string& name) = 0;
   /// Up to `n` bytes from `offset`; shorter only at the end of the file.

@@ -99,6 +99,7 @@ struct Options {
   int64_t replica_priority = 100;
   int64_t replica_keep_bytes = 1ll << 30;
   int64_t replica_memory_max = 256ll << 20;
+  int64_t rescue_warn_bytes = 1ll << 30;
   int64_t replication_max_bytes_per_second = 0;
   int64_t repl_timeout = 60;
   int64_t repl_ping_replica_period = 10;

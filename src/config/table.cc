@@ -295,6 +295,10 @@ void add_durability(std::vector<Row>& rows) {
             "replies to task commands wait for the sync always, or follow the policy of "
             "appendfsync"},
            task_sync_names),
+       memory<&Options::rescue_warn_bytes>(
+           {"rescue-warn-bytes", s, When::Anytime,
+            "the log warns when rescue/ holds more: what was cut off, which nothing removes by itself; 0 for never"},
+           0),
        memory<&Options::log_segment_bytes>(
            {"log-segment-bytes", s, When::Start, "size of one file of the log"}, 64 << 10, 16ll << 30),
        save_row({"save", s, When::Anytime,

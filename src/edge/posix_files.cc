@@ -25,15 +25,9 @@ bool still_names(int fd, const std::string& path) {
          open.st_dev == named.st_dev;
 }
 
-}  // namespace
-
-PosixFiles::~PosixFiles() {
-  if (open_fd_ >= 0) ::close(open_fd_);
-}
-
-Result<std::vector<std::string>> PosixFiles::list() {
-  DIR* dir = ::opendir(folder_.c_str());
-  if (dir == nullptr) return system_error(folder_);
+Result<std::vector<std::string>> names_in(const std::string& path) {
+  DIR* dir = ::opendir(path.c_str());
+  if (dir == nullptr) return system_error(path);
   std::vector<std::string> names;
   errno = 0;
   while (const dirent* entry = ::readdir(dir)) {
@@ -45,8 +39,24 @@ Result<std::vector<std::string>> PosixFiles::list() {
   const int code = errno;
   ::closedir(dir);
   errno = code;
-  if (code != 0) return system_error(folder_);
+  if (code != 0) return system_error(path);
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+PosixFiles::~PosixFiles() {
+  if (open_fd_ >= 0) ::close(open_fd_);
+}
+
+Result<std::vector<std::string>> PosixFiles::list() { return names_in(folder_); }
+
+Result<std::vector<std::string>> PosixFiles::list_in(const std::string& folder) {
+  if (!exists(folder)) return std::vector<std::string>();
+  auto names = names_in(path(folder));
+  if (names)
+    for (std::string& name : *names) name = folder + "/" + name;
   return names;
 }
 

@@ -15,6 +15,7 @@ class PosixFiles final : public Files {
   PosixFiles& operator=(const PosixFiles&) = delete;
 
   Result<std::vector<std::string>> list() override;
+  Result<std::vector<std::string>> list_in(const std::string& folder) override;
   Result<uint64_t> size(const std::string& name) override;
   bool exists(const std::string& name) override;
   Result<std::string> read(const std::string& name, uint64_t offset, size_t n) override;

@@ -7,6 +7,7 @@
 
 #include "log/manifest.h"
 #include "log/reader.h"
+#include "log/rescue.h"
 #include "resp/parser.h"
 
 namespace hf::log {
@@ -127,6 +128,19 @@ void check_joints(std::vector<FileReport>& segments) {
   }
 }
 
+/// Aside, and no part of what a start reads: whatever it is, the folder is as sound as it was.
+FileReport check_rescued(Files& files, const std::string& name) {
+  FileReport report = check_segment(files, name, {});
+  report.kind = "rescue";
+  if (report.soundness != Soundness::Sound || report.items == 0)
+    report = {.name = name,
+              .kind = "rescue",
+              .bytes = report.bytes,
+              .finding = "kept aside; not read by the server"};
+  else report.finding = "kept aside, cut off the log; --list " + name + " shows it";
+  return report;
+}
+
 void write_verdict(const Judged& judged, FolderReport& report) {
   if (const auto* refused = std::get_if<Refused>(&judged.outcome)) {
     report.soundness = std::max(report.soundness, Soundness::Damaged);
@@ -224,6 +238,8 @@ FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& sna
   for (FileReport& segment : segments) report.files.push_back(std::move(segment));
   for (const VerifiedSnapshot& snapshot : snapshots) report.files.push_back(snapshot.report);
   for (FileReport& leftover : leftovers) report.files.push_back(std::move(leftover));
+  if (const auto rescued = files.list_in(rescue_folder))
+    for (const std::string& name : *rescued) report.files.push_back(check_rescued(files, name));
   for (const FileReport& file : report.files) report.soundness = std::max(report.soundness, file.soundness);
   write_verdict(judged, report);
   return report;

@@ -22,7 +22,7 @@ const char* soundness_text(Soundness soundness);
 /// One file's line in the table.
 struct FileReport {
   std::string name;
-  std::string kind;  ///< manifest, segment, snapshot, leftover
+  std::string kind;  ///< manifest, segment, snapshot, leftover, rescue
   uint64_t bytes = 0;
   uint64_t items = 0;    ///< frames, or keys
   LogOffset first, end;  ///< offsets covered

@@ -109,6 +109,8 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
       s.number("log_segments", uint64_t{writer->manifest().segments.size()});
       if (!writing) s.text("log_last_error", writer->reason());
     }
+    s.number("rescue_files", persistence_.rescue_held().files);
+    s.number("rescue_bytes", persistence_.rescue_held().bytes);
     s.number("backup_in_progress", int64_t{backups_.running()});
     s.text("backup_last_status", backups_.last_error().empty() ? "ok" : "err");
     s.number("backup_last_time", backups_.last_ms() / 1000)

@@ -156,6 +156,17 @@ void Persistence::recovered() {
   phase_ = Phase::Repairing;
 }
 
+void Persistence::look_at_rescue() {
+  const uint64_t before = std::exchange(rescue_held_, log::held_under_rescue(parts_.files)).bytes;
+  const auto bound = static_cast<uint64_t>(parts_.options.rescue_warn_bytes);
+  if (bound == 0 || rescue_held_.bytes <= std::max(bound, before)) return;
+  say(LogLevel::Warning, "rescue/ holds " + to_human(rescue_held_.bytes) + " in " +
+                             std::to_string(rescue_held_.files) +
+                             " files, more than rescue-warn-bytes: what was cut off this node's log, kept until "
+                             "somebody looks. holdfast-check lists them, and with --list shows what is in one; "
+                             "remove those that nobody needs");
+}
+
 /// In a folder that holds nothing: a primary begins history, a replica waits for its primary's.
 void Persistence::begin_fresh() {
   if (!following_) return open_log(log::fresh_start(random_hex40(parts_.prng)));
@@ -164,6 +175,7 @@ void Persistence::begin_fresh() {
 
 void Persistence::open_log(log::ResumePoint from) {
   cluster_id_ = from.manifest.cluster_id;
+  look_at_rescue();
   find_snapshots(from.manifest.snapshots);
   wall_ms_ = std::max(wall_ms_, from.wall_ms);
   epoch_max_ = from.epoch_max;

@@ -23,6 +23,7 @@
 #include "command/journal.h"
 #include "config/options.h"
 #include "log/recovery.h"
+#include "log/rescue.h"
 #include "log/restore.h"
 #include "log/writer.h"
 #include "node/effects.h"
@@ -98,6 +99,8 @@ class Persistence final : private log::ReplaySink {
     std::string last;
   };
   const Rescued& rescued() const { return rescued_; }
+  /// All that lies there, as of the last start, change of primary or snapshot.
+  const log::RescueHeld& rescue_held() const { return rescue_held_; }
   /// Lets `full-<offset>.rdb` take the place of everything. `beside`: the store has it beside; it is taken once
   /// MANIFEST says so, and the old data set is there to be read until then. Else the old one is dropped, and it
   /// is loaded.
@@ -278,6 +281,7 @@ class Persistence final : private log::ReplaySink {
   void drop_served();
   void snapshot_loaded(const snapshot::Header& header, uint64_t keys);
   void die(std::string why);
+  void look_at_rescue();
   void log_job_done(const FileJobDone& done);
   void cut_snapshot(Now now);
   /// So that a load can make room first.
@@ -341,6 +345,7 @@ class Persistence final : private log::ReplaySink {
   std::string unusable_, tee_;
   LogOffset shared_;  ///< with the primary that everything is fetched from
   Rescued rescued_;
+  log::RescueHeld rescue_held_;
   Epoch epoch_max_;
   LogOffset reign_needs_;                  ///< synced up to here, the reign is open
   std::optional<log::Manifest> reset_to_;  ///< in Resetting: announces what is to become of the folder

@@ -379,6 +379,7 @@ bool Persistence::verify_some() {
 
 /// `trim_all`: without the past that only the options ask for.
 void Persistence::forget_old_snapshots(bool trim_all) {
+  look_at_rescue();  // somebody may have tidied up there
   std::sort(notes_.begin(), notes_.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
   const config::Options& options = parts_.options;
   log::KeepPolicy policy{.snapshots = static_cast<size_t>(std::max<int64_t>(1, options.snapshot_keep))};

@@ -56,6 +56,23 @@ TEST_CASE("a torn tail is sound and said so") {
   CHECK(report.verdict.find("torn tail") != std::string::npos);
 }
 
+TEST_CASE("what lies under rescue is listed, and makes a folder neither better nor worse") {
+  MemoryFiles disk;
+  fill(disk, false);
+  disk.content("rescue/2-0-9.aof") = disk.content(segment0);
+  disk.content("rescue/1700000000000-" + std::string(segment0) + "-from-7") = "half a frame";
+  const FolderReport report = check_folder(disk, {});
+  CHECK(report.soundness == Soundness::Sound);
+  const FileReport& cut = file(report, "rescue/2-0-9.aof");
+  CHECK(cut.kind == "rescue");
+  CHECK(cut.items > 0);
+  CHECK(cut.finding == "kept aside, cut off the log; --list rescue/2-0-9.aof shows it");
+  const FileReport& torn = file(report, "rescue/1700000000000-" + std::string(segment0) + "-from-7");
+  CHECK(torn.kind == "rescue");
+  CHECK(torn.bytes == 12);
+  CHECK(torn.soundness == Soundness::Sound);
+}
+
 TEST_CASE("damage in any segment is found, with the byte, also below the snapshot in use") {
   MemoryFiles disk;
   fill(disk, true);

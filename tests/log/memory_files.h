@@ -32,6 +32,12 @@ class MemoryFiles final : public Files {
       if (name.find('/') == std::string::npos) names.push_back(name);
     return names;
   }
+  Result<std::vector<std::string>> list_in(const std::string& folder) override {
+    std::vector<std::string> names;
+    for (const auto& [name, inode] : names_)
+      if (name.starts_with(folder + "/")) names.push_back(name);
+    return names;
+  }
   Result<uint64_t> size(const std::string& name) override {
     const auto found = names_.find(name);
     if (found == names_.end()) return Error{"no such file", ENOENT};

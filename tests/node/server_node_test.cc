@@ -298,3 +298,29 @@ TEST_CASE("emptying or swapping a database changes only the watched keys that ar
   CHECK(exec_after("here", "SWAPDB 0 1") == "*-1\r\n");
   CHECK(exec_after("here", "SWAPDB 0 1") == "*-1\r\n");
 }
+
+TEST_CASE("what lies under rescue is counted in INFO, warned of past a bound, and never removed") {
+  MemoryFiles files;
+  files.content("rescue/1-0-9.aof") = std::string(5000, 'x');
+  files.content("rescue/2-0-9.aof") = std::string(3000, 'y');
+  hf::config::Options options;
+  options.rescue_warn_bytes = 6000;
+  const auto warnings = [](const NodeDriver& driver) {
+    return std::count_if(driver.lines.begin(), driver.lines.end(), [](const std::string& line) {
+      return line.find("in 2 files, more than rescue-warn-bytes") != std::string::npos;
+    });
+  };
+  NodeDriver driver(files, options);
+  const hf::node::ConnId client = driver.connect();
+  const auto persistence = [&] { return driver.ask(client, "INFO persistence"); };
+  CHECK(persistence().find("rescue_files:2\r\nrescue_bytes:8000\r\n") != std::string::npos);
+  CHECK(warnings(driver) == 1);
+  driver.ask(client, "SET key value");
+  driver.ask(client, "SAVE");
+  driver.ask(client, "BGREWRITEAOF");
+  CHECK(warnings(driver) == 1);  // it has not become more
+  CHECK(files.exists("rescue/1-0-9.aof"));
+  CHECK(files.run({.steps = {{.kind = hf::FileStep::Kind::Remove, .name = "rescue/1-0-9.aof"}}}).ok);  // by hand
+  driver.ask(client, "SAVE");
+  CHECK(persistence().find("rescue_files:1\r\nrescue_bytes:3000\r\n") != std::string::npos);
+}

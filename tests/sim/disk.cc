@@ -27,6 +27,13 @@ Result<std::vector<std::string>> SimDisk::list() {
   return out;
 }
 
+Result<std::vector<std::string>> SimDisk::list_in(const std::string& folder) {
+  std::vector<std::string> out;
+  for (const auto& [name, file] : names_)
+    if (name.starts_with(folder + "/")) out.push_back(name);
+  return out;
+}
+
 Result<uint64_t> SimDisk::size(const std::string& name) {
   const auto it = names_.find(name);
   if (it == names_.end()) return Error{name + ": no such file", ENOENT};

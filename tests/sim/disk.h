@@ -41,6 +41,7 @@ class SimDisk final : public Files {
 
   // ---- Files ------------------------------------------------------------------------------------
   Result<std::vector<std::string>> list() override;
+  Result<std::vector<std::string>> list_in(const std::string& folder) override;
   Result<uint64_t> size(const std::string& name) override;
   bool exists(const std::string& name) override;
   Result<std::string> read(const std::string& name, uint64_t offset, size_t n) override;
