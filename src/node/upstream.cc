@@ -2,7 +2,6 @@
 #include "node/upstream.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/checksum.h"
 #include "base/limits.h"
@@ -18,9 +17,6 @@ namespace {
 
 constexpr size_t line_bytes_max = 64 * 1024;
 constexpr size_t bytes_a_turn = 256 * 1024;
-constexpr size_t chunk_bytes = 1024 * 1024;
-constexpr size_t unwritten_bytes_max = 8 * 1024 * 1024;  // what comes while a sync takes its time
-constexpr uint64_t sync_every_bytes = 32ull * 1024 * 1024;
 constexpr MonoUs second_us = 1'000'000;
 constexpr MonoUs healthy_after_us = 10 * second_us;
 
@@ -178,9 +174,7 @@ MonoUs Upstream::next_wake() const {
   // Not before the node is ready; a turn comes with what makes it so.
   if (!conn_) return follower_.ready() ? next_dial_us_ : INT64_MAX;
   const MonoUs silent_at = last_heard_us_ + address_->timeout_ms * 1000 + 1;
-  const auto* receiving = std::get_if<Receiving>(&state_);
-  if (receiving != nullptr && receiving->may_load())
-    return std::min({next_ack_us_, silent_at, follower_.beside().next_slice()});
+  if (const FullSync* sync = full_sync()) return std::min({next_ack_us_, silent_at, sync->next_load()});
   return up() || syncing() ? std::min(next_ack_us_, silent_at) : silent_at;
 }
 
@@ -188,8 +182,8 @@ bool Upstream::may_go_on() const {
   if (!stopped_ || close_) return false;
   if (stock_) return stock_->syncing() ? stock_->has_room() : follower_.ready();
   if (up()) return follower_.ready();
-  const auto* receiving = std::get_if<Receiving>(&state_);
-  return receiving != nullptr && !receiving->whole && receiving->has_room();
+  const FullSync* sync = full_sync();
+  return sync != nullptr && sync->may_go_on();
 }
 
 // ---- shaking hands
@@ -308,7 +302,7 @@ void Upstream::psync_answer(Bytes line, Now now) {
     if (!word(line, 3).empty())
       follower_.full_sync_begins(shared ? std::optional(LogOffset{*shared}) : std::nullopt);
     else follower_.full_sync_begins(follower_.holding().end);
-    state_ = Receiving{.begun_us = now.mono_us};
+    state_ = Receiving{std::make_unique<FullSync>(follower_, now)};
   } else if (verdict == "+DIVERGED") {
     const auto at = parse_uint(word(line, 1));
     // To cut nothing off would change nothing, and the next answer would be the same.
@@ -358,7 +352,11 @@ bool Upstream::consume(Now now, Buffer& in, Buffer& out) {
     stopped_ = !in.empty() && !more;
     return more;
   }
-  if (auto* receiving = std::get_if<Receiving>(&state_)) return receive(*receiving, now, in);
+  if (FullSync* sync = full_sync()) {
+    stopped_ = sync->consume(now, in);
+    if (!sync->broken().empty()) broken(sync->broken());
+    return false;
+  }
   if (up()) return stream(now, in);
   stopped_ = !in.empty();
   return false;
@@ -438,188 +436,57 @@ bool Upstream::take_frame(Buffer& in) {
 // ---- a snapshot in full
 // ------------------------------------------------------------------------------------------------
 
-bool Upstream::Receiving::has_room() const {
-  return chunk.size() < unwritten_bytes_max && (waits || stream.kept_bytes() < chunk_bytes);
-}
-
-bool Upstream::receive(Receiving& r, Now now, Buffer& in) {
-  while (!close_ && !r.whole && !in.empty()) {
-    if (r.piece_left == 0) {
-      if (!take_record(r, now, in)) return false;
-      continue;
-    }
-    if (!r.has_room()) break;
-    const size_t n = std::min({r.piece_left, in.size(), chunk_bytes});
-    r.chunk.append(in.view().substr(0, n));
-    r.stream.keep(in.view().substr(0, n));
-    in.consume(n);
-    r.waits = false;
-    r.piece_left -= n;
-    r.received += n;
-  }
-  stopped_ = !in.empty();
-  report(r, now);
-  return false;
-}
-
-/// False: it is not whole yet, or the link is broken.
-bool Upstream::take_record(Receiving& r, Now now, Buffer& in) {
-  const Bytes all = in.view();
-  if (all.size() < 4) return false;
-  if (all.starts_with(replication::heartbeat_magic)) {
-    // The primary is taking a snapshot.
-    if (all.size() < replication::heartbeat_bytes) return false;
-    if (!replication::decode_heartbeat(all.substr(0, replication::heartbeat_bytes)))
-      return broken("a heartbeat arrived damaged"), false;
-    in.consume(replication::heartbeat_bytes);
-    return true;
-  }
-  if (r.ahead) {
-    if (all.size() < replication::snapshot_piece_bytes) return false;
-    if (!take_piece(r, all.substr(0, replication::snapshot_piece_bytes))) return false;
-    in.consume(replication::snapshot_piece_bytes);
-    return true;
-  }
-  if (all.size() < replication::snapshot_ahead_bytes) return false;
-  r.ahead = replication::decode_snapshot_ahead(all.substr(0, replication::snapshot_ahead_bytes));
-  if (!r.ahead) return broken("the announcement of a snapshot arrived damaged"), false;
-  in.consume(replication::snapshot_ahead_bytes);
-  r.expected = r.ahead->bytes;
-  r.begun_us = now.mono_us;
-  r.next_report_us = now.mono_us + second_us;
-  follower_.beside().begin(r.expected);
-  return true;
-}
-
-bool Upstream::take_piece(Receiving& r, Bytes record) {
-  const auto piece = replication::decode_snapshot_piece(record);
-  if (!piece || piece->bytes > limits::snapshot_piece_bytes_max)
-    return broken("the head of a piece of a snapshot arrived damaged"), false;
-  r.piece_left = piece->bytes;
-  r.whole = piece->bytes == 0;
-  r.waits = r.waits && !r.whole;  // one more look: whether that is all
-  r.expected = std::max(piece->file_bytes, r.received + piece->bytes);
-  return true;
-}
-
-void Upstream::report(Receiving& r, Now now) {
-  if (!r.ahead || now.mono_us < r.next_report_us) return;
-  r.next_report_us = now.mono_us + second_us;
-  char text[120];
-  std::snprintf(text, sizeof text, "Full sync: %.0f %% of %s received",
-                100.0 * static_cast<double>(r.received) / static_cast<double>(std::max<uint64_t>(1, r.expected)),
-                to_human(r.expected).c_str());
-  follower_.say(LogLevel::Notice, text);
+const FullSync* Upstream::full_sync() const {
+  const auto* receiving = std::get_if<Receiving>(&state_);
+  return receiving != nullptr ? receiving->sync.get() : nullptr;
 }
 
 std::optional<FileJob> Upstream::next_job() {
-  if (stock_ && !close_) {
-    auto job = stock_->next_job(next_job_ | job_bit);
-    if (job) ++next_job_;
-    return job;
-  }
-  auto* r = std::get_if<Receiving>(&state_);
-  if (r == nullptr || !r->ahead || r->in_flight || r->stored || close_) return {};
-  const bool all = r->complete();
-  if (r->chunk.size() < chunk_bytes && !all) return {};
-  const std::string name = log::received_name(r->ahead->offset);
-  FileJob job{.id = next_job_++ | job_bit, .lane = Lane::Transfer};
-  if (r->written == 0) job.steps.push_back({.kind = FileStep::Kind::Remove, .name = name});
-  job.steps.push_back({.kind = FileStep::Kind::Write, .name = name, .offset = r->written, .bytes = std::move(r->chunk)});
-  r->chunk.clear();
-  r->written = r->received;
-  // What is synced on the way need not be waited for at the end.
-  if (r->written - r->synced >= sync_every_bytes || all) {
-    if (!planted(Bug::AdoptedUnsynced)) job.steps.push_back({.kind = FileStep::Kind::Sync, .name = name});
-    r->synced = r->written;
-  }
-  if (all) job.steps.push_back({.kind = FileStep::Kind::SyncDir});
-  r->finishing = all;
-  r->in_flight = true;
+  if (close_) return {};
+  auto job = stock_        ? stock_->next_job(next_job_ | job_bit)
+             : full_sync() ? full_sync()->next_job(next_job_ | job_bit)
+                           : std::nullopt;
+  if (job) ++next_job_;
   return job;
 }
 
 void Upstream::job_done(const FileJobDone& done, Now now) {
+  const bool last = done.id + 1 == (next_job_ | job_bit);  // else of a link that is gone
   if (stock_) {
-    if (done.id + 1 == (next_job_ | job_bit)) stock_->job_done(done);
+    if (last) stock_->job_done(done);
     if (!stock_->broken().empty()) broken(stock_->broken());
     return;
   }
-  auto* r = std::get_if<Receiving>(&state_);
-  if (r == nullptr || !r->in_flight || done.id + 1 != (next_job_ | job_bit))
-    return;  // of a link that is gone
-  r->in_flight = false;
-  if (!done.ok) return broken("the snapshot can't be stored: " + done.message);
-  if (!r->finishing) return;
-  r->stored = true;
-  finish(*r, now);
-}
-
-/// Takes one part of the file that is whole. False: there is none.
-Result<bool> Upstream::load_step(Receiving& r) {
-  class Discard final : public snapshot::EntrySink {
-    Status entry(DbIndex, Bytes) override { return ok(); }
-  } discard;
-  Beside& beside = follower_.beside();
-  snapshot::EntrySink& sink = beside.loading() ? beside.sink() : static_cast<snapshot::EntrySink&>(discard);
-  if (r.stream.header() && !r.prepared) {
-    if (r.stream.header()->offset != r.ahead->offset)
-      return Error{"it stands at offset " + std::to_string(r.stream.header()->offset.value) + ", but offset " +
-                   std::to_string(r.ahead->offset.value) + " was announced"};
-    r.prepared = sink.prepare(*r.stream.header(), r.expected);
-    return true;
-  }
-  return r.stream.step(sink);
-}
-
-bool Upstream::load_some(Now now) {
-  auto* r = std::get_if<Receiving>(&state_);
-  if (r == nullptr || close_) return false;
-  if (r->whole) last_heard_us_ = now.mono_us;  // all is here: there is nothing to be heard
-  if (!r->may_load()) return false;
-  Beside& beside = follower_.beside();
-  const bool has_room = beside.has_room();
-  if (!has_room && !std::exchange(r->told, true))
-    follower_.say(LogLevel::Warning, "Full sync: the old data set is dropped before the new one is loaded, "
-                                     "and reads get -LOADING meanwhile: " + beside.reason());
-  if (has_room && !beside.slice_due()) return false;
-  const Result<bool> taken = load_step(*r);
-  if (!taken || (r->whole && !*taken && !r->complete())) {
-    beside.drop();
-    broken("the snapshot can't be taken (" + (taken ? std::string("it ends too early") : taken.error().message) +
-           "); it is fetched again");
-    return false;
-  }
-  r->waits = !*taken;
-  return r->may_load() && (!has_room || beside.next_slice() <= now.mono_us);
-}
-
-/// All is loaded, and safe on the disk.
-void Upstream::finish(Receiving& r, Now now) {
-  char text[160];
-  const double seconds = static_cast<double>(now.mono_us - r.begun_us) / 1e6;
-  std::snprintf(text, sizeof text, "Full sync: %s received in %.2f s", to_human(r.received).c_str(), seconds);
-  follower_.say(LogLevel::Notice, text);
-  if (follower_.beside().loading()) {
-    std::snprintf(text, sizeof text, "Full sync: %llu keys loaded beside the old data set in %.2f s",
-                  static_cast<unsigned long long>(r.stream.keys()), seconds);
-    follower_.say(LogLevel::Notice, text);
-  }
-  const snapshot::Header header = *r.stream.header();
+  FullSync* sync = full_sync();
+  if (sync == nullptr || !sync->in_flight() || !last) return;
+  sync->job_done(done);
+  if (!sync->broken().empty()) return broken(sync->broken());
+  if (!sync->stored()) return;
+  sync->report_end(now);
+  const snapshot::Header header = sync->header();
   state_ = Streaming{};
   reign_heard_us_ = now.mono_us;
   follower_.adopt(header);
 }
 
+bool Upstream::load_some(Now now) {
+  FullSync* sync = full_sync();
+  if (sync == nullptr || close_) return false;
+  if (sync->whole()) last_heard_us_ = now.mono_us;  // all is here: there is nothing to be heard
+  const bool more = sync->load_some(now);
+  if (!sync->broken().empty()) broken(sync->broken());
+  return more;
+}
+
 Upstream::Transfer Upstream::transfer() const {
   if (stock_) return {stock_->total(), stock_->received()};
-  const auto* r = std::get_if<Receiving>(&state_);
-  return r != nullptr ? Transfer{r->expected, r->received} : Transfer{};
+  const FullSync* sync = full_sync();
+  return sync != nullptr ? Transfer{sync->expected(), sync->received()} : Transfer{};
 }
 
 Upstream::Transfer Upstream::load_progress() const {
-  const auto* r = std::get_if<Receiving>(&state_);
-  return r != nullptr ? Transfer{r->expected, r->stream.bytes_done()} : Transfer{};
+  const FullSync* sync = full_sync();
+  return sync != nullptr ? Transfer{sync->expected(), sync->looked_through()} : Transfer{};
 }
 
 const char* Upstream::state_name() const {

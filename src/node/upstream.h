@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -19,11 +20,12 @@
 #include "log/writer.h"
 #include "node/beside.h"
 #include "node/effects.h"
+#include "node/full_sync.h"
 #include "node/stock_source.h"
 #include "replication/backoff.h"
 #include "replication/verdict.h"
 #include "replication/wire.h"
-#include "snapshot/stream.h"
+#include "snapshot/format.h"
 
 namespace hf::node {
 
@@ -59,8 +61,8 @@ class Follower {
   virtual void full_sync_begins(std::optional<LogOffset> shared) = 0;
   /// Where a snapshot is loaded while it comes.
   virtual Beside& beside() = 0;
-  /// `full-<offset>.rdb` is whole and sound: let it take the place of everything. When beside() is loading, it
-  /// has all of it.
+  /// `full-<offset>.rdb` is whole and sound: let it take the place of everything. When beside() is loading,
+  /// it has all of it.
   virtual void adopt(const snapshot::Header& header) = 0;
   // Following a Redis: a reign of this node's own, fed by another server's commands.
   virtual ForeignPlace foreign_place() const = 0;
@@ -117,8 +119,8 @@ class Upstream {
   bool tick(Now now, Buffer* out);
   void job_done(const FileJobDone& done, Now now);
   std::optional<FileJob> next_job();
-  /// Looks through what has come of a snapshot, and loads it beside where there is room; a block a call. True:
-  /// again at once.
+  /// Looks through what has come of a snapshot, and loads it beside where there is room; a block a call.
+  /// True: again at once.
   bool load_some(Now now);
   MonoUs next_wake() const;
 
@@ -127,9 +129,7 @@ class Upstream {
   std::optional<ConnId> conn() const { return conn_; }
   bool up() const { return std::holds_alternative<Streaming>(state_) && !(stock_ && stock_->syncing()); }
   bool stock() const { return stock_ != nullptr; }
-  bool syncing() const {
-    return stock_ ? stock_->syncing() : std::holds_alternative<Receiving>(state_);
-  }
+  bool syncing() const { return stock_ ? stock_->syncing() : std::holds_alternative<Receiving>(state_); }
   struct Transfer {
     uint64_t total = 0, read = 0;  ///< total: as far as the primary knows, while it takes the snapshot
   };
@@ -155,39 +155,16 @@ class Upstream {
   struct Handshake {
     Step step;
   };
-  /// What comes goes two ways at once: into a file, and block by block into the data set beside.
   struct Receiving {
-    std::optional<replication::SnapshotAhead> ahead;
-    uint64_t expected = 0, received = 0;
-    size_t piece_left = 0;
-    bool whole = false;  ///< the primary has said so
-    // the file
-    std::string chunk;
-    uint64_t written = 0, synced = 0;
-    bool in_flight = false, finishing = false, stored = false;
-    // the data set
-    snapshot::Stream stream;
-    bool waits = true;  ///< for more to come: no whole part is left to be taken
-    bool prepared = false;
-    bool told = false;  ///< that the old data set has to go first
-    MonoUs next_report_us = 0, begun_us = 0;
-
-    bool has_room() const;
-    bool may_load() const { return ahead && !waits; }
-    /// Nothing is missing, and nothing is left over.
-    bool complete() const { return whole && stream.done() && stream.kept_bytes() == 0; }
+    std::unique_ptr<FullSync> sync;
   };
   struct Streaming {};
 
   void send_step(Step step, Buffer& out);
   bool handshake_line(Bytes line, Now now, Buffer& out);
   void psync_answer(Bytes line, Now now);
-  bool receive(Receiving& receiving, Now now, Buffer& in);
-  bool take_record(Receiving& receiving, Now now, Buffer& in);
-  bool take_piece(Receiving& receiving, Bytes record);
-  void report(Receiving& receiving, Now now);
-  Result<bool> load_step(Receiving& receiving);
-  void finish(Receiving& receiving, Now now);
+  const FullSync* full_sync() const;
+  FullSync* full_sync() { return const_cast<FullSync*>(std::as_const(*this).full_sync()); }
   void give_up_load();
   bool stream(Now now, Buffer& in);
   bool take_frame(Buffer& in);
