@@ -236,7 +236,8 @@ LogOffset Replicas::synced_on(size_t copies) const {
 std::optional<ConnId> Replicas::candidate(const std::string& host, int port) const {
   const Replica* best = nullptr;
   for (const Replica& replica : replicas_) {
-    if (!replica.introduction.native || !std::holds_alternative<Streams>(replica.state)) continue;
+    if (!replica.introduction.native || replica.superseded || !std::holds_alternative<Streams>(replica.state))
+      continue;
     const auto place = place_of(replica.conn);
     if (!place || (!host.empty() && (place->host != host || place->port != port))) continue;
     if (best == nullptr || replica.received > best->received) best = &replica;

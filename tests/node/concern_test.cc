@@ -322,3 +322,20 @@ TEST_CASE("five hundred connections closed in doubt by one event are one line in
     CHECK(info.find("closed_in_doubt:" + std::string(total) + "\r\n") != std::string::npos);
   }
 }
+
+TEST_CASE("a failover goes to the link that a replica has now, not to the one it had before") {
+  Rig rig;
+  rig.acknowledge(true);
+  rig.driver.settle();
+  // It came again, and its old connection does not know: nothing was written since, so both are as far.
+  const node::ConnId before = std::exchange(rig.replica, rig.driver.connect());
+  REQUIRE(asks(rig.driver, rig.replica, holding_of(rig.files, rig.driver.node().log_place().end))
+              .find("+CONTINUE") != std::string::npos);
+  rig.acknowledge(true);
+  rig.driver.settle();
+  rig.driver.take(before);
+  REQUIRE(rig.driver.ask(rig.client, "FAILOVER") == "+OK\r\n");
+  rig.driver.settle();
+  CHECK(rig.driver.take(before).find(replication::hand_over_magic) == std::string::npos);
+  CHECK(rig.handed_over());
+}
