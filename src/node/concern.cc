@@ -1,4 +1,5 @@
-// The node among others: how many of them must hold a write before its reply leaves, and the role given to one of them.
+// The node among others: how many of them must hold a write before its reply leaves, and the role given to
+// one of them.
 #include <algorithm>
 
 #include "base/planted.h"

@@ -9,8 +9,8 @@ namespace hf::node {
 
 namespace {
 
-// Enough to keep a disk busy while the next batch comes together. More only means that each batch lies in memory that the
-// system has to clear first: with 64 MiB that was a third of what catching up cost.
+// Enough to keep a disk busy while the next batch comes together. More only means that each batch lies in
+// memory that the system has to clear first: with 64 MiB that was a third of what catching up cost.
 constexpr size_t behind_bytes_max = 4ull * 1024 * 1024;
 
 }  // namespace

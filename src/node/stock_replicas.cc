@@ -100,7 +100,7 @@ void Replicas::feed_stock(Replica& replica, Session& session, Now now, Effects& 
   } else if (free && stock.feed && (stock.listens || std::holds_alternative<Seeks>(replica.state)) &&
              !stock_from_memory(replica, session)) {
     const log::Writer& writer = *parts_.persistence.writer();
-    const auto step = replica.tail.next_read(writer.manifest().segments, stock_sendable());
+    auto step = replica.tail.next_read(writer.manifest().segments, stock_sendable());
     if (!step) return fail(session, step.error().message + "; it starts again from a snapshot");
     if (*step) read(replica, std::move(**step), effects);
     else if (std::holds_alternative<Seeks>(replica.state) && replica.tail.next() >= writer.end())

@@ -78,7 +78,8 @@ void StockSource::take_dump(Buffer& in) {
 }
 
 bool StockSource::has_room() const {
-  return state_ == State::Head || state_ == State::Mark || (state_ == State::Dump && chunk_.size() < chunk_bytes);
+  return state_ == State::Head || state_ == State::Mark ||
+         (state_ == State::Dump && chunk_.size() < chunk_bytes);
 }
 
 std::optional<FileJob> StockSource::next_job(uint64_t id) {
