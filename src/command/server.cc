@@ -97,8 +97,8 @@ void bgrewriteaof(Context& ctx) {
 void lastsave(Context& ctx) { ctx.reply.integer(ctx.server.last_save_seconds()); }
 
 void shutdown(Context& ctx) {
-  // Nobody is told of a shutdown that works: the connection ends with the process. Until then the client waits here,
-  // and what it has sent behind SHUTDOWN is not run.
+  // Nobody is told of a shutdown that works: the connection ends with the process. Until then the client
+  // waits here, and what it has sent behind SHUTDOWN is not run.
   if (ctx.retried && ctx.server.shutting_down()) return ctx.block_on({Server::shutdown_key}, 0);
   if (ctx.retried) return ctx.error("ERR Errors trying to SHUTDOWN. Check logs.");
   bool save = false, no_save = false, now = false, force = false, abort = false;

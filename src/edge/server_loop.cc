@@ -127,8 +127,9 @@ ServerLoop::~ServerLoop() {
   ::close(lanes_fd_);
 }
 
-/// On a lane's thread. Not uv_async_send: the loop that finds one half sent spins until the sender has gone on, and a
-/// sender that takes only what others leave of the processor does not, while the loop spins on the same one.
+/// On a lane's thread. Not uv_async_send: the loop that finds one half sent spins until the sender has gone
+/// on, and a sender that takes only what others leave of the processor does not, while the loop spins on the
+/// same one.
 void ServerLoop::wake_from_lane() {
   const uint64_t once = 1;
   while (write(lanes_fd_, &once, sizeof once) < 0 && errno == EINTR) {

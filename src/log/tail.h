@@ -30,9 +30,9 @@ class Tail {
   /// What to read next; empty when everything up to `upto` (an end of a frame that is written) has been
   /// given. `segments` ascend. Error: the log no longer reaches back to next().
   Result<std::optional<FileStep>> next_read(const std::vector<SegmentRef>& segments, LogOffset upto);
-  /// The bytes that were read. Calls each(header, frame bytes) for every whole frame up to what next_read was allowed:
-  /// what stands behind may be half written. Error: what stands there is no frame of this log, or the file ends too
-  /// early: damage.
+  /// The bytes that were read. Calls each(header, frame bytes) for every whole frame up to what next_read was
+  /// allowed: what stands behind may be half written. Error: what stands there is no frame of this log, or
+  /// the file ends too early: damage.
   template <class Each>
   Status take(Bytes bytes, Each&& each) {
     if (bytes.empty()) return short_file();

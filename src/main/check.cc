@@ -22,7 +22,6 @@ namespace {
 
 using hf::log::FileReport;
 using hf::log::FolderReport;
-using hf::log::Soundness;
 
 constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
@@ -49,7 +48,8 @@ constexpr const char* help_text =
     "what\n"
     "            it does, and does only that\n"
     "  --to-redis FILE\n"
-    "            write FILE, a dump that redis-server 7.0 or newer loads: of the newest snapshot in DIR (tasks,\n"
+    "            write FILE, a dump that redis-server 7.0 or newer loads: of the newest snapshot in DIR"
+    " (tasks,\n"
     "            which Redis does not know, are left out and counted), or of another DUMP\n"
     "  --help    this text\n"
     "\n"
