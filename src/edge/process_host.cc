@@ -14,6 +14,9 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/allocator_interface.h>
+#endif
 
 #include "base/checksum.h"
 #include "base/number.h"
@@ -34,8 +37,12 @@ size_t allocator_number(const char* name) {
 
 uint64_t allocated_bytes() {
   if (mallctl == nullptr) {
+#if defined(__SANITIZE_ADDRESS__)
+    return __sanitizer_get_current_allocated_bytes();  // its allocator leaves mallinfo2() at zero
+#else
     const struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
+#endif
   }
   uint64_t epoch = 1;  // jemalloc's numbers stand still until told to move
   size_t size = sizeof epoch;
