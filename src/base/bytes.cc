@@ -43,6 +43,18 @@ std::string quoted(Bytes s) {
   return out += '"';
 }
 
+std::string json_quoted(Bytes s) {
+  constexpr char hex[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char ch : s) {
+    const auto c = static_cast<unsigned char>(ch);
+    if (ch == '"' || ch == '\\') out += '\\', out += ch;
+    else if (c < 0x20 || c >= 0x7f) out += "\\u00", out += hex[c >> 4], out += hex[c & 15];
+    else out += ch;
+  }
+  return out += '"';
+}
+
 namespace {
 
 bool blank(char c) {

@@ -147,16 +147,14 @@ void failover(Context& ctx) {
   if (abort) {
     if (ctx.args.size() > 2) return ctx.syntax_error();
     const Status status = ctx.server.abort_failover();
-    return status ? ctx.reply.ok() : ctx.error("ERR " + status.error().message);
+    return reply_status(ctx, status);
   }
   // Handing the role to a replica that lacks acknowledged writes would lose them: that is not offered.
   if (force)
     return ctx.error(
         "ERR FAILOVER FORCE would lose acknowledged writes; use REPLICAOF NO ONE on the replica if that is "
         "meant");
-  const Status status = ctx.server.fail_over(host, static_cast<int>(port), timeout);
-  if (status) ctx.reply.ok();
-  else ctx.error("ERR " + status.error().message);
+  reply_status(ctx, ctx.server.fail_over(host, static_cast<int>(port), timeout));
 }
 
 void audit_status(Context& ctx) {

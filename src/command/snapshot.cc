@@ -20,11 +20,6 @@ bool named(Context& ctx, SnapshotInfo& found) {
   return false;
 }
 
-void reply_status(Context& ctx, const Status& status) {
-  if (status) ctx.reply.ok();
-  else ctx.error("ERR " + status.error().message);
-}
-
 void snapshot_list(Context& ctx) {
   const auto list = ctx.server.snapshots();
   ctx.reply.array(list.size());
@@ -95,8 +90,8 @@ constexpr Spec subcommands[] = {
      "Lists the snapshots that are kept, the oldest first.", "", snapshot_list, {},
      "nondeterministic_output"},
     {"tag", 4, admin | NoMulti, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
-     "Names a snapshot, which is then kept until it is deleted; replies when that is on disk.", "id-or-tag tag",
-     snapshot_tag},
+     "Names a snapshot, which is then kept until it is deleted; replies when that is on disk.",
+     "id-or-tag tag", snapshot_tag},
     {"untag", 3, admin | NoMulti, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
      "Takes a snapshot's tag off; replies when that is on disk.", "id-or-tag", snapshot_untag},
     {"verify", 3, admin | NoMulti, no_keys, 0, "server", "1.0.0",

@@ -142,8 +142,7 @@ int ServerLoop::run() {
   return exit_code_;
 }
 
-// ---- events
-// --------------------------------------------------------------------------------------------------------
+// ---- events -----------------------------------------------------------------------------------------------
 
 void ServerLoop::accept(uv_stream_t* listener, bool unix_socket) {
   begin_turn();
@@ -191,8 +190,7 @@ void ServerLoop::keep(Connection& c) {
   connections_[c.id.slot] = &c;
 }
 
-// ---- connections of our own making
-// --------------------------------------------------------------------------------
+// ---- connections of our own making ------------------------------------------------------------------------
 
 void ServerLoop::dial(const node::Dial& target) {
   auto* c = new Connection;
@@ -302,8 +300,7 @@ void ServerLoop::jobs_done() {
   for (const node::BackupReport& report : backups_.take_reports()) node_.backup_report(report);
 }
 
-// ---- the turn
-// ------------------------------------------------------------------------------------------------------
+// ---- the turn ---------------------------------------------------------------------------------------------
 
 /// What arrives belongs to the turn that executes it: its time counts from the first event behind the poll.
 void ServerLoop::begin_turn() {
@@ -408,8 +405,7 @@ bool ServerLoop::writes_pending() const {
   return false;
 }
 
-// ---- output and ends
-// -----------------------------------------------------------------------------------------------
+// ---- output and ends --------------------------------------------------------------------------------------
 
 /// Writes what may leave, straight into the kernel while it takes it. What it does not take goes to libuv;
 /// until that has left, further output stays with the node, where its limits are kept.

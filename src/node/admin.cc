@@ -8,8 +8,7 @@
 
 namespace hf::node {
 
-// ---- CONFIG
-// --------------------------------------------------------------------------------------------------------
+// ---- CONFIG -----------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::config_get(Bytes pattern, const std::function<void(Bytes, Bytes)>& each) {
   for (const auto& [name, value] : config::get(options_, pattern)) each(name, value);
@@ -50,8 +49,7 @@ bool ServerNode::Impl::password_matches(Bytes user, Bytes password) const {
   return difference == 0;
 }
 
-// ---- persistence
-// ---------------------------------------------------------------------------------------------------
+// ---- persistence ------------------------------------------------------------------------------------------
 
 Status ServerNode::Impl::begin_snapshot(Bytes tag) {
   return persistence_.begin_snapshot(now_, {.reason = "save", .tag = std::string(tag)});
@@ -89,8 +87,7 @@ std::optional<std::string> ServerNode::Impl::digest_result() const {
 
 Status ServerNode::Impl::begin_rewrite() { return persistence_.begin_rewrite(now_); }
 
-// ---- connections
-// ---------------------------------------------------------------------------------------------------
+// ---- connections ------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::for_each_client(const std::function<void(const command::ClientState&)>& each) {
   std::vector<Session*> list;

@@ -8,8 +8,7 @@
 
 namespace hf::node {
 
-// ---- write concern
-// ---------------------------------------------------------------------------------------------------
+// ---- write concern ----------------------------------------------------------------------------------------
 
 /// How far each number of members has come; the commit offset never goes back.
 void ServerNode::Impl::measure_commit() {
@@ -54,8 +53,7 @@ void ServerNode::Impl::hold_on_replica(Session& session, const Executor::Outcome
   session.outbox.hold({applied, true, copies});
 }
 
-// ---- switchover
-// --------------------------------------------------------------------------------------------------------
+// ---- switchover -------------------------------------------------------------------------------------------
 
 Status ServerNode::Impl::fail_over(Bytes host, int port, int64_t timeout_ms) {
   if (follows()) return Error{"FAILOVER is not valid when server is a replica."};

@@ -13,8 +13,7 @@ constexpr MonoUs look_at_held_every_us = 10'000;
 
 }  // namespace
 
-// ---- events
-// --------------------------------------------------------------------------------------------------------
+// ---- events -----------------------------------------------------------------------------------------------
 
 ConnId ServerNode::Impl::connected(const Peer& peer) {
   Session& session = sessions_.add();
@@ -104,8 +103,7 @@ void ServerNode::Impl::touch(Session& session) {
   touched_.push_back(session.id);
 }
 
-// ---- output
-// --------------------------------------------------------------------------------------------------------
+// ---- output -----------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::collect_output(Effects& effects) {
   const Safe safe = persistence_.safe();

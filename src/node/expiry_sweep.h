@@ -1,7 +1,6 @@
 // Active expiry: which expired keys nobody has touched. A circular sweep over a part of each database every
-// tick
-// (`hz`). What a tick sweeps is spread over as many turns as it takes, since each bucket may cost some cache
-// misses; and over more of them while it finds many.
+// tick (`hz`). What a tick sweeps is spread over as many turns as it takes, since each bucket may cost some
+// cache misses; and over more of them while it finds many.
 #pragma once
 #include <optional>
 #include <string>

@@ -50,8 +50,7 @@ Status Persistence::mirror(const std::vector<log::MirrorFrame>& group) {
   return ok();
 }
 
-// ---- another state
-// -------------------------------------------------------------------------------------------------
+// ---- another state ----------------------------------------------------------------------------------------
 
 void Persistence::cut_back(LogOffset at) {
   if (!writer_) return;
@@ -143,8 +142,7 @@ void Persistence::drop_served() {
   parts_.store.flush_all();
 }
 
-// ---- promotion
-// -----------------------------------------------------------------------------------------------------
+// ---- promotion --------------------------------------------------------------------------------------------
 
 Status Persistence::begin_own_reign(Now now) {
   if (!unusable_.empty()) return Error{"this node's folder can't be used: " + unusable_};

@@ -1,5 +1,5 @@
-// What a server node is made of. Shared by the files of this room that implement it: server_node.cc (the
-// turn), admin.cc (what commands may ask), info.cc (INFO); nobody else includes this.
+// What a server node is made of. Shared by the files of this room that implement it, each named where its
+// part begins; nobody else includes this.
 #pragma once
 #include <deque>
 #include <memory>
@@ -34,8 +34,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
  public:
   explicit Impl(Setup setup);
 
-  // ---- the turn (server_node.cc)
-  // ---------------------------------------------------------------------------------
+  // ---- the turn (server_node.cc) --------------------------------------------------------------------------
   ConnId connected(const Peer& peer);
   char* read_space(ConnId conn, size_t& room);
   void received(ConnId conn, size_t bytes);
@@ -50,8 +49,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
   void request_shutdown();
 
-  // ---- command::Server (admin.cc, info.cc)
-  // -----------------------------------------------------------------------
+  // ---- command::Server (admin.cc, info.cc) ----------------------------------------------------------------
   std::string info(const std::vector<std::string>& sections) override;
   bool loading() const override { return !persistence_.answers(); }
   void config_get(Bytes pattern, const std::function<void(Bytes, Bytes)>& each) override;
@@ -91,8 +89,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void key_ready(DbIndex db, Bytes key) override { waiters_.key_ready(db, key); }
   bool unblock_client(uint64_t id, bool with_error) override;
 
-  // ---- command::Server and Follower (replication.cc)
-  // -------------------------------------------------------------
+  // ---- command::Server and Follower (replication.cc) ------------------------------------------------------
   command::RoleInfo role() override;
   Status follow(Bytes host, int port) override;
   Status follow_nobody() override;
@@ -133,8 +130,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void foreign_place_is(const ForeignPlace& place) override { foreign_place_ = place; }
   void say(LogLevel level, std::string text) override { persistence_.say(level, std::move(text)); }
 
-  // ---- store::Observer
-  // -------------------------------------------------------------------------------------------
+  // ---- store::Observer ------------------------------------------------------------------------------------
   void key_changed(DbIndex db, const store::Key& key) override;
   void database_changed(DbIndex db) override;
   void object_inserted(DbIndex db, Bytes key, store::Object& object) override;
@@ -156,7 +152,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   static store::Options store_options(const config::Options& options, uint64_t seed);
   void apply_options();
 
-  // the turn's parts
+  // the turn's parts (server_node.cc, requests.cc, shutdown.cc, connections.cc; replication: as above)
   void run_session(Session& session, bool& more);
   void run_upstream(Session& session, bool& more);
   static bool has_had_its_turn(const Session& session, uint64_t output_before);

@@ -28,8 +28,7 @@ std::string random_hex40(Prng& prng) {
 
 Persistence::Persistence(const Parts& parts) : parts_(parts) {}
 
-// ---- loading
-// -------------------------------------------------------------------------------------------------------
+// ---- loading ----------------------------------------------------------------------------------------------
 
 void Persistence::start(Now now) {
   now_ = now;
@@ -237,8 +236,7 @@ void Persistence::die(std::string why) {
   update_refusal();
 }
 
-// ---- serving
-// -------------------------------------------------------------------------------------------------------
+// ---- serving ----------------------------------------------------------------------------------------------
 
 Now Persistence::never_backwards(Now now) {
   now_ = now;
@@ -434,8 +432,7 @@ MonoUs Persistence::next_wake(Now now, bool clients_wait) const {
   return wake;
 }
 
-// ---- ending
-// --------------------------------------------------------------------------------------------------------
+// ---- ending -----------------------------------------------------------------------------------------------
 
 bool Persistence::close_log() {
   if (phase_ == Phase::Closed || phase_ == Phase::Dead) return true;

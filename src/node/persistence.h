@@ -73,8 +73,7 @@ class Persistence final : private log::ReplaySink {
   /// There is a data set to read: the one served, or one that is just being exchanged for what stands beside.
   bool answers() const { return serving() || (beside_ && phase_ != Phase::Dead && phase_ != Phase::Closed); }
 
-  // ---- starting
-  // ----------------------------------------------------------------------------------------------------
+  // ---- starting -------------------------------------------------------------------------------------------
   void start(Now now);
   /// One slice of recovery. True: come back at once. Serving when the new reign's record is synced.
   bool recover_some(Now now);
@@ -82,8 +81,7 @@ class Persistence final : private log::ReplaySink {
   const std::string& reign_id() const { return reign_id_; }
   const std::string& cluster_id() const { return cluster_id_; }
 
-  // ---- following a primary (following.cc)
-  // --------------------------------------------------------------------------
+  // ---- following a primary (following.cc) -----------------------------------------------------------------
   /// Before start: open no reign. Later: give up one's own.
   void follow();
   bool following() const { return following_; }
@@ -119,8 +117,7 @@ class Persistence final : private log::ReplaySink {
   /// What loading meant to say when it was refused and a primary was there to ask; empty otherwise.
   const std::string& unusable() const { return unusable_; }
 
-  // ---- the turn
-  // ----------------------------------------------------------------------------------------------------
+  // ---- the turn -------------------------------------------------------------------------------------------
   /// The time for this turn's records: the wall clock, but never before what the log already holds.
   Now never_backwards(Now now);
   /// There is a log to wait for.
@@ -162,8 +159,7 @@ class Persistence final : private log::ReplaySink {
   void say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
   void note_change() { ++changes_; }
 
-  // ---- snapshots
-  // ---------------------------------------------------------------------------------------------------
+  // ---- snapshots ------------------------------------------------------------------------------------------
   struct SnapshotPlan {
     std::string reason;  ///< one word
     std::string tag = {};
@@ -244,13 +240,11 @@ class Persistence final : private log::ReplaySink {
   bool take_snapshot_finished() { return std::exchange(snapshot_finished_, false); }
   int64_t last_save_ms() const { return last_save_ms_; }
 
-  // ---- ending
-  // ------------------------------------------------------------------------------------------------------
+  // ---- ending ---------------------------------------------------------------------------------------------
   /// Syncs the log and writes the clean end. Call each turn; true when done.
   bool close_log();
 
-  // ---- INFO
-  // --------------------------------------------------------------------------------------------------------
+  // ---- INFO -----------------------------------------------------------------------------------------------
   LogOffset end() const { return writer_ ? writer_->end() : unlogged_end_; }
   uint64_t visible_end() const { return writer_ ? writer_->visible_end() : unlogged_visible_; }
   const log::Writer* writer() const { return logging() ? writer_.get() : nullptr; }

@@ -10,8 +10,7 @@
 
 namespace hf::node {
 
-// ---- roles
-// -----------------------------------------------------------------------------------------------------------
+// ---- roles ------------------------------------------------------------------------------------------------
 
 /// Whether writes can be committed at all; the log says when that changes.
 void ServerNode::Impl::settle_quorum(Gate& gate, bool reigns) {
@@ -168,8 +167,7 @@ command::RoleInfo ServerNode::Impl::role() {
   return info;
 }
 
-// ---- replicas of this node
-// ---------------------------------------------------------------------------------------------
+// ---- replicas of this node --------------------------------------------------------------------------------
 
 Status ServerNode::Impl::replica_says(uint64_t client, Bytes name, Bytes value) {
   Session* session = session_of(client);
@@ -281,8 +279,7 @@ void ServerNode::Impl::feed_replicas(Effects& effects) {
   }
 }
 
-// ---- the primary of this node
-// --------------------------------------------------------------------------------------------
+// ---- the primary of this node -----------------------------------------------------------------------------
 
 void ServerNode::Impl::dialed(ConnId conn, bool ok, const std::string& why) {
   Session* session = sessions_.find(conn);

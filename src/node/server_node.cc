@@ -89,8 +89,7 @@ void ServerNode::Impl::apply_options() {
   tasks.checkpoint_bytes_max = static_cast<size_t>(options_.checkpoint_max_bytes);
 }
 
-// ---- the turn
-// ------------------------------------------------------------------------------------------------------
+// ---- the turn ---------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::turn(Now now, Effects& effects) {
   if (started_at_ < 0) {
@@ -219,8 +218,7 @@ void ServerNode::Impl::expire_some() {
   }
 }
 
-// ---- time
-// ----------------------------------------------------------------------------------------------------------
+// ---- time -------------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::once_a_second(Effects& effects) {
   next_second_ = now_.mono_us + second_us;
@@ -270,8 +268,7 @@ ServerNode::LogPlace ServerNode::Impl::log_place() const {
   return place;
 }
 
-// ---- the outside
-// ---------------------------------------------------------------------------------------------------
+// ---- the outside ------------------------------------------------------------------------------------------
 
 ServerNode::ServerNode(Setup setup) : impl_(std::make_unique<Impl>(std::move(setup))) {}
 ServerNode::~ServerNode() = default;

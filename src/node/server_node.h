@@ -43,8 +43,7 @@ class ServerNode {
   ServerNode(const ServerNode&) = delete;
   ServerNode& operator=(const ServerNode&) = delete;
 
-  // ---- events
-  // ----------------------------------------------------------------------------------------------------
+  // ---- events ---------------------------------------------------------------------------------------------
   /// A connection was accepted. (Refusals - maxclients, protected mode - are a reply and a close in the next
   /// turn.)
   ConnId connected(const Peer& peer);
@@ -54,8 +53,7 @@ class ServerNode {
   char* read_space(ConnId conn, size_t& room);
   void received(ConnId conn, size_t bytes);
   /// True while the connection has input to be executed or output to be sent: one that has closed its sending
-  /// side
-  /// (`printf ... | nc`) is kept until then. A blocked one is owed nothing: who left does not wait.
+  /// side (`printf ... | nc`) is kept until then. A blocked one is owed nothing: who left does not wait.
   bool owes_reply(ConnId conn);
   void disconnected(ConnId conn);
   /// Of Effects::dial: the connection stands (`local`: its own address), or `why` not.
@@ -70,8 +68,7 @@ class ServerNode {
   /// How long the loop was held, from the first event to the last effect of the turn: for INFO only.
   void turn_took(int64_t us);
 
-  // ---- output
-  // ----------------------------------------------------------------------------------------------------
+  // ---- output ---------------------------------------------------------------------------------------------
   /// The bytes that may leave now; empty when there are none. The caller writes them all, in order.
   Buffer take_output(ConnId conn);
   enum class AfterSend : uint8_t { KeepOpen, Close };
@@ -79,8 +76,7 @@ class ServerNode {
   /// everything has been sent and the connection was to end after it: close it, then call disconnected.
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
 
-  // ---- for the driver and for tests
-  // ------------------------------------------------------------------------------
+  // ---- for the driver and for tests -----------------------------------------------------------------------
   const config::Options& options() const;
   /// There is input to execute that no event announces (a client has read, and may go on): run a turn at
   /// once.

@@ -256,8 +256,7 @@ void Persistence::report_snapshot(Now now) {
   say(LogLevel::Notice, text);
 }
 
-// ---- what is kept
-// --------------------------------------------------------------------------------------------------
+// ---- what is kept -----------------------------------------------------------------------------------------
 
 /// At start: what MANIFEST tells, as far as the files are there, and files that it does not (any more) tell
 /// of.

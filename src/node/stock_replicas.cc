@@ -120,8 +120,7 @@ void Replicas::stock_job_done(Replica& replica, Session& session, const FileJobD
   if (!taken) fail(session, taken.error().message);
 }
 
-// ---- the dump
-// --------------------------------------------------------------------------------------------
+// ---- the dump ---------------------------------------------------------------------------------------------
 
 std::unique_ptr<StockDump> Replicas::begin_dump(Replica& replica, Session& session, Now now) {
   return std::make_unique<StockDump>(
@@ -154,8 +153,7 @@ void Replicas::take_dump(Replica& replica, Session& session, Bytes bytes) {
   stock.dump.reset();
 }
 
-// ---- the stream
-// ------------------------------------------------------------------------------------------
+// ---- the stream -------------------------------------------------------------------------------------------
 
 void Replicas::take_stock(Replica& replica, Session& session, const log::FrameHeader& header, Bytes frame) {
   if (!replica.stock->feed) return;  // the frame before told that it needs everything
@@ -225,8 +223,7 @@ bool Replicas::take_ping_due(Now now) {
   return true;
 }
 
-// ---- finding the place
-// -----------------------------------------------------------------------------------
+// ---- finding the place ------------------------------------------------------------------------------------
 
 /// The newest segment that begins below the place holds it; the headers say where each begins.
 void Replicas::seek_segment(Replica& replica, Session& session, Effects& effects) {

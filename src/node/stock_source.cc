@@ -36,8 +36,7 @@ bool StockSource::consume(Buffer& in, Buffer& out) {
   return false;
 }
 
-// ---- the dump
-// ------------------------------------------------------------------------------------------------------
+// ---- the dump ---------------------------------------------------------------------------------------------
 
 bool StockSource::take_head(Buffer& in) {
   while (!in.empty() && in.view()[0] == '\n') in.consume(1);  // the primary is still making it
@@ -106,8 +105,7 @@ void StockSource::job_done(const FileJobDone& done) {
   follower_.import_dump(log::received_name({place_.offset}), place_);
 }
 
-// ---- the stream
-// ----------------------------------------------------------------------------------------------------
+// ---- the stream -------------------------------------------------------------------------------------------
 
 bool StockSource::stream(Buffer& in, Buffer& out) {
   std::vector<Bytes> args;

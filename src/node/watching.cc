@@ -6,8 +6,7 @@
 
 namespace hf::node {
 
-// ---- watching
-// ------------------------------------------------------------------------------------------------------
+// ---- watching ---------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::key_changed(DbIndex db, const store::Key& key) {
   persistence_.note_change();
@@ -58,8 +57,7 @@ Session* ServerNode::Impl::session_of(uint64_t client_id) {
   return it == by_client_id_.end() ? nullptr : sessions_.find(it->second);
 }
 
-// ---- WATCH
-// ---------------------------------------------------------------------------------------------------------
+// ---- WATCH ------------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::watch(command::Context& ctx, Bytes key) {
   command::Transaction& transaction = ctx.client.transaction;

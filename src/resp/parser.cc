@@ -52,8 +52,7 @@ RequestParser::Outcome RequestParser::next_inline(Bytes in, std::vector<Bytes>& 
 namespace {
 
 /// The position of the "\r\n" that ends the line starting at `from`, or npos. Redis looks for '\r' alone and
-/// trusts that
-/// '\n' follows; so do we, and check it.
+/// trusts that '\n' follows; so do we, and check it.
 size_t line_end(Bytes in, size_t from) {
   const void* found = std::memchr(in.data() + from, '\r', in.size() - from);
   if (found == nullptr) return Bytes::npos;

@@ -86,8 +86,7 @@ class Tasks {
   const std::vector<Grant>& grants() const { return grants_; }
   std::vector<Grant>& grants() { return grants_; }
 
-  // ---- for the commands
-  // ------------------------------------------------------------------------------------------
+  // ---- for the commands -----------------------------------------------------------------------------------
   /// The next fencing token; each call's is above all before it, replayed ones included.
   Token next_token();
   /// The place of the next run in the order of submission.

@@ -1,5 +1,5 @@
-// A replica's log cut back where two histories parted, or replaced by a received snapshot. Crashes come after every
-// step, and what goes away is kept aside first.
+// A replica's log cut back where two histories parted, or replaced by a received snapshot. Crashes come after
+// every step, and what goes away is kept aside first.
 #include <catch2/catch.hpp>
 #include <functional>
 #include <map>
@@ -23,8 +23,9 @@ std::string listed(MemoryFiles& disk, const std::string& name) {
   return all;
 }
 
-/// Every way in which a crash can break `job` off: behind each of its steps, the next one's write cut short; by kill -9
-/// (`killed`), then by power cuts that keep different parts of what was not synced. `then` gets the disk as it is left.
+/// Every way in which a crash can break `job` off: behind each of its steps, the next one's write cut short;
+/// by kill -9 (`killed`), then by power cuts that keep different parts of what was not synced. `then` gets
+/// the disk as it is left.
 void for_each_crash(const std::map<std::string, std::string>& base, const FileJob& job, uint64_t seed,
                     const std::function<void(MemoryFiles& disk, bool killed)>& then) {
   MemoryFiles disk;
@@ -85,7 +86,8 @@ struct Received {
 
 }  // namespace
 
-TEST_CASE("a cut that a crash breaks off at any step is finished by the next start, and what was cut is kept") {
+TEST_CASE(
+    "a cut that a crash breaks off at any step is finished by the next start, and what was cut is kept") {
   Primary primary;
   const LogOffset cut = primary.ends[5];
   Manifest manifest = primary.writer.manifest();
@@ -186,7 +188,8 @@ TEST_CASE("a received snapshot takes the place of everything, whatever step a cr
   for_each_crash(base, job, 5, [&](MemoryFiles& disk, bool killed) {
     if (killed) {  // what holdfast-check says meanwhile
       const std::string name = disk.exists(received_name(at)) ? received_name(at) : snapshot_name(at);
-      const VerifiedSnapshot verified{{.name = name, .kind = "snapshot", .first = at, .end = at}, received.point};
+      const VerifiedSnapshot verified{{.name = name, .kind = "snapshot", .first = at, .end = at},
+                                      received.point};
       CHECK(check_folder(disk, {verified}).soundness == Soundness::Sound);
     }
     const Recovered recovered = load(disk, received.point).recovered;
@@ -199,7 +202,8 @@ TEST_CASE("a received snapshot takes the place of everything, whatever step a cr
   });
 }
 
-TEST_CASE("what a full sync throws away behind the shared end is saved first, whatever step a crash comes after") {
+TEST_CASE(
+    "what a full sync throws away behind the shared end is saved first, whatever step a crash comes after") {
   Primary primary;
   const Received received(primary.disk, primary.ends[5]);
   const auto base = primary.disk.snapshot();

@@ -118,7 +118,8 @@ TEST_CASE("frames that do not continue the log are refused, and nothing of them 
   CHECK(replica.mirror(frames_of(primary.turns[2])).ok());
 }
 
-TEST_CASE("a log that begins behind an adopted snapshot reaches back to it before its first segment is listed") {
+TEST_CASE(
+    "a log that begins behind an adopted snapshot reaches back to it before its first segment is listed") {
   ResumePoint adopted = fresh_start(cluster);
   adopted.end = {86};
   Writer writer({.salt_seed = 3}, adopted);

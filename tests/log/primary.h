@@ -1,4 +1,5 @@
-// A primary's log, for the tests of those that follow it: what it sealed in each turn, and where each turn ended.
+// A primary's log, for the tests of those that follow it: what it sealed in each turn, and where each turn
+// ended.
 #pragma once
 #include <catch2/catch.hpp>
 #include <string>
