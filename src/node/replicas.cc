@@ -359,7 +359,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
     say_heartbeat();
   if (std::holds_alternative<Streams>(replica.state) && room && replica.job == 0 &&
       !from_memory(replica, session)) {
-    const auto step = replica.tail.next_read(parts_.persistence.writer()->manifest().segments,
+    auto step = replica.tail.next_read(parts_.persistence.writer()->manifest().segments,
                                              parts_.persistence.writer()->written());
     if (!step) fail(session, step.error().message + "; it starts again from a snapshot");
     else if (*step) read(replica, std::move(**step), effects);
