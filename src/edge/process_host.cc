@@ -14,9 +14,6 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/allocator_interface.h>
-#endif
 
 #include "base/checksum.h"
 #include "base/number.h"
@@ -26,6 +23,10 @@
 // Present when jemalloc is linked; the unit tests are not.
 extern "C" int mallctl(const char* name, void* old, size_t* old_size, void* fresh, size_t fresh_size)
     __attribute__((weak));
+#if defined(__SANITIZE_ADDRESS__)
+// Declared here: the header that has it comes with clang, not with g++.
+extern "C" size_t __sanitizer_get_current_allocated_bytes();
+#endif
 
 namespace hf::edge {
 namespace {
