@@ -1,5 +1,5 @@
-// A growing byte queue: appended at the end, consumed at the front, never zeroed. Connections read into one and
-// reply out of another.
+// A growing byte queue: appended at the end, consumed at the front, never zeroed. Connections read into one
+// and reply out of another.
 #pragma once
 #include <cstdlib>
 #include <cstring>
@@ -12,7 +12,9 @@ namespace hf {
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Buffer&& o) noexcept : data_(o.data_), begin_(o.begin_), end_(o.end_), capacity_(o.capacity_) { o.forget(); }
+  Buffer(Buffer&& o) noexcept : data_(o.data_), begin_(o.begin_), end_(o.end_), capacity_(o.capacity_) {
+    o.forget();
+  }
   Buffer& operator=(Buffer&& o) noexcept {
     if (this != &o) {
       std::free(data_);

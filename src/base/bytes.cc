@@ -43,9 +43,23 @@ std::string quoted(Bytes s) {
   return out += '"';
 }
 
+std::string json_quoted(Bytes s) {
+  constexpr char hex[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char ch : s) {
+    const auto c = static_cast<unsigned char>(ch);
+    if (ch == '"' || ch == '\\') out += '\\', out += ch;
+    else if (c < 0x20 || c >= 0x7f) out += "\\u00", out += hex[c >> 4], out += hex[c & 15];
+    else out += ch;
+  }
+  return out += '"';
+}
+
 namespace {
 
-bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f' || c == '\0'; }
+bool blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f' || c == '\0';
+}
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -72,8 +86,8 @@ bool read_quoted(Bytes line, size_t& i, char quote, std::string& out) {
       ++i;
       return i == line.size() || blank(line[i]);
     }
-    if (c == '\\' && quote == '"' && i + 3 < line.size() && line[i + 1] == 'x' && hex_digit(line[i + 2]) >= 0 &&
-        hex_digit(line[i + 3]) >= 0) {
+    if (c == '\\' && quote == '"' && i + 3 < line.size() && line[i + 1] == 'x' &&
+        hex_digit(line[i + 2]) >= 0 && hex_digit(line[i + 3]) >= 0) {
       out += static_cast<char>(hex_digit(line[i + 2]) * 16 + hex_digit(line[i + 3]));
       i += 4;
     } else if (c == '\\' && i + 1 < line.size() && (quote == '"' || line[i + 1] == '\'')) {

@@ -26,9 +26,12 @@ std::string to_upper(Bytes s);
 
 /// `s` as a double-quoted string in which every unprintable byte is escaped (\n, \xHH): Redis's `sdscatrepr`.
 std::string quoted(Bytes s);
+/// `s` as a JSON string. Bytes beyond printable ASCII become the code points of the same number: nothing is
+/// lost, and nothing needs to be UTF-8.
+std::string json_quoted(Bytes s);
 
-/// Splits a line of arguments as redis-cli and inline commands do: blanks separate, "..." with \n \r \t \b \a \xHH
-/// escapes, '...' with \' only. False on unbalanced quotes or a closing quote not followed by a blank.
+/// Splits a line of arguments as redis-cli and inline commands do: blanks separate, "..." with \n \r \t \b \a
+/// \xHH escapes, '...' with \' only. False on unbalanced quotes or a closing quote not followed by a blank.
 bool split_arguments(Bytes line, std::vector<std::string>& out);
 
 }  // namespace hf

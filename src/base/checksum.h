@@ -1,4 +1,5 @@
-// Sums over bytes: XXH3 (64 and 128 bits) from libxxhash, for frames, blocks, payloads and the keyspace's hash.
+// Sums over bytes: XXH3 (64 and 128 bits) from libxxhash, for frames, blocks, payloads and the keyspace's
+// hash.
 #pragma once
 #include <array>
 #include <cstdint>

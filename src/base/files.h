@@ -1,5 +1,6 @@
-// The disk as the node sees it. Reading is a call while starting up; later, as writing always, it is a job: a list of steps
-// handed to a lane, done in order, answered by an event. The edge runs jobs on threads, the simulator in virtual time.
+// The disk as the node sees it. Reading is a call while starting up; later, as writing always, it is a job: a
+// list of steps handed to a lane, done in order, answered by an event. The edge runs jobs on threads, the
+// simulator in virtual time.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -29,9 +30,9 @@ class Files {
 /// One step on the disk. A failing step ends its job: later steps are not begun.
 struct FileStep {
   enum class Kind : uint8_t {
-    Write,     ///< `bytes` at `offset` of `name`, which is created when missing
-    Append,    ///< what `produce` returns (called on the lane: compression happens there), at the end of `name`
-    Sync,      ///< data and size of `name` are on disk
+    Write,   ///< `bytes` at `offset` of `name`, which is created when missing
+    Append,  ///< what `produce` returns (called on the lane: compression happens there), at the end of `name`
+    Sync,    ///< data and size of `name` are on disk
     SyncDir,   ///< the folder's names are on disk ("" is the data folder, "rescue" the one below)
     Truncate,  ///< `name` is cut to `offset` bytes
     Rename,    ///< `name` becomes `to`, replacing it

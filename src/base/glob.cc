@@ -1,4 +1,5 @@
-// Iterative matching with one remembered star: linear in the text for each star, so no pattern can make it explode.
+// Iterative matching with one remembered star: linear in the text for each star, so no pattern can make it
+// explode.
 #include "base/glob.h"
 
 #include <utility>

@@ -7,7 +7,8 @@ namespace hf::limits {
 
 // Protocol (Redis 7.2's)
 constexpr size_t inline_request_bytes_max = 64 * 1024;
-constexpr int64_t request_args_max = 1024 * 1024;  // INT_MAX once authenticated in Redis; ours is bounded by the query buffer
+// INT_MAX once authenticated in Redis; ours is bounded by the query buffer.
+constexpr int64_t request_args_max = 1024 * 1024;
 constexpr int64_t unauthenticated_args_max = 10;
 constexpr int64_t unauthenticated_bulk_bytes_max = 16 * 1024;
 constexpr int64_t bulk_bytes_max_default = 512ll * 1024 * 1024;
@@ -20,11 +21,12 @@ constexpr size_t read_chunk_bytes = 16 * 1024;
 constexpr size_t session_output_turn_bytes = 1024 * 1024;
 /// A session with more unsent output than this waits until its client has read half of it.
 constexpr size_t session_output_pause_bytes = 16 * 1024 * 1024;
-// Beside what clients ask for, who wait meanwhile: the counts are such that each stays below half a millisecond.
+// Beside what clients ask for, who wait meanwhile: the counts are such that each stays below half a
+// millisecond.
 /// Entries and runs freed of what was deleted whole.
 constexpr size_t freed_entries_a_turn = 512;
-/// Leases, delays, timeouts and the like that are due, and leases given back for claims that were not delivered: some
-/// two to four microseconds each.
+/// Leases, delays, timeouts and the like that are due, and leases given back for claims that were not
+/// delivered: some two to four microseconds each.
 constexpr size_t due_tasks_a_turn = 128;
 constexpr size_t expired_keys_a_turn = 256;
 constexpr size_t swept_buckets_a_turn = 512;

@@ -47,7 +47,8 @@ std::optional<double> parse_double(Bytes text) {
 
 std::optional<long double> parse_long_double(Bytes text) {
   char copy[256];
-  if (text.empty() || text.size() >= sizeof copy || text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r')) return std::nullopt;
+  if (text.empty() || text.size() >= sizeof copy || text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r'))
+    return std::nullopt;
   std::memcpy(copy, text.data(), text.size());
   copy[text.size()] = '\0';
   char* end = nullptr;
@@ -56,7 +57,9 @@ std::optional<long double> parse_long_double(Bytes text) {
   return value;
 }
 
-size_t write_int(char* out, int64_t value) { return static_cast<size_t>(std::to_chars(out, out + 21, value).ptr - out); }
+size_t write_int(char* out, int64_t value) {
+  return static_cast<size_t>(std::to_chars(out, out + 21, value).ptr - out);
+}
 
 std::string to_text(int64_t value) {
   char buf[24];

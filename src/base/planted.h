@@ -1,5 +1,5 @@
-// Known-wrong lines, to find out whether the simulator finds them. In every build but the simulator's planted one
-// `planted` is a constant false, and the lines vanish.
+// Known-wrong lines, to find out whether the simulator finds them. In every build but the simulator's planted
+// one `planted` is a constant false, and the lines vanish.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,5 @@
-// A small seeded generator (xoshiro256**, Blackman and Vigna 2018; seeded by splitmix64). Every use has an owner and a
-// seed, so that a run can be repeated exactly.
+// A small seeded generator (xoshiro256**, Blackman and Vigna 2018; seeded by splitmix64). Every use has an
+// owner and a seed, so that a run can be repeated exactly.
 #pragma once
 #include <cstdint>
 

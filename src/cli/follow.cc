@@ -16,7 +16,6 @@
 
 namespace hf::cli {
 
-using resp::Value;
 
 namespace {
 
@@ -69,7 +68,8 @@ Result<FollowOptions> parse(const Options& base) {
     else if (word == "--quiet") o.quiet = true;
     else if (word == "--timeout") {
       const auto span = i + 1 < words.size() ? parse_span_ms(words[i + 1]) : std::nullopt;
-      if (!span) return Error{"follow: --timeout needs a time, such as 30s or 5m; see holdfast-cli follow --help"};
+      if (!span)
+        return Error{"follow: --timeout needs a time, such as 30s or 5m; see holdfast-cli follow --help"};
       o.timeout_ms = *span;
       ++i;
     } else if (word.starts_with("-") || word.empty()) {
@@ -81,7 +81,8 @@ Result<FollowOptions> parse(const Options& base) {
   }
   if (o.help) return o;
   if (where.size() != 0 && where.size() != 2)
-    return Error{"follow: name the primary by HOST and PORT, or nobody to watch; see holdfast-cli follow --help"};
+    return Error{
+        "follow: name the primary by HOST and PORT, or nobody to watch; see holdfast-cli follow --help"};
   if (where.empty()) return o;
   o.host = where[0], o.port = where[1];
   const auto port = parse_int(o.port);
@@ -123,7 +124,8 @@ class Follow {
       sync_.take(info->text, now);
       if (sync_.phase() == SyncWatch::Phase::InStep) return kExitOk;
       if (const int code = given_up(now); code != kExitOk) return code;
-      bar_.phase(std::string(SyncWatch::phase_text(sync_.phase())) + (sync_.error().empty() ? "" : ": " + sync_.error()));
+      bar_.phase(std::string(SyncWatch::phase_text(sync_.phase())) +
+                 (sync_.error().empty() ? "" : ": " + sync_.error()));
       bar_.show("follow", sync_.progress(), true, now);
     }
   }
@@ -136,7 +138,8 @@ class Follow {
       if (o_.host.empty() && first_primary_.empty())
         return complain("the server follows nobody: name the primary, as in holdfast-cli follow HOST PORT",
                         kExitServerError);
-      return complain("the server follows nobody any more: somebody has said REPLICAOF NO ONE", kExitTryLater);
+      return complain("the server follows nobody any more: somebody has said REPLICAOF NO ONE",
+                      kExitTryLater);
     }
     if (first_primary_.empty()) first_primary_ = primary;
     if (primary != first_primary_) {
@@ -160,10 +163,11 @@ class Follow {
       return;
     }
     if (o_.quiet) return;
-    std::printf("In step with %s at offset %s after %s", sync_.primary().c_str(), to_text(sync_.offset()).c_str(),
-                span_text(took_ms).c_str());
+    std::printf("In step with %s at offset %s after %s", sync_.primary().c_str(),
+                to_text(sync_.offset()).c_str(), span_text(took_ms).c_str());
     if (sync_.snapshot_bytes() > 0)
-      std::printf(", with a snapshot of %s", size_text(static_cast<uint64_t>(sync_.snapshot_bytes())).c_str());
+      std::printf(", with a snapshot of %s",
+                  size_text(static_cast<uint64_t>(sync_.snapshot_bytes())).c_str());
     std::printf("\n");
   }
 

@@ -15,7 +15,7 @@ const char* const kHelp =
   holdfast-cli task ls|show|runs|events [...]       look at tasks               (holdfast-cli task --help)
   holdfast-cli run --task NAME -- PROGRAM [...]     run a program that survives  (holdfast-cli run --help)
   holdfast-cli backup DIR                           copy the data while the server runs (backup --help)
-  holdfast-cli follow [HOST PORT]                   make the server a replica, see its sync through (follow --help)
+  holdfast-cli follow [HOST PORT]                   make the server a replica, watch its sync (follow --help)
   holdfast-cli checkpoint FILE --step N             from inside such a program: save FILE as its progress
 
 Where

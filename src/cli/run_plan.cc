@@ -49,8 +49,7 @@ void RunPlan::over(int code, bool clear) {
   out_.push_back(effect::Exit{code, clear});
 }
 
-// ---- the link
-// ------------------------------------------------------------------------------------------------------
+// ---- the link ---------------------------------------------------------------------------------------------
 
 void RunPlan::on_connected(Millis now) {
   link_ = Link::Up;
@@ -97,8 +96,7 @@ void RunPlan::break_link(const std::string& why, Millis now) {
   on_disconnected(why, now);
 }
 
-// ---- the program
-// ---------------------------------------------------------------------------------------------------
+// ---- the program ------------------------------------------------------------------------------------------
 
 void RunPlan::on_progress(const Progress& progress) { progress_ = progress; }
 
@@ -182,8 +180,7 @@ void RunPlan::tend_program(Millis now) {
   }
 }
 
-// ---- the folder
-// ----------------------------------------------------------------------------------------------------
+// ---- the folder -------------------------------------------------------------------------------------------
 
 void RunPlan::on_adopted(std::optional<int> ended_with) { remembered_ = ended_with; }
 
@@ -223,8 +220,7 @@ void RunPlan::on_restored(const Status& status) {
   out_.push_back(effect::Start{run_, token_, attempt_, resources_, step});
 }
 
-// ---- what to do next
-// -----------------------------------------------------------------------------------------------
+// ---- what to do next --------------------------------------------------------------------------------------
 
 std::optional<Effect> RunPlan::next(Millis now) {
   const auto take = [this]() -> std::optional<Effect> {

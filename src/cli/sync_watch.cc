@@ -46,18 +46,21 @@ void SyncWatch::take(Bytes info, int64_t now_ms) {
   progress_ = {};
   const Bytes role = text_of(info, "role");
   const Bytes host = text_of(info, "master_host");
-  primary_ = host.empty() ? std::string() : std::string(host) + ":" + std::string(text_of(info, "master_port"));
+  primary_ =
+      host.empty() ? std::string() : std::string(host) + ":" + std::string(text_of(info, "master_port"));
   error_.clear();
   offset_ = number_of(info, "slave_repl_offset");
   const bool up = text_of(info, "master_link_status") == "up";
   const bool syncing = number_of(info, "master_sync_in_progress") != 0;
   const bool loading = number_of(info, "loading") != 0 || number_of(info, "async_loading") != 0;
-  const int64_t total = number_of(info, "master_sync_total_bytes"), read = number_of(info, "master_sync_read_bytes");
+  const int64_t total = number_of(info, "master_sync_total_bytes"),
+                read = number_of(info, "master_sync_read_bytes");
   if (role != "slave") {
     phase_ = Phase::Alone;
   } else if (syncing || loading) {
     snapshot_bytes_ = std::max({snapshot_bytes_, total, read});
-    // What comes is loaded at once where there is room for two: until all has come, coming is what takes its time.
+    // What comes is loaded at once where there is room for two: until all has come, coming is what takes its
+    // time.
     if (total > read) phase_ = Phase::Receiving, progress_ = {read, total, ""};
     else if (!loading && snapshot_bytes_ == 0) phase_ = Phase::Waiting;
     else
@@ -73,7 +76,8 @@ void SyncWatch::take(Bytes info, int64_t now_ms) {
     const Bytes applied = text_of(info, "replica_applied_offset");
     const int64_t at = parse_int(applied).value_or(0);
     if (target_ < 0)
-      target_ = number_of(info, "replica_received_offset") + number_of(info, "replica_lag_bytes"), phase_from_ = at;
+      target_ = number_of(info, "replica_received_offset") + number_of(info, "replica_lag_bytes"),
+      phase_from_ = at;
     phase_ = applied.empty() || at >= target_ ? Phase::InStep : Phase::CatchingUp;
     if (phase_ == Phase::CatchingUp) progress_ = {at - phase_from_, target_ - phase_from_, ""};
   }
@@ -95,7 +99,8 @@ void SyncWatch::rate(int64_t now_ms) {
   if (took_ms < 500 || done <= 0) return;
   const double a_ms = static_cast<double>(done) / static_cast<double>(took_ms);
   const int64_t left_ms = static_cast<int64_t>(static_cast<double>(progress_.total - progress_.n) / a_ms);
-  progress_.note += ", " + size_text(static_cast<uint64_t>(a_ms * 1000)) + "/s, " + span_text(left_ms) + " left";
+  progress_.note +=
+      ", " + size_text(static_cast<uint64_t>(a_ms * 1000)) + "/s, " + span_text(left_ms) + " left";
 }
 
 }  // namespace hf::cli

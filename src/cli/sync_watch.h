@@ -21,7 +21,8 @@ class SyncWatch {
     Alone,       ///< it follows nobody
   };
 
-  /// The replica's answer to INFO (sections replication and persistence) at `now_ms`, of any clock that rises.
+  /// The replica's answer to INFO (sections replication and persistence) at `now_ms`, of any clock that
+  /// rises.
   void take(Bytes info, int64_t now_ms);
 
   Phase phase() const { return phase_; }

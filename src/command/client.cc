@@ -173,7 +173,8 @@ void client_switch(Context& ctx) {
   ctx.reply.ok();
 }
 
-/// How many members must have a change before its reply leaves: for this connection, never fewer than the server asks.
+/// How many members must have a change before its reply leaves: for this connection, never fewer than the
+/// server asks.
 void client_write_concern(Context& ctx) {
   int64_t copies = 0;
   if (equal_nocase(ctx.args[2], "quorum")) {
@@ -190,7 +191,8 @@ void client_write_concern(Context& ctx) {
   ctx.reply.ok();
 }
 
-/// Capabilities this server knows: redirect (-REDIRECT host:port instead of a closed connection). Others pass.
+/// Capabilities this server knows: redirect (-REDIRECT host:port instead of a closed connection). Others
+/// pass.
 void client_capa(Context& ctx) {
   for (const Bytes name : ctx.args.subspan(2))
     if (equal_nocase(name, "redirect")) ctx.client.redirect = true;

@@ -37,7 +37,8 @@ struct ClientState {
   bool unix_socket = false;
   bool replica = false;    ///< has sent PSYNC
   bool primary = false;    ///< the link to the node's own primary
-  int copies = 0;          ///< CLIENT WRITE-CONCERN: members that must have a change before its reply leaves; 0: as the server says
+  /// CLIENT WRITE-CONCERN: members that must have a change before its reply leaves; 0: as the server says.
+  int copies = 0;
   bool redirect = false;   ///< CLIENT CAPA redirect: understands -REDIRECT
   LogOffset last_write;    ///< a replica that has the log up to here has all its writes
   MonoUs connected_at = 0, last_active_at = 0;

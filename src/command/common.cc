@@ -25,6 +25,11 @@ bool db_arg(Context& ctx, size_t i, DbIndex& db) {
   return true;
 }
 
+void reply_status(Context& ctx, const Status& status) {
+  if (status) ctx.reply.ok();
+  else ctx.error("ERR " + status.error().message);
+}
+
 void reply_help(Context& ctx, const Spec& container) {
   ctx.reply.array(1 + 2 * container.subcommands.size());
   ctx.reply.simple(to_upper(container.name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");

@@ -11,6 +11,9 @@ bool db_arg(Context& ctx, size_t i, DbIndex& db);
 /// The container's subcommands with their syntax and summaries, as redis-cli users know them.
 void reply_help(Context& ctx, const Spec& container);
 
+/// OK, or the error.
+void reply_status(Context& ctx, const Status& status);
+
 /// A reply's map of `pairs` named values, which follow in its order.
 class MapReply {
  public:

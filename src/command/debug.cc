@@ -11,7 +11,8 @@ void debug_digest(Context& ctx) {
   if (ctx.args.size() == 2) return ctx.reply.simple(to_hex(ctx.store.digest()));
   if (ctx.args.size() != 3 || !equal_nocase(ctx.args[2], "walk") || ctx.in_exec) return ctx.syntax_error();
   if (!ctx.retried) {
-    if (const Status begun = ctx.server.begin_digest(); !begun) return ctx.error("ERR " + begun.error().message);
+    if (const Status begun = ctx.server.begin_digest(); !begun)
+      return ctx.error("ERR " + begun.error().message);
   }
   const auto result = ctx.server.digest_result();
   if (!result) return ctx.block_on({Server::digest_key}, 0);
@@ -37,10 +38,12 @@ void debug_object(Context& ctx) {
                    " lru:0 lru_seconds_idle:0");
 }
 
-/// On a replica only: on a primary the next write to that key would make it everybody's, and nothing would differ.
+/// On a replica only: on a primary the next write to that key would make it everybody's, and nothing would
+/// differ.
 void debug_plant(Context& ctx) {
   if (ctx.args.size() != 4) return ctx.error("ERR wrong number of arguments for 'debug|plant' command");
-  if (!ctx.server.follows()) return ctx.error("ERR DEBUG PLANT is for replicas: it makes one differ from its primary");
+  if (!ctx.server.follows())
+    return ctx.error("ERR DEBUG PLANT is for replicas: it makes one differ from its primary");
   ctx.store.set_string(ctx.db(), ctx.key(2), ctx.args[3]);
   ctx.reply.ok();
 }
@@ -59,7 +62,8 @@ constexpr Subcommand subcommands[] = {
     {"DIGEST-VALUE", 3, "<key> [<key> ...]", "Sum over each of the keys.", debug_digest_value},
     {"HELP", 2, "", "Lists these subcommands.", debug_help},
     {"OBJECT", 3, "<key>", "How the value of a key is kept.", debug_object},
-    {"PLANT", 4, "<key> <value>", "Sets a string on this replica alone, for REPLICATION AUDIT to find.", debug_plant},
+    {"PLANT", 4, "<key> <value>", "Sets a string on this replica alone, for REPLICATION AUDIT to find.",
+     debug_plant},
 };
 
 void debug_help(Context& ctx) {

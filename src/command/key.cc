@@ -45,8 +45,8 @@ bool refused_as_active(Context& ctx, const Entry& entry) {
   return true;
 }
 
-/// Logs that the request made `to` out of another key, which holds a task or not. A stock replica has no tasks:
-/// it sees what it had at `to` go (`stock_has_to`), and nothing come.
+/// Logs that the request made `to` out of another key, which holds a task or not. A stock replica has no
+/// tasks: it sees what it had at `to` go (`stock_has_to`), and nothing come.
 void log_made(Context& ctx, bool task, DbIndex to_db, const Key& to, bool stock_has_to) {
   if (!task) return ctx.changed();
   if (stock_has_to) ctx.journal.append(to_db, {"DEL", to.bytes});

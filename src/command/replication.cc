@@ -147,16 +147,14 @@ void failover(Context& ctx) {
   if (abort) {
     if (ctx.args.size() > 2) return ctx.syntax_error();
     const Status status = ctx.server.abort_failover();
-    return status ? ctx.reply.ok() : ctx.error("ERR " + status.error().message);
+    return reply_status(ctx, status);
   }
   // Handing the role to a replica that lacks acknowledged writes would lose them: that is not offered.
   if (force)
     return ctx.error(
         "ERR FAILOVER FORCE would lose acknowledged writes; use REPLICAOF NO ONE on the replica if that is "
         "meant");
-  const Status status = ctx.server.fail_over(host, static_cast<int>(port), timeout);
-  if (status) ctx.reply.ok();
-  else ctx.error("ERR " + status.error().message);
+  reply_status(ctx, ctx.server.fail_over(host, static_cast<int>(port), timeout));
 }
 
 void audit_status(Context& ctx) {
@@ -188,7 +186,8 @@ void audit(Context& ctx) {
   if (ctx.args.size() == 3 && equal_nocase(ctx.args[2], "status")) return audit_status(ctx);
   if (ctx.args.size() != 2) return ctx.syntax_error();
   if (!ctx.retried) {
-    if (const Status begun = ctx.server.begin_audit(); !begun) return ctx.error("ERR " + begun.error().message);
+    if (const Status begun = ctx.server.begin_audit(); !begun)
+      return ctx.error("ERR " + begun.error().message);
     return ctx.block_on({Server::audit_key}, 0);
   }
   const AuditState state = ctx.server.audit_state();
@@ -206,22 +205,23 @@ constexpr uint32_t link = Admin | NoScript | Stale | NoAsyncLoading | NoMulti;
 constexpr Spec replication_rows[] = {
     {"audit", -2, Admin | NoScript | Stale | NoMulti, no_keys, 0, "server", "1.0.0",
      "O(N), N the number of keys, a slice at a time on every node; others are served meanwhile",
-     "Has all replicas compare their data with this node's, at one offset; STATUS tells what came of it.", "[STATUS]", audit, {},
-     "nondeterministic_output"},
+     "Has all replicas compare their data with this node's, at one offset; STATUS tells what came of it.",
+     "[STATUS]", audit, {}, "nondeterministic_output"},
     {"help", 2, Loading | Stale, no_keys, 0, "server", "1.0.0", "O(1)", "Lists these subcommands.", "",
      replication_help},
 };
 const Spec rows[] = {
     {"replication", -2, 0, no_keys, 0, "server", "1.0.0", "depends on the subcommand",
      "What a primary and its replicas do beside the stream.", "", nullptr, replication_rows},
-    {"replicaof", 3, Admin | NoAsyncLoading | NoScript | Stale | NoMulti, no_keys, 0, "server", "5.0.0", "O(1)",
-     "Follows a primary, or nobody: NO ONE.", "host port", replicaof},
+    {"replicaof", 3, Admin | NoAsyncLoading | NoScript | Stale | NoMulti, no_keys, 0, "server", "5.0.0",
+     "O(1)", "Follows a primary, or nobody: NO ONE.", "host port", replicaof},
     {"slaveof", 3, Admin | NoAsyncLoading | NoScript | Stale | NoMulti, no_keys, 0, "server", "1.0.0", "O(1)",
      "REPLICAOF by its old name.", "host port", replicaof},
     {"failover", -1, Admin | NoScript | Stale, no_keys, 0, "server", "6.2.0", "O(1)",
-     "Gives the primary's role to a replica, in an orderly way.", "[TO host port] [ABORT] [TIMEOUT milliseconds]", failover},
-    {"role", 1, NoScript | Loading | Stale | Fast, no_keys, CatAdmin | CatDangerous, "server", "2.8.12", "O(1)",
-     "Returns the node's role, with its replicas or its primary.", "", role},
+     "Gives the primary's role to a replica, in an orderly way.",
+     "[TO host port] [ABORT] [TIMEOUT milliseconds]", failover},
+    {"role", 1, NoScript | Loading | Stale | Fast, no_keys, CatAdmin | CatDangerous, "server", "2.8.12",
+     "O(1)", "Returns the node's role, with its replicas or its primary.", "", role},
     {"replconf", -1, Admin | NoScript | Loading | Stale | AllowBusy, no_keys, 0, "server", "3.0.0", "O(1)",
      "What a replica says of itself to its primary.", "[name value ...]", replconf},
     {"psync", -3, link, no_keys, 0, "server", "2.8.0", "O(1)",

@@ -45,15 +45,11 @@ void config_set(Context& ctx) {
   if (ctx.args.size() % 2 != 0) return ctx.syntax_error();
   std::vector<std::pair<std::string, std::string>> pairs;
   for (size_t i = 2; i < ctx.args.size(); i += 2) pairs.emplace_back(ctx.args[i], ctx.args[i + 1]);
-  const Status status = ctx.server.config_set(pairs);
-  if (status) ctx.reply.ok();
-  else ctx.error("ERR " + status.error().message);
+  reply_status(ctx, ctx.server.config_set(pairs));
 }
 
 void config_rewrite(Context& ctx) {
-  const Status status = ctx.server.config_rewrite();
-  if (status) ctx.reply.ok();
-  else ctx.error("ERR " + status.error().message);
+  reply_status(ctx, ctx.server.config_rewrite());
 }
 
 void config_resetstat(Context& ctx) {
@@ -72,9 +68,7 @@ void save(Context& ctx) {
     if (!begun) return ctx.error("ERR " + begun.error().message);
   }
   if (ctx.server.snapshot_running()) return ctx.block_on({Server::save_key}, 0);
-  const Status status = ctx.server.last_snapshot_status();
-  if (status) ctx.reply.ok();
-  else ctx.error("ERR " + status.error().message);
+  reply_status(ctx, ctx.server.last_snapshot_status());
 }
 
 void bgsave(Context& ctx) {
@@ -97,8 +91,8 @@ void bgrewriteaof(Context& ctx) {
 void lastsave(Context& ctx) { ctx.reply.integer(ctx.server.last_save_seconds()); }
 
 void shutdown(Context& ctx) {
-  // Nobody is told of a shutdown that works: the connection ends with the process. Until then the client waits here,
-  // and what it has sent behind SHUTDOWN is not run.
+  // Nobody is told of a shutdown that works: the connection ends with the process. Until then the client
+  // waits here, and what it has sent behind SHUTDOWN is not run.
   if (ctx.retried && ctx.server.shutting_down()) return ctx.block_on({Server::shutdown_key}, 0);
   if (ctx.retried) return ctx.error("ERR Errors trying to SHUTDOWN. Check logs.");
   bool save = false, no_save = false, now = false, force = false, abort = false;

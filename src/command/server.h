@@ -115,7 +115,8 @@ class Server {
   virtual bool password_matches(Bytes user, Bytes password) const = 0;
 
   // Persistence
-  /// Begins a snapshot; `tag` may be empty. Error: one is running already, or what stands in the way (without "ERR ").
+  /// Begins a snapshot; `tag` may be empty. Error: one is running already, or what stands in the way (without
+  /// "ERR ").
   virtual Status begin_snapshot(Bytes tag) = 0;
   /// Oldest first.
   virtual std::vector<SnapshotInfo> snapshots() const = 0;
@@ -129,7 +130,8 @@ class Server {
   virtual Status begin_verify(uint64_t id) = 0;
   virtual bool verifying() const = 0;
   static constexpr const char* verify_key = "__verify__";
-  /// Begins the digest of the data set as it is now, made a slice a turn; writes go on. Error: one is being made.
+  /// Begins the digest of the data set as it is now, made a slice a turn; writes go on. Error: one is being
+  /// made.
   virtual Status begin_digest() = 0;
   virtual std::optional<std::string> digest_result() const = 0;  ///< none: it is being made
   static constexpr const char* digest_key = "__digest__";

@@ -20,11 +20,6 @@ bool named(Context& ctx, SnapshotInfo& found) {
   return false;
 }
 
-void reply_status(Context& ctx, const Status& status) {
-  if (status) ctx.reply.ok();
-  else ctx.error("ERR " + status.error().message);
-}
-
 void snapshot_list(Context& ctx) {
   const auto list = ctx.server.snapshots();
   ctx.reply.array(list.size());
@@ -92,14 +87,16 @@ constexpr Spec subcommands[] = {
     {"help", 2, Loading | Stale, no_keys, 0, "server", "1.0.0", "O(1)", "Lists these subcommands.", "",
      snapshot_help},
     {"list", 2, admin, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
-     "Lists the snapshots that are kept, the oldest first.", "", snapshot_list, {}, "nondeterministic_output"},
+     "Lists the snapshots that are kept, the oldest first.", "", snapshot_list, {},
+     "nondeterministic_output"},
     {"tag", 4, admin | NoMulti, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
-     "Names a snapshot, which is then kept until it is deleted; replies when that is on disk.", "id-or-tag tag", snapshot_tag},
+     "Names a snapshot, which is then kept until it is deleted; replies when that is on disk.",
+     "id-or-tag tag", snapshot_tag},
     {"untag", 3, admin | NoMulti, no_keys, 0, "server", "1.0.0", "O(N), N the number of snapshots",
      "Takes a snapshot's tag off; replies when that is on disk.", "id-or-tag", snapshot_untag},
     {"verify", 3, admin | NoMulti, no_keys, 0, "server", "1.0.0",
-     "O(N), N the bytes of the file; others are served meanwhile", "Reads a snapshot's file through.", "id-or-tag",
-     snapshot_verify},
+     "O(N), N the bytes of the file; others are served meanwhile", "Reads a snapshot's file through.",
+     "id-or-tag", snapshot_verify},
 };
 const Spec rows[] = {
     {"snapshot", -2, 0, no_keys, 0, "server", "1.0.0", "depends on the subcommand",

@@ -1,12 +1,15 @@
 // Values from text and back. The error sentences are Redis's, since clients and tests match on them.
 #include "config/parse.h"
 
-#include <limits>
+#include <cstdio>
 
 #include "base/number.h"
+#include "config/table.h"
 
 namespace hf::config {
 namespace {
+
+constexpr size_t addresses_max = 16;
 
 Error out_of_range(int64_t min, int64_t max) {
   return Error{"argument must be between " + to_text(min) + " and " + to_text(max) + " inclusive"};
@@ -47,7 +50,7 @@ Result<int64_t> parse_number(Bytes text, int64_t min, int64_t max) {
 
 Result<int64_t> parse_bytes(Bytes text, int64_t min, int64_t max) {
   const auto value = parse_memory(text);
-  if (!value || *value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+  if (!value || *value > static_cast<uint64_t>(no_max))
     return Error{"argument must be a memory value"};
   return in_range(static_cast<int64_t>(*value), min, max);
 }
@@ -102,9 +105,17 @@ std::string print_day_time(int64_t second) {
   return std::string(2 - hour.size(), '0') + hour + ":" + std::string(2 - minute.size(), '0') + minute;
 }
 
-Result<std::vector<std::string>> parse_words(Bytes text) {
+Result<double> parse_fraction(Bytes text) {
+  const auto value = parse_double(text);
+  if (!value || !(*value >= 0 && *value <= 1)) return Error{"argument must be between 0 and 1"};
+  return *value;
+}
+
+Result<std::vector<std::string>> parse_addresses(Bytes text) {
   std::vector<std::string> words;
   for (const Bytes word : split_blanks(text)) words.emplace_back(word);
+  if (words.size() > addresses_max)
+    return Error{"argument must name " + std::to_string(addresses_max) + " addresses at most"};
   return words;
 }
 
@@ -136,15 +147,22 @@ Result<BufferLimits> parse_limits(Bytes text, BufferLimits limits) {
     } else {
       return Error{"Invalid client class specified in buffer limit configuration."};
     }
-    const int64_t most = std::numeric_limits<int64_t>::max();
-    const auto hard = parse_bytes(words[i + 1], 0, most);
-    const auto soft = parse_bytes(words[i + 2], 0, most);
+    const auto hard = parse_bytes(words[i + 1], 0, no_max);
+    const auto soft = parse_bytes(words[i + 2], 0, no_max);
     const auto seconds = parse_int(words[i + 3]);
     if (!hard || !soft || !seconds || *seconds < 0)
       return Error{"Error in hard, soft or soft_seconds setting in buffer limit configuration."};
     limits[which] = {*hard, *soft, *seconds};
   }
   return limits;
+}
+
+std::string print_yes_no(bool value) { return value ? "yes" : "no"; }
+
+std::string print_fraction(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
 }
 
 std::string print_octal(int64_t value) {

@@ -2,6 +2,7 @@
 // flags, CONFIG GET/SET/REWRITE, --help and conf/server.toml all come out of it, so none can drift from the
 // others.
 #pragma once
+#include <limits>
 #include <span>
 #include <string>
 
@@ -37,6 +38,9 @@ enum class Shape : uint8_t {
   SavePoints,  ///< save points: seconds changes ...
   Limits,      ///< client class, hard limit, soft limit, soft seconds ...
 };
+
+/// `Row::max` where there is no other limit.
+constexpr int64_t no_max = std::numeric_limits<int64_t>::max();
 
 struct Row {
   Bytes name;   ///< as Redis spells it where the meaning is Redis's

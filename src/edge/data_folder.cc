@@ -29,7 +29,8 @@ long holder(int lock_fd) {
   return n > 0 ? std::strtol(text, nullptr, 10) : 0;
 }
 
-/// A process that was killed keeps its lock until the kernel has given its memory back: with gigabytes, for a while.
+/// A process that was killed keeps its lock until the kernel has given its memory back: with gigabytes, for a
+/// while.
 /// (/proc/PID/stat: state, and in the flags PF_EXITING.)
 bool is_ending(long pid) {
   std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
@@ -87,7 +88,8 @@ Result<DataFolder> DataFolder::open(const std::string& path) {
     if (errno != EWOULDBLOCK) return system_error("can't lock " + lock_path);
     const long pid = holder(folder.lock_fd_);
     return Error{"the data folder " + folder.path_ + " is in use by " +
-                 (pid > 0 ? "process " + std::to_string(pid) : std::string("another process")) + "; stop it, or choose another folder with --dir"};
+                 (pid > 0 ? "process " + std::to_string(pid) : std::string("another process")) +
+                 "; stop it, or choose another folder with --dir"};
   }
   const std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(folder.lock_fd_, 0) != 0 ||

@@ -32,7 +32,8 @@ bool stays_inside(const std::string& name) {
 }
 
 /// A kernel without preemption keeps the processor for as long as a call takes, whatever the priority of the
-/// thread: a megabyte into fresh pages took 4.5 ms, which the loop, or whoever shares the core, had to wait for.
+/// thread: a megabyte into fresh pages took 4.5 ms, which the loop, or whoever shares the core, had to wait
+/// for.
 constexpr size_t bytes_a_write = 32 * 1024;
 
 bool write_all(int fd, Bytes bytes, off_t offset) {

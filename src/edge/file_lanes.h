@@ -16,9 +16,10 @@
 
 namespace hf::edge {
 
-/// Open files of the data folder, known to all lanes: a rename or removal in one must not leave another writing to a
-/// file that has lost its name. Each lane has descriptors of its own, because the system reports a failed write-back
-/// once a descriptor: on a shared one the first lane to sync would take the error away from the other. Thread-safe.
+/// Open files of the data folder, known to all lanes: a rename or removal in one must not leave another
+/// writing to a file that has lost its name. Each lane has descriptors of its own, because the system reports
+/// a failed write-back once a descriptor: on a shared one the first lane to sync would take the error away
+/// from the other. Thread-safe.
 class OpenFiles {
  public:
   /// `folder` must exist.

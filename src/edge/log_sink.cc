@@ -25,25 +25,6 @@ std::string stamp(WallMs now, const char* format, bool utc) {
   return std::string(text, n) + millis;
 }
 
-std::string json_string(Bytes text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 ||
-               byte >= 0x7f) {  // bytes above 0x7f need not be UTF-8: a JSON reader must not choke
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", byte);
-      out += escaped;
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
 WallMs wall_now() {
   std::timespec t{};
   clock_gettime(CLOCK_REALTIME, &t);
@@ -65,7 +46,7 @@ std::string log_line_text(node::LogLevel level, Bytes text, WallMs now, bool col
 std::string log_line_json(node::LogLevel level, Bytes text, WallMs now, int64_t process_id) {
   return "{\"time\":\"" + stamp(now, "%Y-%m-%dT%H:%M:%S", true) + "Z\",\"level\":\"" +
          level_words[static_cast<size_t>(level)] + "\",\"pid\":" + std::to_string(process_id) +
-         ",\"message\":" + json_string(text) + "}\n";
+         ",\"message\":" + json_quoted(text) + "}\n";
 }
 
 LogSink::~LogSink() {

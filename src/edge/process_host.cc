@@ -23,6 +23,10 @@
 // Present when jemalloc is linked; the unit tests are not.
 extern "C" int mallctl(const char* name, void* old, size_t* old_size, void* fresh, size_t fresh_size)
     __attribute__((weak));
+#if defined(__SANITIZE_ADDRESS__)
+// Declared here: the header that has it comes with clang, not with g++.
+extern "C" size_t __sanitizer_get_current_allocated_bytes();
+#endif
 
 namespace hf::edge {
 namespace {
@@ -34,8 +38,12 @@ size_t allocator_number(const char* name) {
 
 uint64_t allocated_bytes() {
   if (mallctl == nullptr) {
+#if defined(__SANITIZE_ADDRESS__)
+    return __sanitizer_get_current_allocated_bytes();  // its allocator leaves mallinfo2() at zero
+#else
     const struct mallinfo2 info = mallinfo2();
     return info.uordblks + info.hblkhd;
+#endif
   }
   uint64_t epoch = 1;  // jemalloc's numbers stand still until told to move
   size_t size = sizeof epoch;

@@ -176,18 +176,11 @@ class Output {
   rdb::Writer writer_;
 };
 
-class FromSnapshot final : public snapshot::EntrySink {
+/// What a reader of either kind finds, into the dump.
+template <class Sink>
+class Into final : public Sink {
  public:
-  explicit FromSnapshot(Output& output) : output_(output) {}
-  Status entry(DbIndex db, Bytes encoded) override { return output_.entry(db, encoded); }
-
- private:
-  Output& output_;
-};
-
-class FromDump final : public rdb::Sink {
- public:
-  explicit FromDump(Output& output) : output_(output) {}
+  explicit Into(Output& output) : output_(output) {}
   Status entry(DbIndex db, Bytes encoded) override { return output_.entry(db, encoded); }
 
  private:
@@ -195,7 +188,7 @@ class FromDump final : public rdb::Sink {
 };
 
 Status convert_dump(const std::string& path, Output& output) {
-  FromDump sink(output);
+  Into<rdb::Sink> sink(output);
   rdb::Reader reader(sink);
   if (!read_dump(path, reader)) return Error{"it cannot be read"};
   if (reader.phase() != rdb::Reader::Phase::Done) return Error{reader.reason()};
@@ -213,7 +206,7 @@ Status convert_snapshot(const std::string& folder, Output& output, std::string& 
       newest = name;
   if (newest.empty()) return Error{"there is no snapshot; let the server make one (SAVE), then come again"};
   snapshot::Reader reader(files, newest);
-  FromSnapshot sink(output);
+  Into<snapshot::EntrySink> sink(output);
   reader.open();
   while (reader.phase() == snapshot::Reader::Phase::Loading) reader.step(piece_bytes, sink);
   if (reader.phase() == snapshot::Reader::Phase::Damaged) return Error{reader.reason()};

@@ -127,8 +127,9 @@ ServerLoop::~ServerLoop() {
   ::close(lanes_fd_);
 }
 
-/// On a lane's thread. Not uv_async_send: the loop that finds one half sent spins until the sender has gone on, and a
-/// sender that takes only what others leave of the processor does not, while the loop spins on the same one.
+/// On a lane's thread. Not uv_async_send: the loop that finds one half sent spins until the sender has gone
+/// on, and a sender that takes only what others leave of the processor does not, while the loop spins on the
+/// same one.
 void ServerLoop::wake_from_lane() {
   const uint64_t once = 1;
   while (write(lanes_fd_, &once, sizeof once) < 0 && errno == EINTR) {
@@ -141,8 +142,7 @@ int ServerLoop::run() {
   return exit_code_;
 }
 
-// ---- events
-// --------------------------------------------------------------------------------------------------------
+// ---- events -----------------------------------------------------------------------------------------------
 
 void ServerLoop::accept(uv_stream_t* listener, bool unix_socket) {
   begin_turn();
@@ -190,8 +190,7 @@ void ServerLoop::keep(Connection& c) {
   connections_[c.id.slot] = &c;
 }
 
-// ---- connections of our own making
-// --------------------------------------------------------------------------------
+// ---- connections of our own making ------------------------------------------------------------------------
 
 void ServerLoop::dial(const node::Dial& target) {
   auto* c = new Connection;
@@ -301,8 +300,7 @@ void ServerLoop::jobs_done() {
   for (const node::BackupReport& report : backups_.take_reports()) node_.backup_report(report);
 }
 
-// ---- the turn
-// ------------------------------------------------------------------------------------------------------
+// ---- the turn ---------------------------------------------------------------------------------------------
 
 /// What arrives belongs to the turn that executes it: its time counts from the first event behind the poll.
 void ServerLoop::begin_turn() {
@@ -407,8 +405,7 @@ bool ServerLoop::writes_pending() const {
   return false;
 }
 
-// ---- output and ends
-// -----------------------------------------------------------------------------------------------
+// ---- output and ends --------------------------------------------------------------------------------------
 
 /// Writes what may leave, straight into the kernel while it takes it. What it does not take goes to libuv;
 /// until that has left, further output stays with the node, where its limits are kept.

@@ -8,8 +8,8 @@
 #include <memory>
 
 namespace {
-/// The library asserts some things about its input (a key behind '[' and a lone '\r', for one: the config fuzzer found
-/// it). A file must not end the process: what it asserts is an error of the file.
+/// The library asserts some things about its input (a key behind '[' and a lone '\r', for one: the config
+/// fuzzer found it). A file must not end the process: what it asserts is an error of the file.
 struct Unexpected {};
 }  // namespace
 #define TOML_ASSERT(expr) (static_cast<bool>(expr) ? static_cast<void>(0) : throw Unexpected{})
@@ -21,8 +21,8 @@ struct Unexpected {};
 #pragma GCC diagnostic ignored "-Wterminate"  // assertions in noexcept functions: they may end us, as before
 #endif
 #include <toml++/impl/preprocessor.h>
-// The library (3.3) calls a place unreachable that letters such as U+00EF reach when they stand outside of quotes
-// (is_non_ascii_horizontal_whitespace); found by the config fuzzer. "No" is the right answer there.
+// The library (3.3) calls a place unreachable that letters such as U+00EF reach when they stand outside of
+// quotes (is_non_ascii_horizontal_whitespace); found by the config fuzzer. "No" is the right answer there.
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
@@ -111,7 +111,8 @@ Result<std::vector<config::Setting>> parse_toml(const std::string& text, const s
     return Error{file + ":" + to_text(static_cast<int64_t>(e.source().begin.line)) +
                  ": not TOML: " + std::string(e.description())};
   } catch (const Unexpected&) {
-    return Error{file + ": not TOML: something in it makes no sense where it stands; look for stray control characters"};
+    return Error{file + ": not TOML: something in it makes no sense where it stands; look for stray control "
+                        "characters"};
   }
 }
 

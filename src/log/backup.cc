@@ -81,8 +81,9 @@ class Planner {
     if (!manifest) return manifest.error();
     from_ = std::move(*manifest);
     if (from_.segments.empty())
-      return Error{"the log is empty so far: nothing was written since the snapshot that it begins with; ask again "
-                   "after the next change"};
+      return Error{
+          "the log is empty so far: nothing was written since the snapshot that it begins with; ask again "
+          "after the next change"};
     if (const Status status = read_target(); !status) return status.error();
     if (const Status status = plan_segments(); !status) return status.error();
     if (const Status status = plan_snapshots(*names); !status) return status.error();

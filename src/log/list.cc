@@ -14,19 +14,6 @@ namespace {
 
 constexpr size_t argument_bytes_max = 64;
 
-/// JSON takes bytes as the code points of the same number: nothing is lost, and nothing needs to be UTF-8.
-std::string json_text(Bytes text) {
-  static constexpr char hex[] = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') out += '\\', out += c;
-    else if (byte < 0x20 || byte >= 0x7f) out += "\\u00", out += hex[byte >> 4], out += hex[byte & 15];
-    else out += c;
-  }
-  return out + "\"";
-}
-
 class Lister {
  public:
   Lister(const ListRange& range, const std::function<void(const std::string&)>& line)
@@ -73,7 +60,7 @@ class Lister {
     size_t at = 0, count = 0;
     resp::for_each_command(content, at, [&](const std::vector<Bytes>& args, auto&&...) {
       out += count++ == 0 ? "[" : ",[";
-      for (size_t i = 0; i < args.size(); ++i) out += (i == 0 ? "" : ",") + json_text(args[i]);
+      for (size_t i = 0; i < args.size(); ++i) out += (i == 0 ? "" : ",") + json_quoted(args[i]);
       out += "]";
     });
     line_(out + "]}");

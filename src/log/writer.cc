@@ -32,6 +32,7 @@ ResumePoint fresh_start(std::string cluster_id) {
 
 Writer::Writer(WriterOptions options, ResumePoint from)
     : options_(options),
+      ahead_(options.ahead_bytes, options.segment_bytes),
       salts_(options.salt_seed),
       manifest_(std::move(from.manifest)),
       manifest_dirty_(from.manifest_stale),
@@ -224,7 +225,8 @@ std::optional<FileJob> Writer::next_job(bool want_sync) {
     if (cut_due_) return cut_job();
   }
   if (!batches_.empty()) {
-    if (ahead_in_the_way(batches_.front())) return {};
+    const Batch& next = batches_.front();
+    if (ahead_.in_the_way(next.opens, next.at + next.frames.size())) return {};
     return batch_job(want_sync);
   }
   if (manifest_dirty_) {
@@ -326,48 +328,28 @@ std::optional<FileJob> Writer::sync_job() {
 }
 
 bool Writer::idle() const {
-  return batches_.empty() && in_flight_ == InFlight::Nothing && sync_id_ == 0 && ahead_id_ == 0;
+  return batches_.empty() && in_flight_ == InFlight::Nothing && sync_id_ == 0 && !ahead_.in_flight();
 }
 
 // ---- zeros ahead --------------------------------------------------------------------------------
 
 std::optional<FileJob> Writer::ahead_job() {
-  if (health_ != Health::Good || ahead_id_ != 0 || ahead_off_ || options_.ahead_bytes == 0) return {};
-  if (!current_ || sealing_ != *current_ || in_flight_ == InFlight::Shutdown) return {};
-  if (allocated_ >= sealing_bytes_ + options_.ahead_bytes / 2) return {};
-  ahead_from_ = std::max(allocated_, sealing_bytes_);
-  ahead_to_ = std::min(ahead_from_ + options_.ahead_bytes, options_.segment_bytes);
-  if (ahead_to_ <= ahead_from_) return {};
-  ahead_id_ = next_id_++;
-  FileJob job{.id = ahead_id_, .lane = Lane::Sync};
-  const std::string name = segment_name(current_->first);
-  job.steps.push_back({.kind = Kind::Write,
-                       .name = name,
-                       .offset = ahead_from_,
-                       .bytes = std::string(ahead_to_ - ahead_from_, '\0')});
-  job.steps.push_back({.kind = Kind::Sync, .name = name});
-  return job;
-}
-
-/// Two lanes must not write to the same bytes, and a closed segment must not grow.
-bool Writer::ahead_in_the_way(const Batch& batch) const {
-  return ahead_id_ != 0 && (batch.opens || batch.at + batch.frames.size() > ahead_from_);
+  if (health_ != Health::Good || in_flight_ == InFlight::Shutdown) return {};
+  if (!current_ || sealing_ != *current_ || !ahead_.due(sealing_bytes_)) return {};
+  return ahead_.begin(next_id_++, segment_name(current_->first), sealing_bytes_);
 }
 
 /// A log at rest ends with its last frame.
 void Writer::add_length_step(std::vector<FileStep>& steps) const {
-  if (allocated_ <= current_bytes_) return;
+  if (ahead_.allocated() <= current_bytes_) return;
   steps.push_back({.kind = Kind::Truncate, .name = segment_name(current_->first), .offset = current_bytes_});
 }
 
 WriterEvent Writer::ahead_done(const FileJobDone& done) {
-  ahead_id_ = 0;
+  ahead_.ended(done.ok, sealing_bytes_);
   if (health_ == Health::Dead) return WriterEvent::Died;
   // The system tells of a page it could not write only once: another sync of this file might not hear of it.
   if (!done.ok && is_sync(done.failed_kind)) return die(done);
-  if (done.ok) allocated_ = std::max(allocated_, ahead_to_);
-  // A full disk is the frames' to report; and who has outrun the zeros gains nothing by them.
-  ahead_off_ = !done.ok || sealing_bytes_ >= ahead_to_;
   return WriterEvent::Advanced;
 }
 
@@ -424,7 +406,7 @@ WriterEvent Writer::job_done(const FileJobDone& done) {
     const bool forgiven = planted(Bug::FailedSyncForgiven) && is_sync(done.failed_kind);
     return done.ok || forgiven ? log_job_succeeded() : log_job_failed(done);
   }
-  if (ahead_id_ != 0 && done.id == ahead_id_) return ahead_done(done);
+  if (ahead_.is(done.id)) return ahead_done(done);
   HF_CHECK(sync_id_ != 0 && done.id == sync_id_);
   sync_id_ = 0;
   if (health_ == Health::Dead) return WriterEvent::Died;
@@ -436,7 +418,7 @@ WriterEvent Writer::job_done(const FileJobDone& done) {
 WriterEvent Writer::batch_written() {
   Batch& batch = batches_.front();
   written_ = batch.end;
-  if (!current_ || *current_ != batch.segment) allocated_ = 0, ahead_off_ = false;
+  if (!current_ || *current_ != batch.segment) ahead_.new_segment();
   current_ = batch.segment;
   current_bytes_ = batch.at + batch.frames.size();
   if (batch.opens) trim();
@@ -460,7 +442,7 @@ WriterEvent Writer::log_job_succeeded() {
   WriterEvent event = WriterEvent::Advanced;
   if (what == InFlight::Cut) {
     cut_due_ = false;
-    allocated_ = 0;
+    ahead_.gone();
     return WriterEvent::Repaired;
   }
   if (what == InFlight::Batch) event = batch_written();
@@ -498,7 +480,7 @@ WriterEvent Writer::log_job_failed(const FileJobDone& done) {
       batch.opens = false;
       current_ = batch.segment;
       current_bytes_ = segment_header_bytes;
-      allocated_ = 0, ahead_off_ = false;
+      ahead_.new_segment();
       synced_ = std::max(synced_, batch.segment.first);
     }
     if (!batch.opens) manifest_dirty_ = true;

@@ -30,6 +30,7 @@
 #include "base/types.h"
 #include "log/frame.h"
 #include "log/manifest.h"
+#include "log/preallocation.h"
 #include "log/segment.h"
 
 namespace hf::log {
@@ -110,8 +111,8 @@ class Writer {
   /// Appends the record that opens `reign` and adds it to the history (MANIFEST is rewritten with the next
   /// batch). Sync it before serving. CHECK: reign.first == end(), and it follows the last reign.
   LogOffset begin_reign(const Reign& reign, WallMs wall_ms);
-  /// Appends frames as a primary sealed them, byte for byte: a whole group. A reign that one of them opens joins the
-  /// history. Error: they do not continue this log.
+  /// Appends frames as a primary sealed them, byte for byte: a whole group. A reign that one of them opens
+  /// joins the history. Error: they do not continue this log.
   Status mirror(const std::vector<MirrorFrame>& group);
   /// What the next mirrored frame has to continue.
   uint64_t last_sum() const { return last_sum_; }
@@ -211,13 +212,13 @@ class Writer {
   FileJob cut_job();
   WriterEvent log_job_succeeded();
   WriterEvent ahead_done(const FileJobDone& done);
-  bool ahead_in_the_way(const Batch& batch) const;
   void add_length_step(std::vector<FileStep>& steps) const;
   WriterEvent log_job_failed(const FileJobDone& done);
   WriterEvent batch_written();
   WriterEvent die(const FileJobDone& done);
 
   WriterOptions options_;
+  Preallocation ahead_;          ///< of current_
   Prng salts_;
   Manifest manifest_;            ///< a segment enters when the job that creates it is planned
   bool manifest_dirty_ = false;  ///< the file says less than manifest_
@@ -238,8 +239,6 @@ class Writer {
   std::string* tee_ = nullptr;
   std::optional<SegmentRef> current_;  ///< segment that written_ lies in
   uint64_t current_bytes_ = 0;         ///< its length up to written_
-  uint64_t allocated_ = 0;             ///< its length with the zeros behind
-  bool ahead_off_ = false;             ///< no zeros for this segment any more: no room, or of no use
   std::deque<Batch> batches_;
   bool front_taken_ =
       false;           ///< the front batch is in flight, or kept after a failure: nothing is added to it
@@ -249,9 +248,8 @@ class Writer {
   unsigned compress_skips_ = 0, compress_misses_ = 0;
 
   InFlight in_flight_ = InFlight::Nothing;
-  uint64_t log_id_ = 0, sync_id_ = 0, ahead_id_ = 0, next_id_ = 1;
-  uint64_t ahead_from_ = 0, ahead_to_ = 0;  ///< bytes of current_ that the job in flight writes
-  std::string job_name_;                    ///< segment that the job on Lane::Log writes to, for reason()
+  uint64_t log_id_ = 0, sync_id_ = 0, next_id_ = 1;
+  std::string job_name_;    ///< segment that the job on Lane::Log writes to, for reason()
   size_t rename_step_ = 0;  ///< of an opening batch's job: from its success on the segment is in MANIFEST
   std::optional<SegmentRef> replaced_;  ///< by the segment being opened: an empty one of the same offset
   size_t replaced_upto_ = 0;            ///< the step from whose success on MANIFEST does not list it any more

@@ -20,9 +20,9 @@
 
 namespace {
 
+using hf::json_quoted;
 using hf::log::FileReport;
 using hf::log::FolderReport;
-using hf::log::Soundness;
 
 constexpr const char* help_text =
     "Usage: holdfast-check [--json] DIR\n"
@@ -49,7 +49,8 @@ constexpr const char* help_text =
     "what\n"
     "            it does, and does only that\n"
     "  --to-redis FILE\n"
-    "            write FILE, a dump that redis-server 7.0 or newer loads: of the newest snapshot in DIR (tasks,\n"
+    "            write FILE, a dump that redis-server 7.0 or newer loads: of the newest snapshot in DIR"
+    " (tasks,\n"
     "            which Redis does not know, are left out and counted), or of another DUMP\n"
     "  --help    this text\n"
     "\n"
@@ -58,38 +59,20 @@ constexpr const char* help_text =
     "             2 unusable (no data folder, unreadable, written by a newer version, or bad "
     "usage).\n";
 
-std::string json_text(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", byte);
-      out += escaped;
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
 void print_json(const std::string& folder, const FolderReport& report) {
-  std::string out = "{\"folder\":" + json_text(folder);
-  out += ",\"state\":" + json_text(soundness_text(report.soundness));
-  out += ",\"verdict\":" + json_text(report.verdict);
+  std::string out = "{\"folder\":" + json_quoted(folder);
+  out += ",\"state\":" + json_quoted(soundness_text(report.soundness));
+  out += ",\"verdict\":" + json_quoted(report.verdict);
   out += ",\"end\":" + std::to_string(report.end.value);
   out += ",\"durable_upto\":" + std::to_string(report.durable_upto.value) + ",\"files\":[";
   for (size_t i = 0; i < report.files.size(); ++i) {
     const FileReport& file = report.files[i];
     out += i == 0 ? "{" : ",{";
-    out += "\"name\":" + json_text(file.name) + ",\"kind\":" + json_text(file.kind);
+    out += "\"name\":" + json_quoted(file.name) + ",\"kind\":" + json_quoted(file.kind);
     out += ",\"bytes\":" + std::to_string(file.bytes) + ",\"items\":" + std::to_string(file.items);
     out += ",\"first\":" + std::to_string(file.first.value) + ",\"end\":" + std::to_string(file.end.value);
-    out += ",\"state\":" + json_text(soundness_text(file.soundness));
-    out += ",\"finding\":" + json_text(file.finding) + "}";
+    out += ",\"state\":" + json_quoted(soundness_text(file.soundness));
+    out += ",\"finding\":" + json_quoted(file.finding) + "}";
   }
   std::printf("%s]}\n", out.c_str());
 }

@@ -147,12 +147,12 @@ int serve(const config::CommandLine& line, config::Options options) {
   return code;
 }
 
-/// libuv aborts without a word when an allocation of its own gets nothing (where it watches a descriptor, for one).
-/// abort() goes on when this returns.
+/// libuv aborts without a word when an allocation of its own gets nothing (where it watches a descriptor, for
+/// one). abort() goes on when this returns.
 void say_aborted(int) {
   constexpr char words[] =
-      "Ended by abort(). The lines above say why; where there are none, memory ran out: see `ulimit -v`, the limits of "
-      "the cgroup, maxmemory.\n";
+      "Ended by abort(). The lines above say why; where there are none, memory ran out: see `ulimit -v`, the "
+      "limits of the cgroup, maxmemory.\n";
   [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, words, sizeof words - 1);
 }
 

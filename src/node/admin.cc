@@ -8,7 +8,7 @@
 
 namespace hf::node {
 
-// ---- CONFIG --------------------------------------------------------------------------------------------------------
+// ---- CONFIG -----------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::config_get(Bytes pattern, const std::function<void(Bytes, Bytes)>& each) {
   for (const auto& [name, value] : config::get(options_, pattern)) each(name, value);
@@ -49,7 +49,7 @@ bool ServerNode::Impl::password_matches(Bytes user, Bytes password) const {
   return difference == 0;
 }
 
-// ---- persistence ---------------------------------------------------------------------------------------------------
+// ---- persistence ------------------------------------------------------------------------------------------
 
 Status ServerNode::Impl::begin_snapshot(Bytes tag) {
   return persistence_.begin_snapshot(now_, {.reason = "save", .tag = std::string(tag)});
@@ -87,21 +87,7 @@ std::optional<std::string> ServerNode::Impl::digest_result() const {
 
 Status ServerNode::Impl::begin_rewrite() { return persistence_.begin_rewrite(now_); }
 
-Status ServerNode::Impl::shutdown(command::SaveMode save, bool, bool force, bool abort) {
-  if (abort) {
-    if (!shutdown_asked_ || persistence_.phase() != Persistence::Phase::Serving)
-      return Error{"No shutdown in progress."};
-    give_up_shutdown();
-    return ok();
-  }
-  request_shutdown();
-  if (save == command::SaveMode::Save) shutdown_save_ = true;
-  if (save == command::SaveMode::NoSave) shutdown_save_ = false;
-  shutdown_forced_ = force;
-  return ok();
-}
-
-// ---- connections ---------------------------------------------------------------------------------------------------
+// ---- connections ------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::for_each_client(const std::function<void(const command::ClientState&)>& each) {
   std::vector<Session*> list;
@@ -123,14 +109,20 @@ std::string ServerNode::Impl::describe_client(const command::ClientState& client
   if (flags.empty()) flags = "N";
   const size_t input = session == nullptr ? 0 : session->input.size();
   const size_t output = session == nullptr ? 0 : session->output_bytes();
-  const auto field = [](const char* name, int64_t value) { return std::string(" ") + name + "=" + to_text(value); };
-  const auto text = [](const char* name, const std::string& value) { return std::string(" ") + name + "=" + value; };
+  const auto field = [](const char* name, int64_t value) {
+    return std::string(" ") + name + "=" + to_text(value);
+  };
+  const auto text = [](const char* name, const std::string& value) {
+    return std::string(" ") + name + "=" + value;
+  };
   std::string out = "id=" + std::to_string(client.id);
-  out += text("addr", client.peer_address) + text("laddr", client.local_address) + field("fd", static_cast<int64_t>(session == nullptr ? 0 : session->id.slot));
+  out += text("addr", client.peer_address) + text("laddr", client.local_address) +
+         field("fd", static_cast<int64_t>(session == nullptr ? 0 : session->id.slot));
   out += text("name", client.name) + field("age", (now_.mono_us - client.connected_at) / 1'000'000);
   out += field("idle", (now_.mono_us - client.last_active_at) / 1'000'000) + text("flags", flags);
   out += field("db", client.db) + field("sub", 0) + field("psub", 0) + field("ssub", 0);
-  out += field("multi", client.transaction.open ? static_cast<int64_t>(client.transaction.queued.size()) : -1);
+  out +=
+      field("multi", client.transaction.open ? static_cast<int64_t>(client.transaction.queued.size()) : -1);
   out += field("watch", static_cast<int64_t>(client.transaction.watched.size()));
   out += field("qbuf", static_cast<int64_t>(input));
   out += field("qbuf-free", session == nullptr ? 0 : static_cast<int64_t>(session->input.room()));

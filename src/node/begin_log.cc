@@ -3,9 +3,9 @@
 
 namespace hf::node {
 
-/// On disk it comes to what a start with a log makes of a folder that has only snapshots: the snapshot stands first,
-/// then the log from before goes, then the log is begun where the snapshot was cut. Stopped anywhere before, the next
-/// start finds what it would have found without.
+/// On disk it comes to what a start with a log makes of a folder that has only snapshots: the snapshot stands
+/// first, then the log from before goes, then the log is begun where the snapshot was cut. Stopped anywhere
+/// before, the next start finds what it would have found without.
 Status Persistence::begin_log(Now now) {
   if (writer_ || beginning_ != Beginning::No) return ok();
   if (failed_lately(now))

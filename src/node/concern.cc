@@ -1,4 +1,5 @@
-// The node among others: how many of them must hold a write before its reply leaves, and the role given to one of them.
+// The node among others: how many of them must hold a write before its reply leaves, and the role given to
+// one of them.
 #include <algorithm>
 
 #include "base/planted.h"
@@ -7,8 +8,7 @@
 
 namespace hf::node {
 
-// ---- write concern
-// ---------------------------------------------------------------------------------------------------
+// ---- write concern ----------------------------------------------------------------------------------------
 
 /// How far each number of members has come; the commit offset never goes back.
 void ServerNode::Impl::measure_commit() {
@@ -53,8 +53,7 @@ void ServerNode::Impl::hold_on_replica(Session& session, const Executor::Outcome
   session.outbox.hold({applied, true, copies});
 }
 
-// ---- switchover
-// --------------------------------------------------------------------------------------------------------
+// ---- switchover -------------------------------------------------------------------------------------------
 
 Status ServerNode::Impl::fail_over(Bytes host, int port, int64_t timeout_ms) {
   if (follows()) return Error{"FAILOVER is not valid when server is a replica."};

@@ -13,7 +13,7 @@ constexpr MonoUs look_at_held_every_us = 10'000;
 
 }  // namespace
 
-// ---- events --------------------------------------------------------------------------------------------------------
+// ---- events -----------------------------------------------------------------------------------------------
 
 ConnId ServerNode::Impl::connected(const Peer& peer) {
   Session& session = sessions_.add();
@@ -30,10 +30,11 @@ ConnId ServerNode::Impl::connected(const Peer& peer) {
   if (sessions_.size() > static_cast<size_t>(options_.maxclients)) {
     refuse_connection(session, "ERR max number of clients reached");
   } else if (options_.protected_mode && options_.requirepass.empty() && !peer.local) {
-    refuse_connection(session,
-                      "DENIED Holdfast is running in protected mode because no password is set. Connections from other "
-                      "hosts are refused. To accept them: set `requirepass` (better) or `protected-mode no` (only in a "
-                      "network you trust) in the config file or with CONFIG SET from this host.");
+    refuse_connection(
+        session,
+        "DENIED Holdfast is running in protected mode because no password is set. Connections from other "
+        "hosts are refused. To accept them: set `requirepass` (better) or `protected-mode no` (only in a "
+        "network you trust) in the config file or with CONFIG SET from this host.");
   }
   return session.id;
 }
@@ -56,7 +57,8 @@ char* ServerNode::Impl::read_space(ConnId conn, size_t& room) {
   if (session->blocked && session->input.size() > limits::inline_request_bytes_max) return nullptr;
   // A large request grows the buffer with what arrives, never with what its header claims.
   size_t want = limits::read_chunk_bytes;
-  if (session->parser.missing() > want) want = std::min(session->parser.missing(), std::max(want, session->input.size()));
+  if (session->parser.missing() > want)
+    want = std::min(session->parser.missing(), std::max(want, session->input.size()));
   char* space = session->input.reserve(want);
   room = session->input.room();
   return space;
@@ -101,7 +103,7 @@ void ServerNode::Impl::touch(Session& session) {
   touched_.push_back(session.id);
 }
 
-// ---- output --------------------------------------------------------------------------------------------------------
+// ---- output -----------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::collect_output(Effects& effects) {
   const Safe safe = persistence_.safe();
@@ -116,12 +118,14 @@ void ServerNode::Impl::collect_output(Effects& effects) {
       held_.push_back(session.id);
     }
     if (!session.outbox.holding() || session.outbox.releasable(safe) > 0) session.held_since_us = 0;
-    else if (session.held_since_us == 0 && session.outbox.waits_for_others()) session.held_since_us = now_.mono_us;
-    if (session.held_since_us > 0 && now_.mono_us - session.held_since_us > options_.commit_timeout_ms * 1000) {
+    else if (session.held_since_us == 0 && session.outbox.waits_for_others())
+      session.held_since_us = now_.mono_us;
+    if (session.held_since_us > 0 &&
+        now_.mono_us - session.held_since_us > options_.commit_timeout_ms * 1000) {
       ++executor_.statistics.closed_in_doubt;
       closings_.add(session.client.peer_address,
-                    " without a reply: what is waited for was not committed within commit-timeout-ms, and may or may "
-                    "not be",
+                    " without a reply: what is waited for was not committed within commit-timeout-ms, and may or "
+                    "may not be",
                     now_);
       return drop(session, effects);
     }

@@ -1,5 +1,5 @@
-// What a node asks of the world after a turn, and the few words both sides share. The edge carries effects out with
-// libuv, the simulator in virtual time.
+// What a node asks of the world after a turn, and the few words both sides share. The edge carries effects
+// out with libuv, the simulator in virtual time.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -31,7 +31,8 @@ std::string full_name(const Spec* container, const Spec& spec) {
 
 bool ends_or_changes_transaction(const Spec& spec) {
   const Bytes name = spec.name;
-  return name == "exec" || name == "discard" || name == "multi" || name == "watch" || name == "quit" || name == "reset";
+  return name == "exec" || name == "discard" || name == "multi" || name == "watch" || name == "quit" ||
+         name == "reset";
 }
 
 }  // namespace
@@ -58,13 +59,15 @@ const char* Executor::refusal(const Spec& spec, const ClientState& client) const
   return nullptr;
 }
 
-bool Executor::admit(const Spec* spec, ClientState& client, std::span<const Bytes> args, resp::Writer& reply) {
+bool Executor::admit(const Spec* spec, ClientState& client, std::span<const Bytes> args,
+                     resp::Writer& reply) {
   const auto refuse = [&](Bytes text) {
     refused(client, spec);
     reply.error(text);
     return false;
   };
-  if (!client.authenticated && !(spec->flags & command::NoAuth)) return refuse("NOAUTH Authentication required.");
+  if (!client.authenticated && !(spec->flags & command::NoAuth))
+    return refuse("NOAUTH Authentication required.");
   if (!gate.refuse_all.empty() && !(spec->flags & command::Loading)) return refuse(gate.refuse_all);
   if (!gate.stale.empty() && !(spec->flags & command::Stale)) return refuse(gate.stale);
   if (const char* error = refusal(*spec, client)) return refuse(error);
@@ -102,8 +105,8 @@ Context Executor::own_context(ClientState& client, resp::Writer& reply, Now now,
                  .follows = gate.follows};
 }
 
-Executor::Outcome Executor::run(ClientState& client, std::span<const Bytes> args, Bytes raw, resp::Writer& reply,
-                                Now now, Again again) {
+Executor::Outcome Executor::run(ClientState& client, std::span<const Bytes> args, Bytes raw,
+                                resp::Writer& reply, Now now, Again again) {
   Outcome outcome;
   const Spec* container = nullptr;
   const Spec* spec = command::find_command(args[0]);

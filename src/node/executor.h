@@ -1,5 +1,5 @@
-// Takes one request through its row: the checks every command shares, the handler, what the log gets. Also the other
-// way in: frames of the log, which run through the same handlers.
+// Takes one request through its row: the checks every command shares, the handler, what the log gets. Also
+// the other way in: frames of the log, which run through the same handlers.
 #pragma once
 #include <array>
 #include <functional>
@@ -23,7 +23,7 @@ struct Gate {
   std::string refuse_writes;   ///< "MISCONF ..."
   std::string refuse_all;      ///< "LOADING ..."
   bool follows = false;        ///< a replica: its clients only read
-  std::string stale;           ///< the error of a replica that must not answer from what it has; empty: it may
+  std::string stale;  ///< the error of a replica that must not answer from what it has; empty: it may
   bool too_few_replicas = false;
   std::string no_quorum;       ///< "NOQUORUM ...": writes can't be committed
   std::string redirect;        ///< of a replica: "REDIRECT host:port"
@@ -71,12 +71,13 @@ class Executor {
   static const command::Spec* resolve(std::span<const Bytes> args);
 
   enum class Again : uint8_t { First, Retried, TimedOut };
-  Outcome run(command::ClientState& client, std::span<const Bytes> args, Bytes raw, resp::Writer& reply, Now now,
-              Again again = Again::First);
+  Outcome run(command::ClientState& client, std::span<const Bytes> args, Bytes raw, resp::Writer& reply,
+              Now now, Again again = Again::First);
   /// One queued command of EXEC.
   void run_queued(command::Context& exec, std::span<const Bytes> args);
   /// A context of the node's own, for timers.
-  command::Context own_context(command::ClientState& client, resp::Writer& reply, Now now, command::Mode mode);
+  command::Context own_context(command::ClientState& client, resp::Writer& reply, Now now,
+                               command::Mode mode);
 
   /// Applies the canonical commands of one frame. Error: what in it made no sense.
   Status replay(Bytes content, WallMs wall_ms);

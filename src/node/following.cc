@@ -9,8 +9,8 @@ namespace hf::node {
 
 namespace {
 
-// Enough to keep a disk busy while the next batch comes together. More only means that each batch lies in memory that the
-// system has to clear first: with 64 MiB that was a third of what catching up cost.
+// Enough to keep a disk busy while the next batch comes together. More only means that each batch lies in
+// memory that the system has to clear first: with 64 MiB that was a third of what catching up cost.
 constexpr size_t behind_bytes_max = 4ull * 1024 * 1024;
 
 }  // namespace
@@ -50,8 +50,7 @@ Status Persistence::mirror(const std::vector<log::MirrorFrame>& group) {
   return ok();
 }
 
-// ---- another state
-// -------------------------------------------------------------------------------------------------
+// ---- another state ----------------------------------------------------------------------------------------
 
 void Persistence::cut_back(LogOffset at) {
   if (!writer_) return;
@@ -143,8 +142,7 @@ void Persistence::drop_served() {
   parts_.store.flush_all();
 }
 
-// ---- promotion
-// -----------------------------------------------------------------------------------------------------
+// ---- promotion --------------------------------------------------------------------------------------------
 
 Status Persistence::begin_own_reign(Now now) {
   if (!unusable_.empty()) return Error{"this node's folder can't be used: " + unusable_};

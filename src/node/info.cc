@@ -1,4 +1,5 @@
-// INFO: Redis's sections and field names, so that dashboards and exporters go on working, and ours beside them.
+// INFO: Redis's sections and field names, so that dashboards and exporters go on working, and ours beside
+// them.
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
@@ -21,7 +22,9 @@ bool wanted(const std::vector<std::string>& sections, const char* name, bool by_
   return false;
 }
 
-double ratio(uint64_t a, uint64_t b) { return b == 0 ? 1.0 : static_cast<double>(a) / static_cast<double>(b); }
+double ratio(uint64_t a, uint64_t b) {
+  return b == 0 ? 1.0 : static_cast<double>(a) / static_cast<double>(b);
+}
 
 }  // namespace
 
@@ -35,14 +38,24 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
 
   if (wanted(sections, "server", true)) {
     Section s(out, "Server");
-    s.text("redis_version", command::redis_version).text("redis_git_sha1", "00000000").number("redis_git_dirty", int64_t{0});
-    s.text("redis_build_id", facts.build_id).text("redis_mode", "standalone").text("holdfast_version", facts.version);
+    s.text("redis_version", command::redis_version)
+        .text("redis_git_sha1", "00000000")
+        .number("redis_git_dirty", int64_t{0});
+    s.text("redis_build_id", facts.build_id)
+        .text("redis_mode", "standalone")
+        .text("holdfast_version", facts.version);
     s.text("os", facts.os).text("arch_bits", facts.arch).text("monotonic_clock", "POSIX");
-    s.text("multiplexing_api", "libuv").text("gcc_version", facts.compiler).number("process_id", facts.process_id);
+    s.text("multiplexing_api", "libuv")
+        .text("gcc_version", facts.compiler)
+        .number("process_id", facts.process_id);
     s.text("process_supervised", "no").text("run_id", run_id_).number("tcp_port", int64_t{facts.tcp_port});
     s.number("server_time_usec", now_.wall_ms * 1000).number("uptime_in_seconds", uptime_s);
-    s.number("uptime_in_days", uptime_s / 86400).number("hz", options_.hz).number("configured_hz", options_.hz);
-    s.text("executable", facts.executable).text("config_file", facts.config_file).number("io_threads_active", int64_t{0});
+    s.number("uptime_in_days", uptime_s / 86400)
+        .number("hz", options_.hz)
+        .number("configured_hz", options_.hz);
+    s.text("executable", facts.executable)
+        .text("config_file", facts.config_file)
+        .number("io_threads_active", int64_t{0});
   }
   if (wanted(sections, "clients", true)) {
     Section s(out, "Clients");
@@ -62,13 +75,18 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     Section s(out, "Memory");
     const uint64_t dataset = store_.memory_bytes();
     s.number("used_memory", facts.used_memory).text("used_memory_human", to_human(facts.used_memory));
-    s.number("used_memory_rss", facts.resident_memory).text("used_memory_rss_human", to_human(facts.resident_memory));
-    s.number("used_memory_peak", facts.used_memory_peak).text("used_memory_peak_human", to_human(facts.used_memory_peak));
+    s.number("used_memory_rss", facts.resident_memory)
+        .text("used_memory_rss_human", to_human(facts.resident_memory));
+    s.number("used_memory_peak", facts.used_memory_peak)
+        .text("used_memory_peak_human", to_human(facts.used_memory_peak));
     s.number("used_memory_overhead", facts.used_memory > dataset ? facts.used_memory - dataset : 0);
     s.number("used_memory_dataset", dataset);
-    s.number("total_system_memory", facts.system_memory).text("total_system_memory_human", to_human(facts.system_memory));
-    s.number("allocator_active", facts.allocator_active).number("allocator_resident", facts.allocator_resident);
-    s.number("maxmemory", options_.maxmemory).text("maxmemory_human", to_human(static_cast<uint64_t>(options_.maxmemory)));
+    s.number("total_system_memory", facts.system_memory)
+        .text("total_system_memory_human", to_human(facts.system_memory));
+    s.number("allocator_active", facts.allocator_active)
+        .number("allocator_resident", facts.allocator_resident);
+    s.number("maxmemory", options_.maxmemory)
+        .text("maxmemory_human", to_human(static_cast<uint64_t>(options_.maxmemory)));
     s.text("maxmemory_policy", "noeviction");
     s.number("mem_clients_slaves", uint64_t{replicas_.held_bytes()});
     s.number("mem_replication_backlog", uint64_t{replicas_.recent_bytes()});
@@ -96,7 +114,8 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
     s.number("snapshots_kept", uint64_t{persistence_.snapshots().size()});
     s.number("snapshot_file_bytes", persistence_.snapshot_file_bytes());
     s.number("aof_enabled", int64_t{persistence_.logging()});
-    s.number("aof_rewrite_in_progress", int64_t{persistence_.rewriting()}).number("aof_rewrite_scheduled", int64_t{0});
+    s.number("aof_rewrite_in_progress", int64_t{persistence_.rewriting()})
+        .number("aof_rewrite_scheduled", int64_t{0});
     s.text("aof_last_bgrewrite_status", persistence_.last_rewrite_failed() ? "err" : "ok");
     const bool writing = writer == nullptr || writer->health() == log::Health::Good;
     s.text("aof_last_write_status", writing ? "ok" : "err");
@@ -183,7 +202,8 @@ std::string ServerNode::Impl::info(const std::vector<std::string>& sections) {
       if (total == 0) continue;
       std::string line = "runs=" + std::to_string(total);
       for (size_t i = 0; i < task::state_count; ++i)
-        line += "," + to_lower(task::state_name(static_cast<task::State>(i))) + "=" + std::to_string(stats.by_state[i]);
+        line += "," + to_lower(task::state_name(static_cast<task::State>(i))) + "=" +
+                std::to_string(stats.by_state[i]);
       s.text("db" + std::to_string(db), line);
     }
   }

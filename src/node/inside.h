@@ -1,5 +1,5 @@
-// What a server node is made of. Shared by the files of this room that implement it: server_node.cc (the turn),
-// admin.cc (what commands may ask), info.cc (INFO); nobody else includes this.
+// What a server node is made of. Shared by the files of this room that implement it, each named where its
+// part begins; nobody else includes this.
 #pragma once
 #include <deque>
 #include <memory>
@@ -13,9 +13,11 @@
 #include "node/beside.h"
 #include "node/closings.h"
 #include "node/executor.h"
+#include "node/expiry_sweep.h"
 #include "node/outbox.h"
 #include "node/persistence.h"
 #include "node/replicas.h"
+#include "node/request_batch.h"
 #include "node/server_node.h"
 #include "node/session.h"
 #include "node/switchover.h"
@@ -33,7 +35,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
  public:
   explicit Impl(Setup setup);
 
-  // ---- the turn (server_node.cc) ---------------------------------------------------------------------------------
+  // ---- the turn (server_node.cc) --------------------------------------------------------------------------
   ConnId connected(const Peer& peer);
   char* read_space(ConnId conn, size_t& room);
   void received(ConnId conn, size_t bytes);
@@ -48,7 +50,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   AfterSend sent(ConnId conn, size_t bytes, Buffer spare);
   void request_shutdown();
 
-  // ---- command::Server (admin.cc, info.cc) -----------------------------------------------------------------------
+  // ---- command::Server (admin.cc, info.cc) ----------------------------------------------------------------
   std::string info(const std::vector<std::string>& sections) override;
   bool loading() const override { return !persistence_.answers(); }
   void config_get(Bytes pattern, const std::function<void(Bytes, Bytes)>& each) override;
@@ -82,11 +84,13 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void kill_client(uint64_t id) override;
   void watch(command::Context& ctx, Bytes key) override;
   void unwatch_all(command::ClientState& client) override;
-  void run_queued(command::Context& ctx, std::span<const Bytes> args) override { executor_.run_queued(ctx, args); }
+  void run_queued(command::Context& ctx, std::span<const Bytes> args) override {
+    executor_.run_queued(ctx, args);
+  }
   void key_ready(DbIndex db, Bytes key) override { waiters_.key_ready(db, key); }
   bool unblock_client(uint64_t id, bool with_error) override;
 
-  // ---- command::Server and Follower (replication.cc) -------------------------------------------------------------
+  // ---- command::Server and Follower (replication.cc) ------------------------------------------------------
   command::RoleInfo role() override;
   Status follow(Bytes host, int port) override;
   Status follow_nobody() override;
@@ -97,7 +101,9 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void begin_sync(uint64_t client, std::span<const Bytes> args) override;
   void redis_replica_acknowledges(uint64_t client, Bytes received, Bytes synced) override;
   bool follows() const override { return persistence_.following() || foreign_; }
-  size_t replicas_having(LogOffset offset, bool synced) const override { return replicas_.having(offset, synced); }
+  size_t replicas_having(LogOffset offset, bool synced) const override {
+    return replicas_.having(offset, synced);
+  }
   bool synced_here(LogOffset offset) override;
   bool logging() const override { return persistence_.logging(); }
   Status fail_over(Bytes host, int port, int64_t timeout_ms) override;
@@ -125,7 +131,7 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   void foreign_place_is(const ForeignPlace& place) override { foreign_place_ = place; }
   void say(LogLevel level, std::string text) override { persistence_.say(level, std::move(text)); }
 
-  // ---- store::Observer -------------------------------------------------------------------------------------------
+  // ---- store::Observer ------------------------------------------------------------------------------------
   void key_changed(DbIndex db, const store::Key& key) override;
   void database_changed(DbIndex db) override;
   void object_inserted(DbIndex db, Bytes key, store::Object& object) override;
@@ -147,12 +153,15 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   static store::Options store_options(const config::Options& options, uint64_t seed);
   void apply_options();
 
-  // the turn's parts
+  // the turn's parts (server_node.cc, requests.cc, shutdown.cc, connections.cc; replication: as above)
   void run_session(Session& session, bool& more);
-  bool parse_ahead(Session& session);
+  void run_upstream(Session& session, bool& more);
+  static bool has_had_its_turn(const Session& session, uint64_t output_before);
+  bool run_batch(Session& session, uint64_t output_before, size_t& executed);
   void run_one(Session& session, std::span<const Bytes> args, Bytes raw);
   /// `reply_at`: where in the outbox the reply begins.
-  void gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args, size_t reply_at);
+  void gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args,
+                  size_t reply_at);
   void rerun(Session& session, Executor::Again again);
   void serve_waiters();
   void note_grants(Session& session);
@@ -254,7 +263,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Switchover switchover_;
   Audit audit_{store_, walk_entries_a_slice_};
   bool adopting_ = false;         ///< the primary's data is taking the place of this node's
-  bool applying_stream_ = false;  ///< what the log says of audits is heard in the stream only, not in a replay
+  /// What the log says of audits is heard in the stream only, not in a replay.
+  bool applying_stream_ = false;
 
   // following a Redis
   bool foreign_ = false;  ///< a reign of one's own, fed by another server's commands
@@ -287,22 +297,13 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   LogOffset turn_need_;  ///< what replies to this turn's writes wait for
   std::vector<ConnId> runnable_, touched_, held_, kill_;
   Closings closings_;
-  /// What is held is looked at when more is safe, and now and then for its limits: not in every turn, of which there
-  /// are dozens to a sync, each with hundreds of clients that wait for it.
+  /// What is held is looked at when more is safe, and now and then for its limits: not in every turn, of
+  /// which there are dozens to a sync, each with hundreds of clients that wait for it.
   Safe safe_looked_at_;
   MonoUs next_look_at_held_ = 0;
   std::vector<std::pair<DbIndex, std::string>> ready_keys_;
   std::vector<task::Grant> undelivered_;  ///< leases of connections that went before their reply did
-  struct Parsed {
-    std::vector<Bytes> args;
-    Bytes raw;
-    uint64_t hash = 0;
-    bool prefetched = false, is_inline = false;
-  };
-  static constexpr size_t ahead_max = 16;
-  std::vector<Parsed> ahead_;
-  size_t ahead_count_ = 0;
-  resp::RequestParser::Outcome ahead_end_{};
+  RequestBatch batch_;  ///< of the session that is run
 
   // clients
   uint64_t next_client_id_ = 1;
@@ -312,13 +313,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   Buffer timer_reply_;
 
   // time kept
-  MonoUs started_at_ = -1, next_second_ = 0, next_expire_ = 0, next_memory_look_ = 0;
-  struct Sweep {
-    DbIndex db = UINT32_MAX;  ///< behind the last: the tick's share is swept
-    size_t buckets = 0;       ///< left of that database in this tick
-    MonoUs next_tick = 0;
-  };
-  Sweep sweep_;  ///< of active expiry
+  MonoUs started_at_ = -1, next_second_ = 0, next_memory_look_ = 0;
+  ExpirySweep expiry_sweep_;
   uint64_t ops_last_ = 0, ops_per_second_ = 0;
 
   bool began_serving_ = false;
@@ -328,7 +324,8 @@ class ServerNode::Impl final : public command::Server, public store::Observer, p
   store::WalkId digest_walk_ = 0;              ///< 0: none is under way
 
   // shutting down
-  bool shutdown_asked_ = false, shutdown_forced_ = false, shutdown_save_ = false, shutdown_snapshot_begun_ = false;
+  bool shutdown_asked_ = false, shutdown_forced_ = false;
+  bool shutdown_save_ = false, shutdown_snapshot_begun_ = false;
 };
 
 }  // namespace hf::node

@@ -21,9 +21,10 @@ void Outbox::hold(Need need) {
 }
 
 size_t Outbox::releasable(const Safe& safe) {
-  // A mark covers the bytes between the previous mark's end and its own; behind the last mark nothing is held. Bytes
-  // in front of an unmet mark that were appended without a need of their own still may not pass it, since a mark's
-  // stretch begins where the previous one ended; they are few, and waiting is always right.
+  // A mark covers the bytes between the previous mark's end and its own; behind the last mark nothing is
+  // held. Bytes in front of an unmet mark that were appended without a need of their own still may not pass
+  // it, since a mark's stretch begins where the previous one ended; they are few, and waiting is always
+  // right.
   while (first_ < marks_.size() && marks_[first_].need.met(safe)) ++first_;
   if (first_ == marks_.size()) {
     marks_.clear();

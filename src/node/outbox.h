@@ -1,6 +1,6 @@
-// Replies on their way out. A reply may leave when what it reveals is safe: the outbox of a connection remembers, for
-// stretches of its bytes, which log offset must be safe first, and the dirty keys remember which unsafe offset last
-// touched a key, so that reads wait too.
+// Replies on their way out. A reply may leave when what it reveals is safe: the outbox of a connection
+// remembers, for stretches of its bytes, which log offset must be safe first, and the dirty keys remember
+// which unsafe offset last touched a key, so that reads wait too.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -17,7 +17,8 @@ constexpr size_t copies_max = 7;
 struct Safe {
   LogOffset written;  ///< survives kill -9 of the process
   LogOffset synced;   ///< survives a power cut
-  /// By number of members that have it synced, this node among them: survives the loss of all but one of them.
+  /// By number of members that have it synced, this node among them: survives the loss of all but one of
+  /// them.
   std::array<LogOffset, copies_max + 1> on_copies{};
   bool operator==(const Safe&) const = default;
 };
@@ -40,8 +41,8 @@ class Outbox {
   /// How many bytes were ever appended.
   uint64_t stream_end() const { return taken_ + buffer_.size(); }
 
-  /// Everything appended up to now waits for `need`. Needs of one connection only grow in order: a later reply never
-  /// overtakes an earlier one.
+  /// Everything appended up to now waits for `need`. Needs of one connection only grow in order: a later
+  /// reply never overtakes an earlier one.
   void hold(Need need);
   /// How many bytes may leave under `safe`; forgets the marks that are met.
   size_t releasable(const Safe& safe);
@@ -65,8 +66,8 @@ class Outbox {
   size_t first_ = 0;
 };
 
-/// For each slot of key hashes, the last log offset that touched a key in it: bounded, and never too small (two keys
-/// sharing a slot wait for each other's writes, no more).
+/// For each slot of key hashes, the last log offset that touched a key in it: bounded, and never too small
+/// (two keys sharing a slot wait for each other's writes, no more).
 class DirtyKeys {
  public:
   void touched(uint64_t hash, LogOffset need) { slots_[index(hash)] = last_ = need; }

@@ -28,7 +28,7 @@ std::string random_hex40(Prng& prng) {
 
 Persistence::Persistence(const Parts& parts) : parts_(parts) {}
 
-// ---- loading -------------------------------------------------------------------------------------------------------
+// ---- loading ----------------------------------------------------------------------------------------------
 
 void Persistence::start(Now now) {
   now_ = now;
@@ -102,7 +102,8 @@ void Persistence::report_progress(Now now) {
   next_report_us_ = now.mono_us + second_us;
   const Progress p = progress();
   const double seconds = static_cast<double>(now.mono_us - started_us_) / 1e6;
-  const double percent = p.total == 0 ? 0 : 100.0 * static_cast<double>(p.done) / static_cast<double>(p.total);
+  const double percent =
+      p.total == 0 ? 0 : 100.0 * static_cast<double>(p.done) / static_cast<double>(p.total);
   const double rate = static_cast<double>(p.done) / 1e6 / std::max(seconds, 0.001);
   char text[160];
   std::snprintf(text, sizeof text, "Loading: %.0f %% of %.1f MB, %.0f MB/s, about %.0f s left", percent,
@@ -189,8 +190,8 @@ void Persistence::open_log(log::ResumePoint from) {
     say(LogLevel::Warning, "appendonly is no: what comes after the last snapshot is lost in a crash");
     return;
   }
-  // A reign's record brings a MANIFEST along; frames of a primary do not, and the process before may have been
-  // killed between renaming its last one and syncing the folder.
+  // A reign's record brings a MANIFEST along; frames of a primary do not, and the process before may have
+  // been killed between renaming its last one and syncing the folder.
   if (following_) from.manifest_stale = true;
   make_writer(std::move(from));
   beside_.reset();
@@ -233,7 +234,9 @@ void Persistence::open_reign(WallMs wall_ms) {
 }
 
 /// What is sealed next is copied for replicas, if there are any.
-void Persistence::tee() { writer_->set_tee(parts_.frames_wanted && parts_.frames_wanted() ? &tee_ : nullptr); }
+void Persistence::tee() {
+  writer_->set_tee(parts_.frames_wanted && parts_.frames_wanted() ? &tee_ : nullptr);
+}
 
 void Persistence::hand_on(LogOffset begin) {
   if (!tee_.empty()) parts_.on_frame(begin, writer_->end(), std::exchange(tee_, {}));
@@ -245,7 +248,7 @@ void Persistence::die(std::string why) {
   update_refusal();
 }
 
-// ---- serving -------------------------------------------------------------------------------------------------------
+// ---- serving ----------------------------------------------------------------------------------------------
 
 Now Persistence::never_backwards(Now now) {
   now_ = now;
@@ -281,7 +284,8 @@ Safe Persistence::safe() const {
   }
   // everysec promises a second, not more: a disk whose syncs hang holds the replies back.
   const bool overdue = parts_.options.appendfsync == config::FsyncPolicy::Everysec &&
-                       writer_->synced() < writer_->written() && now_.mono_us - last_sync_us_ > sync_overdue_us;
+                       writer_->synced() < writer_->written() &&
+                       now_.mono_us - last_sync_us_ > sync_overdue_us;
   return {overdue ? writer_->synced() : writer_->written(), writer_->synced(), on_copies_};
 }
 
@@ -293,8 +297,9 @@ void Persistence::update_refusal() {
   } else if (writer_ && writer_->health() == log::Health::Failing) {
     refusal_ = "MISCONF Writes are refused because the log can't be written: " + writer_->reason() +
                ". They are accepted again by themselves once it can; reads of what is safe go on.";
-    doubt_ = "MISCONF The answer would show a write that is not in the log yet, and the log can't be written: " +
-             writer_->reason() + ". Other reads go on; ask again later.";
+    doubt_ =
+        "MISCONF The answer would show a write that is not in the log yet, and the log can't be written: " +
+        writer_->reason() + ". Other reads go on; ask again later.";
   } else if (writer_ && writer_->unwritten_bytes() > unwritten_bytes_max) {
     refusal_ = "MISCONF Writes are refused because the disk is too far behind: " +
                to_human(writer_->unwritten_bytes()) + " wait to be written. Reads go on.";
@@ -318,7 +323,9 @@ void Persistence::log_job_done(const FileJobDone& done) {
       if (!done.ok) return die("Can't remove what a first start left half-made: " + done.message);
       return begin_fresh();
     }
-    if (!done.ok) return die("Can't cut the torn tail off the log: " + done.message + ". Free the disk or mend the folder's permissions, then start again.");
+    if (!done.ok)
+      return die("Can't cut the torn tail off the log: " + done.message +
+                 ". Free the disk or mend the folder's permissions, then start again.");
     // What was not known to be durable has been written again, and synced.
     resume_->manifest.durable_upto = std::max(resume_->manifest.durable_upto, resume_->end);
     open_log(std::move(*resume_));
@@ -340,10 +347,13 @@ void Persistence::log_job_done(const FileJobDone& done) {
                                    ". New writes are refused; trying again each second.");
       if (phase_ == Phase::Opening) die("Can't begin a reign: " + writer_->reason());
       break;
-    case log::WriterEvent::Recovered: say(LogLevel::Notice, "The log can be written again: accepting writes"); break;
+    case log::WriterEvent::Recovered:
+      say(LogLevel::Notice, "The log can be written again: accepting writes");
+      break;
     case log::WriterEvent::Died:
-      die("A sync of the log failed and is not tried again, because what it should have saved may be gone from the "
-          "system's memory: " + writer_->reason() + ". Stopping without acknowledging what was not synced.");
+      die("A sync of the log failed and is not tried again, because what it should have saved may be gone "
+          "from the system's memory: " +
+          writer_->reason() + ". Stopping without acknowledging what was not synced.");
       break;
     case log::WriterEvent::ShutDown: phase_ = Phase::Closed; break;
     case log::WriterEvent::Advanced:
@@ -402,7 +412,8 @@ void Persistence::pump(Now now, Effects& effects) {
   remove_dropped_segments();
   if (!snapshot_ && !housekeeping_.empty() && housekeeping_id_ == 0) {
     housekeeping_id_ = next_snapshot_job_++;
-    effects.jobs.push_back({.id = housekeeping_id_, .lane = Lane::Snapshot, .steps = std::move(housekeeping_)});
+    effects.jobs.push_back(
+        {.id = housekeeping_id_, .lane = Lane::Snapshot, .steps = std::move(housekeeping_)});
     housekeeping_.clear();
   }
   if (closing_job_) effects.jobs.push_back(std::move(*closing_job_));
@@ -433,7 +444,7 @@ MonoUs Persistence::next_wake(Now now, bool clients_wait) const {
   return wake;
 }
 
-// ---- ending --------------------------------------------------------------------------------------------------------
+// ---- ending -----------------------------------------------------------------------------------------------
 
 bool Persistence::close_log() {
   if (phase_ == Phase::Closed || phase_ == Phase::Dead) return true;

@@ -1,10 +1,11 @@
-// The node's hold on the disk: brings the data set back at start, opens the reign, turns each turn's journal into a
-// frame, knows how far the log is safe, takes snapshots, and closes the log. It joins the rooms log/, snapshot/ and
-// store/, which do not know each other.
+// The node's hold on the disk: brings the data set back at start, opens the reign, turns each turn's journal
+// into a frame, knows how far the log is safe, takes snapshots, and closes the log. It joins the rooms log/,
+// snapshot/ and store/, which do not know each other.
 //
 //   Loading -> Repairing -> Opening -> Serving -> Closing -> Closed
 //      \__________\____________\___________\________\______-> Dead (says why; exit code 1)
-//       |   Following: a replica opens no reign of its own; Resetting: it takes another state in (following.cc)
+//       |   Following: a replica opens no reign of its own; Resetting: it takes another state in
+//       (following.cc)
 //       \-> Restoring -> Closed: back in time, into another folder (restore.cc)
 #pragma once
 #include <algorithm>
@@ -62,14 +63,18 @@ class Persistence final : private log::ReplaySink {
   };
   explicit Persistence(const Parts& parts);
 
-  enum class Phase : uint8_t { Loading, Repairing, Opening, Serving, Resetting, Closing, Restoring, Closed, Dead };
+  // clang-format off
+  enum class Phase : uint8_t {
+    Loading, Repairing, Opening, Serving, Resetting, Closing, Restoring, Closed, Dead
+  };
+  // clang-format on
   Phase phase() const { return phase_; }
   bool serving() const { return phase_ == Phase::Serving || phase_ == Phase::Closing; }
   bool dead() const { return phase_ == Phase::Dead; }
   /// There is a data set to read: the one served, or one that is just being exchanged for what stands beside.
   bool answers() const { return serving() || (beside_ && phase_ != Phase::Dead && phase_ != Phase::Closed); }
 
-  // ---- starting ----------------------------------------------------------------------------------------------------
+  // ---- starting -------------------------------------------------------------------------------------------
   void start(Now now);
   /// One slice of recovery. True: come back at once. Serving when the new reign's record is synced.
   bool recover_some(Now now);
@@ -77,7 +82,7 @@ class Persistence final : private log::ReplaySink {
   const std::string& reign_id() const { return reign_id_; }
   const std::string& cluster_id() const { return cluster_id_; }
 
-  // ---- following a primary (following.cc) --------------------------------------------------------------------------
+  // ---- following a primary (following.cc) -----------------------------------------------------------------
   /// Before start: open no reign. Later: give up one's own.
   void follow();
   bool following() const { return following_; }
@@ -101,26 +106,29 @@ class Persistence final : private log::ReplaySink {
   const Rescued& rescued() const { return rescued_; }
   /// All that lies there, as of the last start, change of primary or snapshot.
   const log::RescueHeld& rescue_held() const { return rescue_held_; }
-  /// Lets `full-<offset>.rdb` take the place of everything. `beside`: the store has it beside; it is taken once
-  /// MANIFEST says so, and the old data set is there to be read until then. Else the old one is dropped, and it
-  /// is loaded.
+  /// Lets `full-<offset>.rdb` take the place of everything. `beside`: the store has it beside; it is taken
+  /// once MANIFEST says so, and the old data set is there to be read until then. Else the old one is dropped,
+  /// and it is loaded.
   void adopt(const snapshot::Header& header, bool beside);
-  /// Ends following: a reign of one's own, reign_open() once it is synced. Error: there is nothing to reign over.
+  /// Ends following: a reign of one's own, reign_open() once it is synced. Error: there is nothing to reign
+  /// over.
   Status begin_own_reign(Now now);
   bool reign_open() const;
-  /// False: frames are logged that the data set does not show yet (they are not committed): no cut can be taken.
+  /// False: frames are logged that the data set does not show yet (they are not committed): no cut can be
+  /// taken.
   void set_applied_all(bool all) { applied_all_ = all; }
   /// What loading meant to say when it was refused and a primary was there to ask; empty otherwise.
   const std::string& unusable() const { return unusable_; }
 
-  // ---- the turn ----------------------------------------------------------------------------------------------------
+  // ---- the turn -------------------------------------------------------------------------------------------
   /// The time for this turn's records: the wall clock, but never before what the log already holds.
   Now never_backwards(Now now);
   /// There is a log to wait for.
   bool logging() const { return writer_ != nullptr && beginning_ == Beginning::No; }
-  /// Without a log (`appendonly no`) and somebody needs one: a replica, or CONFIG SET appendonly yes. A snapshot is
-  /// taken, and what changes behind its cut is logged: logging() once that snapshot is on disk. No effect while there
-  /// is a log, or one is being begun. Error: the snapshot can't be taken now; ask again.
+  /// Without a log (`appendonly no`) and somebody needs one: a replica, or CONFIG SET appendonly yes. A
+  /// snapshot is taken, and what changes behind its cut is logged: logging() once that snapshot is on disk.
+  /// No effect while there is a log, or one is being begun. Error: the snapshot can't be taken now; ask
+  /// again.
   Status begin_log(Now now);
   /// It serves a data set of its own, and no change is logged.
   bool without_log() const { return unlogged_ && serving() && !logging() && !following_; }
@@ -154,7 +162,7 @@ class Persistence final : private log::ReplaySink {
   void say(LogLevel level, std::string text) { lines_.push_back({level, std::move(text)}); }
   void note_change() { ++changes_; }
 
-  // ---- snapshots ---------------------------------------------------------------------------------------------------
+  // ---- snapshots ------------------------------------------------------------------------------------------
   struct SnapshotPlan {
     std::string reason;  ///< one word
     std::string tag = {};
@@ -162,8 +170,8 @@ class Persistence final : private log::ReplaySink {
     bool rewrite = false;  ///< trim the log to it
     bool awaited = false;  ///< by a replica, which is sent it as it grows
   };
-  /// The cut is taken when this turn's frame is sealed. While one that is spread over time runs, that one is hurried
-  /// and this one follows it; otherwise one that runs is an error.
+  /// The cut is taken when this turn's frame is sealed. While one that is spread over time runs, that one is
+  /// hurried and this one follows it; otherwise one that runs is an error.
   Status begin_snapshot(Now now, SnapshotPlan plan);
   bool snapshot_running() const { return asked_ || snapshot_ != nullptr; }
   /// A snapshot's file for who reads it, which may be while it is being written.
@@ -187,8 +195,8 @@ class Persistence final : private log::ReplaySink {
   Status last_snapshot_status() const;
   /// The reason of the one taken while stopping: it has the loop to itself.
   static constexpr const char* shutdown_reason = "shutdown";
-  /// A slice of the walk under way, of so many entries at most, when it is time for one (`next_wake`). True: there is
-  /// more to walk at once.
+  /// A slice of the walk under way, of so many entries at most, when it is time for one (`next_wake`). True:
+  /// there is more to walk at once.
   bool walk_some(Now now, size_t entries, bool clients_wait);
   enum class FileState : uint8_t { Unchecked, Written, Verified, Damaged };
   /// What this process knows of a snapshot beside its note.
@@ -235,11 +243,11 @@ class Persistence final : private log::ReplaySink {
   bool take_snapshot_finished() { return std::exchange(snapshot_finished_, false); }
   int64_t last_save_ms() const { return last_save_ms_; }
 
-  // ---- ending ------------------------------------------------------------------------------------------------------
+  // ---- ending ---------------------------------------------------------------------------------------------
   /// Syncs the log and writes the clean end. Call each turn; true when done.
   bool close_log();
 
-  // ---- INFO --------------------------------------------------------------------------------------------------------
+  // ---- INFO -----------------------------------------------------------------------------------------------
   LogOffset end() const { return writer_ ? writer_->end() : unlogged_end_; }
   uint64_t visible_end() const { return writer_ ? writer_->visible_end() : unlogged_visible_; }
   /// Where the last reign begins, in that count; empty: not known.

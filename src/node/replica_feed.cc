@@ -250,7 +250,7 @@ void Replicas::feed(Replica& replica, Session& session, Now now, Effects& effect
   if (std::holds_alternative<Streams>(replica.state) && room && replica.job == 0 &&
       !from_memory(replica, session)) {
     const log::Writer& writer = *parts_.persistence.writer();
-    const auto step = replica.tail.next_read(writer.manifest().segments, writer.written(), read_bytes_max());
+    auto step = replica.tail.next_read(writer.manifest().segments, writer.written(), read_bytes_max());
     if (!step) fail(session, step.error().message + "; it starts again from a snapshot");
     else if (*step) read(replica, std::move(**step), effects);
   }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -41,7 +42,7 @@ class Replicas {
     /// This node's role was given to another, which may reign by now.
     std::function<bool()> handed_over = {};
   };
-  explicit Replicas(Parts parts) : parts_(parts) {}
+  explicit Replicas(Parts parts) : parts_(std::move(parts)) {}
 
   /// PSYNC arrived and the introduction is known: answers on `session` and feeds it from now on. False:
   /// refused, with an error as the answer.

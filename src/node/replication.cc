@@ -10,8 +10,7 @@
 
 namespace hf::node {
 
-// ---- roles
-// -----------------------------------------------------------------------------------------------------------
+// ---- roles ------------------------------------------------------------------------------------------------
 
 /// Whether writes can be committed at all; the log says when that changes.
 void ServerNode::Impl::settle_quorum(Gate& gate, bool reigns) {
@@ -168,8 +167,7 @@ command::RoleInfo ServerNode::Impl::role() {
   return info;
 }
 
-// ---- replicas of this node
-// ---------------------------------------------------------------------------------------------
+// ---- replicas of this node --------------------------------------------------------------------------------
 
 Status ServerNode::Impl::replica_says(uint64_t client, Bytes name, Bytes value) {
   Session* session = session_of(client);
@@ -218,7 +216,8 @@ void ServerNode::Impl::replica_acknowledges(uint64_t client, std::span<const Byt
 void ServerNode::Impl::redis_replica_acknowledges(uint64_t client, Bytes received, Bytes synced) {
   const Session* session = session_of(client);
   const auto offset = parse_uint(received);
-  if (session != nullptr && offset) replicas_.acknowledge_stock(session->id, *offset, parse_uint(synced), now_);
+  if (session != nullptr && offset)
+    replicas_.acknowledge_stock(session->id, *offset, parse_uint(synced), now_);
 }
 
 void ServerNode::Impl::begin_sync(uint64_t client, std::span<const Bytes> args) {
@@ -230,7 +229,8 @@ void ServerNode::Impl::begin_sync(uint64_t client, std::span<const Bytes> args) 
   if (import_)
     return reply.error("NOMASTERLINK This node is taking in the data set of a Redis; ask again later");
   if (audit_.distrusted())
-    return reply.error("NOMASTERLINK This node's data differs from its primary's and is being replaced; ask again later");
+    return reply.error(
+        "NOMASTERLINK This node's data differs from its primary's and is being replaced; ask again later");
   // A circle of replicas would hold itself up: only who is linked passes on what comes to it.
   if (persistence_.following() && !upstream_.up())
     return reply.error("NOMASTERLINK Can't SYNC while not connected with my master (" + options_.replicaof +
@@ -248,7 +248,8 @@ void ServerNode::Impl::begin_sync(uint64_t client, std::span<const Bytes> args) 
   touch(*session);
 }
 
-/// What keeps their links alive and makes them answer is part of the log: every replica counts the same bytes.
+/// What keeps their links alive and makes them answer is part of the log: every replica counts the same
+/// bytes.
 void ServerNode::Impl::speak_to_stock_replicas() {
   const bool asked = std::exchange(acks_wanted_, false);
   const bool may_log = persistence_.phase() == Persistence::Phase::Serving && !executor_.gate.follows &&
@@ -278,8 +279,7 @@ void ServerNode::Impl::feed_replicas(Effects& effects) {
   }
 }
 
-// ---- the primary of this node
-// --------------------------------------------------------------------------------------------
+// ---- the primary of this node -----------------------------------------------------------------------------
 
 void ServerNode::Impl::dialed(ConnId conn, bool ok, const std::string& why) {
   Session* session = sessions_.find(conn);
@@ -445,9 +445,10 @@ void ServerNode::Impl::forget_behind(LogOffset kept) {
 }
 
 void ServerNode::Impl::state_replaced() {
-  backups_.abort("this server takes over another data set from the server it follows, and a backup would hold "
-                 "some of both; begin it again",
-                 now_);
+  backups_.abort(
+      "this server takes over another data set from the server it follows, and a backup would hold "
+      "some of both; begin it again",
+      now_);
 }
 
 void ServerNode::Impl::diverged(LogOffset at) {

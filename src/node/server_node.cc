@@ -1,5 +1,5 @@
-// The turn: run what has arrived, wake who waits, let timers act, seal the log's frame, and release the replies whose
-// offset is safe. Everything that happens to a node happens in this order.
+// The turn: run what has arrived, wake who waits, let timers act, seal the log's frame, and release the
+// replies whose offset is safe. Everything that happens to a node happens in this order.
 #include "node/server_node.h"
 
 #include <algorithm>
@@ -52,7 +52,7 @@ ServerNode::Impl::Impl(Setup setup)
                  [this] { return switchover_.state() == Switchover::State::HandedOver; }}),
       beside_(options_, host_, store_),
       upstream_(*this, *setup.files, prng_),
-      ahead_(ahead_max) {
+      expiry_sweep_(options_, store_) {
   store_.set_observer(this);
   store_.set_loader(store::Type::Task, task::load_task);
   timer_client_.internal = timer_client_.authenticated = true;
@@ -66,7 +66,8 @@ ServerNode::Impl::Impl(Setup setup)
   };
   if (options_.replicaof.empty()) return;
   const size_t blank = options_.replicaof.find(' ');
-  begin_following(options_.replicaof.substr(0, blank), static_cast<int>(parse_int(Bytes(options_.replicaof).substr(blank + 1)).value_or(0)));
+  const auto port = parse_int(Bytes(options_.replicaof).substr(blank + 1));
+  begin_following(options_.replicaof.substr(0, blank), static_cast<int>(port.value_or(0)));
 }
 
 void ServerNode::Impl::apply_options() {
@@ -88,7 +89,7 @@ void ServerNode::Impl::apply_options() {
   tasks.checkpoint_bytes_max = static_cast<size_t>(options_.checkpoint_max_bytes);
 }
 
-// ---- the turn ------------------------------------------------------------------------------------------------------
+// ---- the turn ---------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::turn(Now now, Effects& effects) {
   if (started_at_ < 0) {
@@ -170,7 +171,8 @@ bool ServerNode::Impl::walk_some(bool busy) {
   more |= backups_.walk_some(entries);
   if (audit_.walking()) {
     audit_.walk_some(now_, busy);
-    more |= !audit_.walking();  // what was found is acted on at once, what was summed is logged in the next turn
+    // What was found is acted on at once, what was summed is logged in the next turn.
+    more |= !audit_.walking();
   }
   if (digest_walk_ != 0) {
     if (store_.walk_some(digest_walk_, entries)) digest_walk_ = 0;
@@ -179,226 +181,6 @@ bool ServerNode::Impl::walk_some(bool busy) {
   }
   if (persistence_.take_verify_finished()) everyone_ready(verify_key);
   return more;
-}
-
-/// Parses up to `ahead_max` requests and starts fetching what the first key of each will need, so that the cache
-/// misses of a pipeline overlap. True when at least one request is ready.
-bool ServerNode::Impl::parse_ahead(Session& session) {
-  using Outcome = resp::RequestParser::Outcome;
-  resp::RequestLimits limits;
-  limits.bulk_bytes_max = options_.proto_max_bulk_len;
-  limits.authenticated = session.client.authenticated;
-  const size_t max = session.client.authenticated ? ahead_max : 1;
-  const Bytes all = session.input.view();
-  size_t at = 0;
-  ahead_count_ = 0;
-  ahead_end_ = Outcome::Request;
-  while (ahead_count_ < max && at < all.size()) {
-    Parsed& parsed = ahead_[ahead_count_];
-    ahead_end_ = session.parser.next(all.substr(at), parsed.args, limits);
-    if (ahead_end_ == Outcome::Incomplete || ahead_end_ == Outcome::Invalid) break;
-    parsed.raw = all.substr(at, session.parser.used());
-    at += session.parser.used();
-    if (ahead_end_ == Outcome::Empty) parsed.args.clear();
-    ++ahead_count_;
-    parsed.is_inline = session.parser.was_inline();
-    if (parsed.is_inline) break;  // its arguments live in the parser, until the next call
-  }
-  if (ahead_count_ < 2) return ahead_count_ > 0;
-  for (size_t i = 0; i < ahead_count_; ++i) {
-    Parsed& parsed = ahead_[i];
-    parsed.prefetched = parsed.args.size() > 1;
-    if (!parsed.prefetched) continue;
-    parsed.hash = store_.key(parsed.args[1]).hash;
-    store_.prefetch_bucket(session.client.db, parsed.hash);
-  }
-  for (size_t i = 0; i < ahead_count_; ++i)
-    if (ahead_[i].prefetched) store_.prefetch_entry(session.client.db, ahead_[i].hash);
-  return true;
-}
-
-void ServerNode::Impl::run_session(Session& session, bool& more) {
-  using Outcome = resp::RequestParser::Outcome;
-  if (session.upstream) {
-    const uint64_t before = session.outbox.stream_end();
-    if (upstream_.consume(now_, session.input, session.outbox.buffer())) {
-      make_runnable(session);
-      more = true;
-    }
-    if (session.outbox.stream_end() != before) touch(session);
-    return;
-  }
-  session.client.last_active_at = now_.mono_us;
-  size_t executed = 0;
-  const uint64_t output_before = session.outbox.stream_end();
-  while (!session.closing && !session.blocked) {
-    if (session.output_bytes() > limits::session_output_pause_bytes) {
-      session.stalled = true;  // it does not read what it asked for: `sent` lets it go on
-      break;
-    }
-    if (executed >= limits::commands_per_session_turn_max ||
-        session.outbox.stream_end() - output_before > limits::session_output_turn_bytes) {
-      make_runnable(session);
-      more = true;
-      break;
-    }
-    const bool ready = parse_ahead(session);
-    const Outcome end = ahead_end_;
-    size_t used = 0, done = 0;
-    for (size_t i = 0; ready && i < ahead_count_; ++i) {
-      const Parsed& parsed = ahead_[i];
-      if (!parsed.args.empty()) {
-        const Bytes first = parsed.args[0];
-        if (parsed.is_inline && (equal_nocase(first, "POST") || equal_nocase(first, "Host:"))) {
-          closings_.add(session.client.peer_address,
-                        ": HTTP was spoken (POST or Host:), which may be an attack by way of a browser", now_);
-          session.closing = true;
-          kill_.push_back(session.id);
-          return;
-        }
-        run_one(session, parsed.args, parsed.is_inline ? Bytes() : parsed.raw);
-        ++executed;
-      }
-      used += parsed.raw.size();
-      ++done;
-      if (session.closing || session.blocked) break;
-      if (session.outbox.stream_end() - output_before > limits::session_output_turn_bytes) break;
-    }
-    session.input.consume(used);
-    if (done < ahead_count_) session.parser.restart();  // it had read further than was executed
-    if (session.closing || session.blocked) break;
-    if (end == Outcome::Invalid) {
-      resp::Writer(session.outbox.buffer(), session.client.protocol).error("ERR " + session.parser.error());
-      session.closing = true;
-      touch(session);
-      break;
-    }
-    if (end == Outcome::Incomplete || session.input.empty()) break;
-  }
-  if (session.input.size() > static_cast<size_t>(options_.client_query_buffer_limit)) {
-    closings_.add(session.client.peer_address, ": a query buffer passed client-query-buffer-limit", now_);
-    kill_.push_back(session.id);
-  }
-  if (session.closing) session.input.clear();
-  session.input.shrink(limits::read_chunk_bytes * 4);
-}
-
-void ServerNode::Impl::run_one(Session& session, std::span<const Bytes> args, Bytes raw) {
-  if (switchover_.pausing() && postponed_by_pause(session, args)) return;
-  command::ClientState& client = session.client;
-  resp::Writer reply(session.outbox.buffer(), client.protocol);
-  const size_t reply_at = session.outbox.size();
-  const Executor::Outcome outcome = executor_.run(client, args, raw, reply, now_);
-  ++client.commands;
-  if (outcome.blocked) {
-    session.blocked = client.blocked = true;
-    if (Bytes(outcome.spec->name).starts_with("wait")) acks_wanted_ = true;
-    waiters_.add(session.id, client.db, outcome.block.keys, std::vector<std::string>(args.begin(), args.end()),
-                 outcome.block.deadline);
-    return;
-  }
-  gate_reply(session, outcome, args, reply_at);
-  if (client.close_after_reply) session.closing = true;
-}
-
-void ServerNode::Impl::note_grants(Session& session) {
-  if (tasks_.grants().empty()) return;
-  session.grants.insert(session.grants.end(), tasks_.grants().begin(), tasks_.grants().end());
-  session.grants_end = session.outbox.stream_end();
-  tasks_.grants().clear();
-}
-
-void ServerNode::Impl::gate_reply(Session& session, const Executor::Outcome& outcome, std::span<const Bytes> args,
-                                  size_t reply_at) {
-  touch(session);
-  note_grants(session);
-  if (outcome.spec == nullptr) return;
-  session.client.last_command = outcome.spec->name;
-  if (outcome.wrote) session.client.last_write = turn_need_;
-  if (!outcome.ran || !persistence_.logging()) return;
-  if (executor_.gate.follows) return hold_on_replica(session, outcome, args);
-  Need need{{}, persistence_.replies_wait_for_sync()};
-  need.copies = static_cast<uint8_t>(std::max(session.client.copies, copies_of_server()));
-  if (need.copies > 0) copies_asked_us_ = now_.mono_us;
-  if (outcome.wrote) {
-    need.offset = turn_need_;
-  } else if (!Need{dirty_.last(), need.synced || outcome.waits_for_sync, need.copies}.met(persistence_.safe())) {
-    if (outcome.spec->flags & command::WholeKeyspace) {
-      need.offset = dirty_.last();
-    } else {
-      command::for_each_key(*outcome.spec, args, [&](Bytes key) {
-        need.offset = std::max(need.offset, dirty_.of(store_.key(key).hash));
-      });
-      // What EXEC revealed is not in its own arguments.
-      if (Bytes(outcome.spec->name) == "exec") need.offset = dirty_.last();
-    }
-  }
-  if (outcome.waits_for_sync && persistence_.tasks_wait_for_sync()) need.synced = true;
-  if (planted(outcome.wrote ? Bug::ReplyEarly : Bug::ReadEarly)) return;
-  if (need.offset.value == 0 || need.met(persistence_.safe())) return;
-  if (!outcome.wrote && !persistence_.refuse_reads_in_doubt().empty()) {
-    // What it would show may never come to be, and nobody knows when that is settled: say so instead of hanging.
-    session.outbox.buffer().truncate(reply_at);
-    resp::Writer(session.outbox.buffer(), session.client.protocol).error(persistence_.refuse_reads_in_doubt());
-    return;
-  }
-  if (need.synced || need.copies > 0) persistence_.reply_wants_sync(need.offset);
-  session.outbox.hold(need);
-}
-
-void ServerNode::Impl::rerun(Session& session, Executor::Again again) {
-  const Waiters::Waiter* waiter = waiters_.find(session.id);
-  if (waiter == nullptr) return;
-  std::vector<Bytes> args(waiter->args.begin(), waiter->args.end());
-  command::ClientState& client = session.client;
-  resp::Writer reply(session.outbox.buffer(), client.protocol);
-  const DbIndex db_now = client.db;
-  client.db = waiter->db;
-  const size_t reply_at = session.outbox.size();
-  const Executor::Outcome outcome =
-      executor_.run(client, args, Bytes(), reply, now_, session.postponed ? Executor::Again::First : again);
-  client.db = db_now;
-  if (outcome.blocked && session.postponed) {  // only now it waits for what it asked for
-    session.postponed = false;
-    std::vector<std::string> kept(args.begin(), args.end());  // they live in the waiter that goes
-    waiters_.remove(session.id);
-    waiters_.add(session.id, client.db, outcome.block.keys, std::move(kept), outcome.block.deadline);
-    return;
-  }
-  if (outcome.blocked) return;  // it keeps its place
-  session.postponed = false;
-  gate_reply(session, outcome, args, reply_at);
-  waiters_.remove(session.id);
-  session.blocked = client.blocked = false;
-  make_runnable(session);
-}
-
-void ServerNode::Impl::serve_waiters() {
-  if (waiters_.empty()) {
-    ready_keys_.clear();
-    tasks_.take_ready(ready_keys_);
-    return;
-  }
-  ConnId id;
-  for (;;) {
-    ready_keys_.clear();
-    tasks_.take_ready(ready_keys_);
-    for (const auto& [db, key] : ready_keys_) waiters_.key_ready(db, key);
-    if (!waiters_.next_ready(id)) break;
-    if (Session* session = sessions_.find(id)) rerun(*session, Executor::Again::Retried);
-  }
-  while (waiters_.next_expired(now_.mono_us, id)) {
-    Session* session = sessions_.find(id);
-    HF_CHECK(session != nullptr);
-    rerun(*session, Executor::Again::TimedOut);
-    if (session->blocked) {  // a handler that blocks again at its deadline would hold the loop for ever
-      waiters_.remove(id);
-      resp::Writer(session->outbox.buffer(), session->client.protocol).null_array();
-      session->blocked = session->client.blocked = false;
-      touch(*session);
-      make_runnable(*session);
-    }
-  }
 }
 
 void ServerNode::Impl::run_timers() {
@@ -423,41 +205,22 @@ void ServerNode::Impl::look_at_memory() {
   }
   if (now_.mono_us < next_memory_look_) return;
   next_memory_look_ = now_.mono_us + second_us / 100;
-  executor_.gate.memory_full = host_->used_memory() > static_cast<uint64_t>(options_.maxmemory) + store_.idle_bytes();
+  executor_.gate.memory_full =
+      host_->used_memory() > static_cast<uint64_t>(options_.maxmemory) + store_.idle_bytes();
 }
 
-/// Active expiry: a circular sweep, a part of each database every tick. What a tick sweeps is spread over as many turns
-/// as it takes, since each bucket may cost some cache misses; and over more of them while it finds many.
 void ServerNode::Impl::expire_some() {
-  if (now_.mono_us < next_expire_ || !persistence_.refuse_writes().empty()) return;
-  const auto buckets_left = [&](DbIndex db) {  // a database has no more buckets than keys
-    const size_t tick_max = 2048 * static_cast<size_t>(std::max<int64_t>(1, options_.active_expire_effort));
-    return store_.size_with_expiry(db) == 0 ? 0 : std::min(tick_max, store_.size(db));
-  };
-  if (sweep_.db >= store_.databases()) {  // the tick before is done: the next begins
-    const MonoUs tick = second_us / std::max<int64_t>(1, options_.hz);
-    sweep_ = {.db = 0, .buckets = buckets_left(0), .next_tick = now_.mono_us + tick};
-  }
-  while (sweep_.db < store_.databases() && sweep_.buckets == 0)
-    if (++sweep_.db < store_.databases()) sweep_.buckets = buckets_left(sweep_.db);
-  if (sweep_.db >= store_.databases()) {
-    next_expire_ = sweep_.next_tick;
-    return;
-  }
-  const size_t buckets = std::min(sweep_.buckets, limits::swept_buckets_a_turn);
+  if (!persistence_.refuse_writes().empty()) return;
   std::vector<std::string> keys;
-  store_.collect_expired(sweep_.db, now_.wall_ms, buckets, limits::expired_keys_a_turn, keys);
+  const std::optional<DbIndex> db = expiry_sweep_.next_slice(now_, keys);
   for (const std::string& name : keys) {
-    const store::Key key = store_.key(name);
-    if (!store_.remove(sweep_.db, key)) continue;
+    if (!store_.remove(*db, store_.key(name))) continue;
     ++counters_.expired_keys;
-    journal_.append(sweep_.db, {"DEL", name});
+    journal_.append(*db, {"DEL", name});
   }
-  if (keys.size() < limits::expired_keys_a_turn) sweep_.buckets -= buckets;  // else there is more where it stopped
-  next_expire_ = now_.mono_us;
 }
 
-// ---- time ----------------------------------------------------------------------------------------------------------
+// ---- time -------------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::once_a_second(Effects& effects) {
   next_second_ = now_.mono_us + second_us;
@@ -468,8 +231,8 @@ void ServerNode::Impl::once_a_second(Effects& effects) {
   audit_when_due(effects);
   const MonoUs idle_us = options_.timeout * second_us;
   sessions_.for_each([&](Session& session) {
-    if (idle_us > 0 && !session.blocked && !session.upstream && !session.client.replica && now_.mono_us - session.client.last_active_at > idle_us)
-      kill_.push_back(session.id);
+    const bool may_idle = idle_us == 0 || session.blocked || session.upstream || session.client.replica;
+    if (!may_idle && now_.mono_us - session.client.last_active_at > idle_us) kill_.push_back(session.id);
     if (session.over_soft_since_us != 0) touch(session);
   });
 }
@@ -484,44 +247,10 @@ MonoUs ServerNode::Impl::next_wake(bool more) const {
   if (!persistence_.refuse_writes().empty() || executor_.gate.follows || switchover_.pausing()) return wake;
   if (!undelivered_.empty()) return now_.mono_us;
   bool any_expiry = false;
-  for (DbIndex db = 0; db < store_.databases() && !any_expiry; ++db) any_expiry = store_.size_with_expiry(db) > 0;
-  if (any_expiry) wake = std::min(wake, next_expire_);
+  for (DbIndex db = 0; db < store_.databases() && !any_expiry; ++db)
+    any_expiry = store_.size_with_expiry(db) > 0;
+  if (any_expiry) wake = std::min(wake, expiry_sweep_.next_wake());
   return std::min(wake, std::max(now_.mono_us, tasks_.next_due(now_)));
-}
-
-// ---- shutting down -------------------------------------------------------------------------------------------------
-
-void ServerNode::Impl::request_shutdown() {
-  if (shutdown_asked_) return;
-  shutdown_asked_ = true;
-  shutdown_save_ = options_.snapshot_on_shutdown || (!options_.save.empty() && !options_.appendonly);
-  persistence_.say(LogLevel::Notice, "Shutting down: finishing what is acknowledged");
-}
-
-void ServerNode::Impl::step_shutdown(Effects& effects) {
-  if (!persistence_.serving() && !persistence_.dead()) {
-    effects.exit = 0;  // still loading: nothing was acknowledged, nothing to write
-    return;
-  }
-  if (shutdown_save_ && !shutdown_snapshot_begun_) {
-    const Status begun = persistence_.begin_snapshot(now_, {.reason = Persistence::shutdown_reason});
-    if (!begun.ok() && persistence_.snapshot_running()) return;
-    shutdown_snapshot_begun_ = true;
-    if (!begun.ok()) shutdown_save_ = false;
-  }
-  if (shutdown_snapshot_begun_ && persistence_.snapshot_running()) return;
-  if (shutdown_save_ && !shutdown_forced_ && !persistence_.last_snapshot_status().ok()) {
-    persistence_.say(LogLevel::Warning, "Not shutting down: the snapshot that was asked for failed. SHUTDOWN NOSAVE or "
-                                        "SHUTDOWN FORCE end without it.");
-    return give_up_shutdown();
-  }
-  executor_.gate.refuse_all = "ERR Holdfast is shutting down";
-  if (persistence_.close_log() && !persistence_.dead()) effects.exit = 0;
-}
-
-void ServerNode::Impl::give_up_shutdown() {
-  shutdown_asked_ = shutdown_forced_ = shutdown_snapshot_begun_ = false;
-  everyone_ready(shutdown_key);
 }
 
 ServerNode::LogPlace ServerNode::Impl::log_place() const {
@@ -541,7 +270,7 @@ ServerNode::LogPlace ServerNode::Impl::log_place() const {
   return place;
 }
 
-// ---- the outside ---------------------------------------------------------------------------------------------------
+// ---- the outside ------------------------------------------------------------------------------------------
 
 ServerNode::ServerNode(Setup setup) : impl_(std::make_unique<Impl>(std::move(setup))) {}
 ServerNode::~ServerNode() = default;

@@ -1,5 +1,5 @@
-// One connection inside the node: what it has sent and not yet been executed, what it is owed, and what it has said
-// about itself.
+// One connection inside the node: what it has sent and not yet been executed, what it is owed, and what it
+// has said about itself.
 #pragma once
 #include <memory>
 #include <optional>

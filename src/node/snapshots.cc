@@ -13,14 +13,15 @@ namespace {
 
 constexpr int64_t retry_after_failure_ms = 60'000;
 constexpr MonoUs report_every_us = 10'000'000;
-// The loop sleeps between slices. One that asks for the next turn at once is never asleep when a request comes, and
-// the scheduler lets who has had more than its share of a processor wait for the others: some milliseconds.
+// The loop sleeps between slices. One that asks for the next turn at once is never asleep when a request
+// comes, and the scheduler lets who has had more than its share of a processor wait for the others: some
+// milliseconds.
 constexpr MonoUs slice_every_us = 1'000;
-// A replica waits for it: slices come more often, and each is as large as the time since the last one asks for, so that
-// the walk keeps its pace of `entries` in so many microseconds however busy the loop is.
+// A replica waits for it: slices come more often, and each is as large as the time since the last one asks
+// for, so that the walk keeps its pace of `entries` in so many microseconds however busy the loop is.
 constexpr MonoUs awaited_slice_every_us = 500, awaited_slice_us = 750;
-// A slice that is due lets those go first whose request is here, or whose reply comes with the end of a write; but
-// not for ever.
+// A slice that is due lets those go first whose request is here, or whose reply comes with the end of a
+// write; but not for ever.
 constexpr MonoUs slice_patience_us = 1'000;
 // Where it is ahead of its pace, or of the disk.
 constexpr MonoUs pace_step_us = 5'000;
@@ -31,7 +32,8 @@ constexpr size_t tag_bytes_max = 128;
 
 /// Tags stand in MANIFEST's lines and in file headers.
 Status check_tag(Bytes tag) {
-  if (tag.size() > tag_bytes_max) return Error{"a tag has " + std::to_string(tag_bytes_max) + " bytes at most"};
+  if (tag.size() > tag_bytes_max)
+    return Error{"a tag has " + std::to_string(tag_bytes_max) + " bytes at most"};
   for (const char c : tag)
     if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
       return Error{"a tag has no blanks and no control characters"};
@@ -75,7 +77,8 @@ Status Persistence::last_snapshot_status() const {
 void Persistence::describe_tables(snapshot::Header& header) const {
   header.hash_seed = parts_.store.hash_seed();
   for (DbIndex db = 0; db < parts_.store.databases(); ++db)
-    if (const size_t keys = parts_.store.size(db); keys > 0 && header.tables.size() < limits::snapshot_tables_max)
+    if (const size_t keys = parts_.store.size(db);
+        keys > 0 && header.tables.size() < limits::snapshot_tables_max)
       header.tables.push_back({db, keys});
 }
 
@@ -220,8 +223,8 @@ void Persistence::end_snapshot(Now now) {
     facts_[header.offset.value] = {FileState::Written, {}};
     char text[200];
     std::snprintf(text, sizeof text, "Snapshot %s: %llu keys, %s in %.2f s", snapshot_->name().c_str(),
-                  static_cast<unsigned long long>(snapshot_->keys()), to_human(snapshot_->file_bytes()).c_str(),
-                  seconds);
+                  static_cast<unsigned long long>(snapshot_->keys()),
+                  to_human(snapshot_->file_bytes()).c_str(), seconds);
     say(LogLevel::Notice, text);
     forget_old_snapshots(plan_.rewrite);
     if (beginning_ == Beginning::Snapshot) {
@@ -253,16 +256,18 @@ void Persistence::report_snapshot(Now now) {
   say(LogLevel::Notice, text);
 }
 
-// ---- what is kept --------------------------------------------------------------------------------------------------
+// ---- what is kept -----------------------------------------------------------------------------------------
 
-/// At start: what MANIFEST tells, as far as the files are there, and files that it does not (any more) tell of.
+/// At start: what MANIFEST tells, as far as the files are there, and files that it does not (any more) tell
+/// of.
 void Persistence::find_snapshots(const std::vector<log::SnapshotNote>& told) {
   const auto names = parts_.files.list();
   if (!names) return;
   for (const std::string& name : *names) {
     const auto offset = log::parse_snapshot_name(name);
     if (!offset) continue;
-    const auto at = std::find_if(told.begin(), told.end(), [&](const auto& n) { return n.offset == *offset; });
+    const auto at =
+        std::find_if(told.begin(), told.end(), [&](const auto& n) { return n.offset == *offset; });
     const auto size = parts_.files.size(name);
     if (at != told.end() && (!size || *size == at->bytes)) {
       notes_.push_back(*at);
@@ -290,9 +295,11 @@ const log::SnapshotNote* Persistence::find_note(LogOffset offset) const {
   return nullptr;
 }
 
-/// One that grows at the offset of one that is whole can't be told from it: it counts once it has taken its place.
+/// One that grows at the offset of one that is whole can't be told from it: it counts once it has taken its
+/// place.
 std::optional<LogOffset> Persistence::growing_snapshot() const {
-  if (!snapshot_ || snapshot_->state() == snapshot::State::Failed || snapshot_->written_bytes() == 0) return {};
+  if (!snapshot_ || snapshot_->state() == snapshot::State::Failed || snapshot_->written_bytes() == 0)
+    return {};
   const LogOffset offset = snapshot_->header().offset;
   if (find_note(offset) != nullptr) return {};
   return offset;
@@ -304,7 +311,8 @@ std::optional<Persistence::SnapshotFile> Persistence::snapshot_file(LogOffset of
   if (growing_snapshot() != offset) return {};
   // Of what there was at the cut the walk has seen a part, and of that a part is written.
   const auto share = [](uint64_t part, uint64_t all) {
-    return std::clamp(static_cast<double>(part) / static_cast<double>(std::max<uint64_t>(1, all)), 0.001, 1.0);
+    return std::clamp(static_cast<double>(part) / static_cast<double>(std::max<uint64_t>(1, all)), 0.001,
+                      1.0);
   };
   const uint64_t raw = snapshot_->raw_bytes(), bytes = snapshot_->written_bytes();
   const double written = share(raw - std::min<uint64_t>(raw, snapshot_->waiting_bytes()), raw);
@@ -328,7 +336,8 @@ Status Persistence::tag_is_free(LogOffset offset, Bytes tag) const {
 Status Persistence::tag_snapshot(LogOffset offset, std::string tag) {
   log::SnapshotNote* note = find_note(offset);
   if (note == nullptr) return Error{"no such snapshot"};
-  if (!writer_) return Error{"tags are kept in MANIFEST, which needs appendonly yes; BGSAVE TAG works without"};
+  if (!writer_)
+    return Error{"tags are kept in MANIFEST, which needs appendonly yes; BGSAVE TAG works without"};
   if (Status s = check_tag(tag); !s) return s;
   if (Status s = tag_is_free(offset, tag); !s) return s;
   note->tag = std::move(tag);
@@ -428,7 +437,9 @@ void Persistence::snapshot_when_due(Now now) {
   const int64_t since_s = (now.wall_ms - std::max(last_save_ms_, last_try_ms_)) / 1000;
   const uint64_t changed = changes_ - (spread ? changes_at_cut_ : changes_at_save_);
   int64_t interval_s = 0;  // of what is due, the one that allows the least time
-  const auto allow = [&](int64_t seconds) { interval_s = interval_s == 0 ? seconds : std::min(interval_s, seconds); };
+  const auto allow = [&](int64_t seconds) {
+    interval_s = interval_s == 0 ? seconds : std::min(interval_s, seconds);
+  };
   if (parts_.options.snapshot_interval > 0 && since_s >= parts_.options.snapshot_interval && changed > 0)
     allow(parts_.options.snapshot_interval);
   for (const config::SavePoint& point : parts_.options.save)

@@ -100,7 +100,7 @@ void Replicas::feed_stock(Replica& replica, Session& session, Now now, Effects& 
   } else if (free && stock.feed && (stock.listens || std::holds_alternative<Seeks>(replica.state)) &&
              !stock_from_memory(replica, session)) {
     const log::Writer& writer = *parts_.persistence.writer();
-    const auto step = replica.tail.next_read(writer.manifest().segments, stock_sendable());
+    auto step = replica.tail.next_read(writer.manifest().segments, stock_sendable());
     if (!step) return fail(session, step.error().message + "; it starts again from a snapshot");
     if (*step) read(replica, std::move(**step), effects);
     else if (std::holds_alternative<Seeks>(replica.state) && replica.tail.next() >= writer.end())
@@ -120,8 +120,7 @@ void Replicas::stock_job_done(Replica& replica, Session& session, const FileJobD
   if (!taken) fail(session, taken.error().message);
 }
 
-// ---- the dump
-// --------------------------------------------------------------------------------------------
+// ---- the dump ---------------------------------------------------------------------------------------------
 
 std::unique_ptr<StockDump> Replicas::begin_dump(Replica& replica, Session& session, Now now) {
   return std::make_unique<StockDump>(
@@ -154,8 +153,7 @@ void Replicas::take_dump(Replica& replica, Session& session, Bytes bytes) {
   stock.dump.reset();
 }
 
-// ---- the stream
-// ------------------------------------------------------------------------------------------
+// ---- the stream -------------------------------------------------------------------------------------------
 
 void Replicas::take_stock(Replica& replica, Session& session, const log::FrameHeader& header, Bytes frame) {
   if (!replica.stock->feed) return;  // the frame before told that it needs everything
@@ -224,8 +222,7 @@ bool Replicas::take_ping_due(Now now) {
   return true;
 }
 
-// ---- finding the place
-// -----------------------------------------------------------------------------------
+// ---- finding the place ------------------------------------------------------------------------------------
 
 /// The newest segment that begins below the place holds it; the headers say where each begins.
 void Replicas::seek_segment(Replica& replica, Session& session, Effects& effects) {

@@ -36,8 +36,7 @@ bool StockSource::consume(Buffer& in, Buffer& out) {
   return false;
 }
 
-// ---- the dump
-// ------------------------------------------------------------------------------------------------------
+// ---- the dump ---------------------------------------------------------------------------------------------
 
 bool StockSource::take_head(Buffer& in) {
   while (!in.empty() && in.view()[0] == '\n') in.consume(1);  // the primary is still making it
@@ -78,7 +77,8 @@ void StockSource::take_dump(Buffer& in) {
 }
 
 bool StockSource::has_room() const {
-  return state_ == State::Head || state_ == State::Mark || (state_ == State::Dump && chunk_.size() < chunk_bytes);
+  return state_ == State::Head || state_ == State::Mark ||
+         (state_ == State::Dump && chunk_.size() < chunk_bytes);
 }
 
 std::optional<FileJob> StockSource::next_job(uint64_t id) {
@@ -105,8 +105,7 @@ void StockSource::job_done(const FileJobDone& done) {
   follower_.import_dump(log::received_name({place_.offset}), place_);
 }
 
-// ---- the stream
-// ----------------------------------------------------------------------------------------------------
+// ---- the stream -------------------------------------------------------------------------------------------
 
 bool StockSource::stream(Buffer& in, Buffer& out) {
   std::vector<Bytes> args;

@@ -1,5 +1,5 @@
-// How long turns of the loop take: nobody is served meanwhile, so the longest one is what a client can have to wait
-// for on top of the work it asked for. The driver measures, since it has the clock.
+// How long turns of the loop take: nobody is served meanwhile, so the longest one is what a client can have
+// to wait for on top of the work it asked for. The driver measures, since it has the clock.
 #pragma once
 #include <algorithm>
 #include <array>

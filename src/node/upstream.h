@@ -103,8 +103,7 @@ class Upstream {
   /// What came was lost again: the link is closed and made anew.
   void start_over() { broken("what it sent was lost here"); }
 
-  // ---- events
-  // ----------------------------------------------------------------------------------------------------
+  // ---- events ---------------------------------------------------------------------------------------------
   /// Once a turn. A new connection is to be made as `fresh()` says, when it returns true.
   bool wants_dial(Now now);
   void dialing(ConnId conn) { conn_ = conn; }
@@ -124,8 +123,7 @@ class Upstream {
   bool load_some(Now now);
   MonoUs next_wake() const;
 
-  // ---- INFO
-  // ------------------------------------------------------------------------------------------------------
+  // ---- INFO -----------------------------------------------------------------------------------------------
   std::optional<ConnId> conn() const { return conn_; }
   bool up() const { return std::holds_alternative<Streaming>(state_) && !(stock_ && stock_->syncing()); }
   bool stock() const { return stock_ != nullptr; }

@@ -1,5 +1,5 @@
-// Who waits for which key. A blocked request is kept as it came and simply run again when one of its keys may be ready;
-// the longest-waiting goes first.
+// Who waits for which key. A blocked request is kept as it came and simply run again when one of its keys may
+// be ready; the longest-waiting goes first.
 #pragma once
 #include <deque>
 #include <map>
@@ -27,7 +27,8 @@ class Waiters {
   bool empty() const { return waiters_.empty(); }
   size_t size() const { return waiters_.size(); }
 
-  void add(ConnId conn, DbIndex db, std::vector<std::string> keys, std::vector<std::string> args, MonoUs deadline);
+  void add(ConnId conn, DbIndex db, std::vector<std::string> keys, std::vector<std::string> args,
+           MonoUs deadline);
   /// Null when that connection does not wait.
   const Waiter* find(ConnId conn) const;
   void remove(ConnId conn);
@@ -35,7 +36,8 @@ class Waiters {
   /// `key` may be ready. Cheap when nobody waits for it.
   void key_ready(DbIndex db, Bytes key);
   void database_ready(DbIndex db);
-  /// The oldest waiter on a ready key, each at most once for each time one of its keys became ready; false when none is left.
+  /// The oldest waiter on a ready key, each at most once for each time one of its keys became ready; false
+  /// when none is left.
   bool next_ready(ConnId& conn);
   /// The waiter whose time is up at `now`; false when none is.
   bool next_expired(MonoUs now, ConnId& conn) const;

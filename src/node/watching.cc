@@ -1,11 +1,12 @@
-// What hangs on changes of keys: WATCH, blocked clients, the offsets that replies wait for, and the tasks' indexes.
+// What hangs on changes of keys: WATCH, blocked clients, the offsets that replies wait for, and the tasks'
+// indexes.
 #include <algorithm>
 
 #include "node/inside.h"
 
 namespace hf::node {
 
-// ---- watching ------------------------------------------------------------------------------------------------------
+// ---- watching ---------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::key_changed(DbIndex db, const store::Key& key) {
   persistence_.note_change();
@@ -19,7 +20,8 @@ void ServerNode::Impl::database_changed(DbIndex db) {
   dirty_.touched_all(turn_need_);
   waiters_.database_ready(db);
   if (watchers_.empty()) return;
-  // A key that was not there before and is not there now has not changed. (One that came since has been flagged.)
+  // A key that was not there before and is not there now has not changed. (One that came since has been
+  // flagged.)
   sessions_.for_each([&](Session& session) {
     command::Transaction& transaction = session.client.transaction;
     for (const auto& watched : transaction.watched)
@@ -55,7 +57,7 @@ Session* ServerNode::Impl::session_of(uint64_t client_id) {
   return it == by_client_id_.end() ? nullptr : sessions_.find(it->second);
 }
 
-// ---- WATCH ---------------------------------------------------------------------------------------------------------
+// ---- WATCH ------------------------------------------------------------------------------------------------
 
 void ServerNode::Impl::watch(command::Context& ctx, Bytes key) {
   command::Transaction& transaction = ctx.client.transaction;

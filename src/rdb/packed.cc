@@ -89,8 +89,7 @@ bool PackedItems::take_number(size_t size, Bytes& item) {
   return true;
 }
 
-// ---- zipmap: length, field, length, unused bytes, value
-// ----------------------------------------------------
+// ---- zipmap: length, field, length, unused bytes, value ---------------------------------------------------
 
 bool PackedItems::zipmap_size(uint64_t& size) {
   Bytes raw;
@@ -113,8 +112,7 @@ bool PackedItems::next_in_zipmap(Bytes& item) {
   return take(size, item) && take(gap, unused);
 }
 
-// ---- ziplist: size of the entry before, encoding, content
-// --------------------------------------------------
+// ---- ziplist: size of the entry before, encoding, content -------------------------------------------------
 
 bool PackedItems::next_in_ziplist(Bytes& item) {
   const size_t start = at_;
@@ -151,8 +149,7 @@ bool PackedItems::next_in_ziplist(Bytes& item) {
   return taken;
 }
 
-// ---- listpack: encoding, content, size of both
-// -------------------------------------------------------------
+// ---- listpack: encoding, content, size of both ------------------------------------------------------------
 
 bool PackedItems::next_in_listpack(Bytes& item) {
   const size_t start = at_;

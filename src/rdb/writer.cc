@@ -99,8 +99,7 @@ Status Writer::whole_entry(DbIndex db, Bytes encoded) {
   return ok();
 }
 
-// ---- values in pieces
-// --------------------------------------------------------------------------------------
+// ---- values in pieces -------------------------------------------------------------------------------------
 
 Status Writer::piece(DbIndex db, Bytes encoded) {
   const auto kind = static_cast<uint8_t>(encoded[0]);

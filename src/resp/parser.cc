@@ -1,5 +1,5 @@
-// Keeps its place between calls as positions relative to the request's first byte, so that a request of a million
-// arguments is read once, however it is cut.
+// Keeps its place between calls as positions relative to the request's first byte, so that a request of a
+// million arguments is read once, however it is cut.
 #include "resp/parser.h"
 
 #include <cstring>
@@ -22,7 +22,8 @@ RequestParser::Outcome RequestParser::fail(std::string error) {
 }
 
 RequestParser::Outcome RequestParser::next(Bytes in, std::vector<Bytes>& args, const RequestLimits& limits) {
-  missing_ = 0;  // known only while a bulk string is under way: a stale size would make the reader wait for nothing
+  // Known only while a bulk string is under way: a stale size would make the reader wait for nothing.
+  missing_ = 0;
   if (in.empty()) return Outcome::Incomplete;
   if (!in_array_ && in[0] != '*') return next_inline(in, args);
   return next_array(in, args, limits);
@@ -50,8 +51,8 @@ RequestParser::Outcome RequestParser::next_inline(Bytes in, std::vector<Bytes>& 
 
 namespace {
 
-/// The position of the "\r\n" that ends the line starting at `from`, or npos. Redis looks for '\r' alone and trusts that
-/// '\n' follows; so do we, and check it.
+/// The position of the "\r\n" that ends the line starting at `from`, or npos. Redis looks for '\r' alone and
+/// trusts that '\n' follows; so do we, and check it.
 size_t line_end(Bytes in, size_t from) {
   const void* found = std::memchr(in.data() + from, '\r', in.size() - from);
   if (found == nullptr) return Bytes::npos;
@@ -61,16 +62,19 @@ size_t line_end(Bytes in, size_t from) {
 
 }  // namespace
 
-RequestParser::Outcome RequestParser::next_array(Bytes in, std::vector<Bytes>& args, const RequestLimits& limits) {
+RequestParser::Outcome RequestParser::next_array(Bytes in, std::vector<Bytes>& args,
+                                                 const RequestLimits& limits) {
   if (!in_array_) {
     was_inline_ = false;
     const size_t end = line_end(in, 1);
     if (end == Bytes::npos) {
-      if (in.size() > limits::inline_request_bytes_max) return fail("Protocol error: too big mbulk count string");
+      if (in.size() > limits::inline_request_bytes_max)
+        return fail("Protocol error: too big mbulk count string");
       return Outcome::Incomplete;
     }
     const auto count = parse_int(in.substr(1, end - 1));
-    if (!count || *count > limits.args_max || in[end + 1] != '\n') return fail("Protocol error: invalid multibulk length");
+    if (!count || *count > limits.args_max || in[end + 1] != '\n')
+      return fail("Protocol error: invalid multibulk length");
     if (!limits.authenticated && *count > limits::unauthenticated_args_max)
       return fail("Protocol error: unauthenticated multibulk length");
     if (*count <= 0) {
@@ -88,7 +92,8 @@ RequestParser::Outcome RequestParser::next_array(Bytes in, std::vector<Bytes>& a
       if (in[pos_] != '$') return fail(std::string("Protocol error: expected '$', got '") + in[pos_] + "'");
       const size_t end = line_end(in, pos_);
       if (end == Bytes::npos) {
-        if (in.size() - pos_ > limits::inline_request_bytes_max) return fail("Protocol error: too big bulk count string");
+        if (in.size() - pos_ > limits::inline_request_bytes_max)
+          return fail("Protocol error: too big bulk count string");
         return Outcome::Incomplete;
       }
       const auto size = parse_int(in.substr(pos_ + 1, end - pos_ - 1));

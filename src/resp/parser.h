@@ -24,9 +24,10 @@ class RequestParser {
     Invalid,     ///< protocol error: see `error`; the connection must be closed
   };
 
-  /// Looks at `in`, the unconsumed bytes. After Incomplete, call again with the same bytes and more behind them (they
-  /// may have moved). After Request or Empty, consume `used()` bytes before the next call. `args` are views into `in`,
-  /// or into the parser for inline commands: valid until the next call or until `in` moves.
+  /// Looks at `in`, the unconsumed bytes. After Incomplete, call again with the same bytes and more behind
+  /// them (they may have moved). After Request or Empty, consume `used()` bytes before the next call. `args`
+  /// are views into `in`, or into the parser for inline commands: valid until the next call or until `in`
+  /// moves.
   Outcome next(Bytes in, std::vector<Bytes>& args, const RequestLimits& limits);
 
   /// Forgets a request under way: the caller goes back to the first byte it has not consumed.
@@ -37,8 +38,9 @@ class RequestParser {
   const std::string& error() const { return error_; }
   /// How many bytes of the request under way are still to come, as far as its headers tell (0: unknown).
   size_t missing() const { return missing_; }
-  /// The bytes of the request just parsed are not the canonical text of its arguments: it was an inline command, or had
-  /// something else where the line ends behind its strings belong (Redis does not look at those, so we take it too).
+  /// The bytes of the request just parsed are not the canonical text of its arguments: it was an inline
+  /// command, or had something else where the line ends behind its strings belong (Redis does not look at
+  /// those, so we take it too).
   bool was_inline() const { return was_inline_; }
 
  private:
@@ -61,9 +63,10 @@ class RequestParser {
   std::string error_;
 };
 
-/// Splits canonical command text (a concatenation of RESP arrays of bulk strings) as the log holds it. Returns false
-/// at the first command that is not such text, down to the line ends behind its strings (which requests of clients may
-/// get wrong, as with Redis); `at` then says where it begins. Calls `each(args, raw bytes)` per command.
+/// Splits canonical command text (a concatenation of RESP arrays of bulk strings) as the log holds it.
+/// Returns false at the first command that is not such text, down to the line ends behind its strings (which
+/// requests of clients may get wrong, as with Redis); `at` then says where it begins. Calls `each(args, raw
+/// bytes)` per command.
 template <class Each>
 bool for_each_command(Bytes text, size_t& at, Each&& each) {
   RequestParser parser;
@@ -71,7 +74,8 @@ bool for_each_command(Bytes text, size_t& at, Each&& each) {
   at = 0;
   while (at < text.size()) {
     const Bytes rest = text.substr(at);
-    if (rest[0] != '*' || parser.next(rest, args, RequestLimits{}) != RequestParser::Outcome::Request) return false;
+    if (rest[0] != '*' || parser.next(rest, args, RequestLimits{}) != RequestParser::Outcome::Request)
+      return false;
     for (const Bytes arg : args)
       if (arg.data()[arg.size()] != '\r' || arg.data()[arg.size() + 1] != '\n') return false;
     each(args, rest.substr(0, parser.used()));

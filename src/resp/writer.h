@@ -1,5 +1,5 @@
-// The one writer of RESP2 and RESP3. It appends to a Buffer; what a type looks like in the protocol in force is decided
-// here and nowhere else.
+// The one writer of RESP2 and RESP3. It appends to a Buffer; what a type looks like in the protocol in force
+// is decided here and nowhere else.
 #pragma once
 #include <initializer_list>
 #include <span>
@@ -47,7 +47,9 @@ class Writer {
 
   /// A request: an array of bulk strings, whatever the protocol. Canonical commands are written with this.
   void command(std::span<const Bytes> args);
-  void command(std::initializer_list<Bytes> args) { command(std::span<const Bytes>(args.begin(), args.size())); }
+  void command(std::initializer_list<Bytes> args) {
+    command(std::span<const Bytes>(args.begin(), args.size()));
+  }
 
  private:
   Deferred begin(char kind);

@@ -32,9 +32,10 @@ struct Header {
   std::string tag;              ///< empty: none
   History history;
   /// How the keys lay in the tables that were walked: entries come about in the order of buckets under this
-  /// seed, so that a table of that seed and size is filled from one end to the other. A secret, as the data is.
+  /// seed, so that a table of that seed and size is filled from one end to the other. As secret as the data.
   uint64_t hash_seed = 0;
-  std::vector<TableSize> tables;  ///< ascending by database, limits::snapshot_tables_max at most; empty: unknown
+  /// Ascending by database, limits::snapshot_tables_max at most; empty: unknown.
+  std::vector<TableSize> tables;
   bool operator==(const Header&) const = default;
 };
 

@@ -24,7 +24,8 @@ class EntrySink {
     return true;
   }
   virtual Status entry(DbIndex db, Bytes encoded) = 0;
-  /// It will be given in a moment: whatever entry() will read may be fetched meanwhile. Nothing in it is checked.
+  /// It will be given in a moment: whatever entry() will read may be fetched meanwhile. Nothing in it is
+  /// checked.
   virtual void ahead(DbIndex db, Bytes encoded) { (void)db, (void)encoded; }
   /// Behind the last one. Error: what came is not whole.
   virtual Status end() { return ok(); }

@@ -17,8 +17,8 @@ class Stream {
   /// The file's next bytes; `sink` gets the entries of the blocks that are whole by now. Holds back one part
   /// of the file at most. After an error, which names the byte, the stream is of no more use.
   Status take(Bytes bytes, EntrySink& sink);
-  /// The same in two steps, for who has to do it in slices: bytes are only kept, and one part of the file (the
-  /// header, a block, the index, the footer) is taken a call. False: none is whole.
+  /// The same in two steps, for who has to do it in slices: bytes are only kept, and one part of the file
+  /// (the header, a block, the index, the footer) is taken a call. False: none is whole.
   void keep(Bytes bytes) { carry_.append(bytes); }
   Result<bool> step(EntrySink& sink);
   size_t kept_bytes() const { return carry_.size(); }

@@ -3,22 +3,12 @@
 #include "store/digest.h"
 
 #include "base/check.h"
+#include "base/little_endian.h"
 #include "store/inside.h"
 #include "store/varint.h"
 
 namespace hf::store {
 namespace {
-
-void put_fixed64(std::string& out, uint64_t value) {
-  char buf[8];
-  for (int i = 0; i < 8; ++i) buf[i] = static_cast<char>(value >> (8 * i));
-  out.append(buf, sizeof buf);
-}
-
-void put_counted(std::string& out, Bytes item) {
-  put_varint(out, item.size());
-  out.append(item);
-}
 
 void add(Sum128& sum, Sum128 term) {
   sum.low += term.low;
@@ -27,13 +17,13 @@ void add(Sum128& sum, Sum128 term) {
 
 void put_head(std::string& out, Type type, WallMs expire_at, Bytes key) {
   out += static_cast<char>(type);
-  put_fixed64(out, static_cast<uint64_t>(expire_at));
+  put_le<uint64_t>(out, static_cast<uint64_t>(expire_at));
   put_counted(out, key);
 }
 
 void put_fields(std::string& out, const Sum128& fields) {
-  put_fixed64(out, fields.low);
-  put_fixed64(out, fields.high);
+  put_le<uint64_t>(out, fields.low);
+  put_le<uint64_t>(out, fields.high);
 }
 
 Sum128 sum_of_field(Bytes field, Bytes value, std::string& scratch) {
@@ -50,7 +40,7 @@ Sum128 sum_of(const Entry& entry, std::string& scratch) {
   scratch.clear();
   put_head(scratch, entry.type(), entry.expire_at(), entry.key());
   if (entry.type() == Type::Hash) {
-    put_fixed64(scratch, entry.hash_size());
+    put_le<uint64_t>(scratch, entry.hash_size());
     put_fields(scratch, fields);
   } else if (entry.type() == Type::String) {
     Scratch number;
@@ -120,7 +110,7 @@ void WalkDigest::take_large(const LargeValue& value) {
   Partial partial{.db = value.db, .slice = slice_of(value.key), .left = value.size};
   put_head(partial.head, value.type, value.expire_at, value.key);
   if (value.type == Type::Hash) {
-    put_fixed64(partial.head, value.size);
+    put_le<uint64_t>(partial.head, value.size);
   } else {
     put_varint(partial.head, value.size);
     partial.bytes = std::make_unique<Sum128Stream>();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/little_endian.h"
 #include "store/inside.h"
 #include "store/packed.h"
 
@@ -9,17 +10,6 @@ namespace hf::store {
 namespace {
 
 constexpr uint8_t type_max = static_cast<uint8_t>(Type::Task);
-
-void put_fixed64(std::string& out, uint64_t value) {
-  char buf[8];
-  for (int i = 0; i < 8; ++i) buf[i] = static_cast<char>(value >> (8 * i));
-  out.append(buf, sizeof buf);
-}
-
-void put_counted(std::string& out, Bytes item) {
-  put_varint(out, item.size());
-  out.append(item);
-}
 
 void put_value(const Entry& entry, std::string& out) {
   if (entry.type() == Type::String) {
@@ -116,7 +106,7 @@ Status take_pairs(Bytes& rest, const Options& limits, Pairs& pairs, bool& packab
 void encode_entry(const Entry& entry, std::string& out) {
   const bool expires = entry.expire_at() != no_expiry;
   out += static_cast<char>(static_cast<uint8_t>(entry.type()) | (expires ? expiry_bit : 0));
-  if (expires) put_fixed64(out, static_cast<uint64_t>(entry.expire_at()));
+  if (expires) put_le<uint64_t>(out, static_cast<uint64_t>(entry.expire_at()));
   put_counted(out, entry.key());
   put_value(entry, out);
 }
@@ -127,7 +117,7 @@ void encode_large(const LargeValue& value, std::string& out) {
   put_varint(out, value.size);
   const bool expires = value.expire_at != no_expiry;
   out += static_cast<char>(static_cast<uint8_t>(value.type) | (expires ? expiry_bit : 0));
-  if (expires) put_fixed64(out, static_cast<uint64_t>(value.expire_at));
+  if (expires) put_le<uint64_t>(out, static_cast<uint64_t>(value.expire_at));
   put_counted(out, value.key);
 }
 

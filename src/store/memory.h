@@ -1,6 +1,6 @@
 // Where entries, tables and blocks get their bytes, in size classes: so the room behind a value is known
-// (overwrites in place) and the bytes held are counted without asking the allocator. Small ones come from slabs
-// in steps of eight bytes, the others from malloc in its own classes.
+// (overwrites in place) and the bytes held are counted without asking the allocator. Small ones come from
+// slabs in steps of eight bytes, the others from malloc in its own classes.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -21,11 +21,13 @@ class Memory {
     if (size <= Slabs::item_bytes_max)
       return static_cast<uint8_t>(size == 0 ? 1 : (size + Slabs::step_bytes - 1) / Slabs::step_bytes);
     const unsigned doubling = 63 - static_cast<unsigned>(__builtin_clzll(size - 1));
-    return static_cast<uint8_t>(small_classes + 1 + (doubling - 9) * 4 + (((size - 1) >> (doubling - 2)) & 3));
+    return static_cast<uint8_t>(small_classes + 1 + (doubling - 9) * 4 +
+                                (((size - 1) >> (doubling - 2)) & 3));
   }
   /// For what grew and is likely to grow again: four steps to a doubling for small sizes, too.
   static constexpr uint8_t roomy_class_of(size_t size) {
-    if (size <= 64 || size > Slabs::item_bytes_max) return class_of(size <= 64 ? (size + 15) / 16 * 16 : size);
+    if (size <= 64 || size > Slabs::item_bytes_max)
+      return class_of(size <= 64 ? (size + 15) / 16 * 16 : size);
     const unsigned doubling = 63 - static_cast<unsigned>(__builtin_clzll(size - 1));
     const size_t step = size_t{1} << (doubling - 2);
     return class_of((size + step - 1) / step * step);

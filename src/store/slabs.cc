@@ -1,5 +1,5 @@
-// Slabs: an item that is free holds the address of the next free one; what was never used lies behind the last
-// one that was, untouched, and costs no resident page.
+// Slabs: an item that is free holds the address of the next free one; what was never used lies behind the
+// last one that was, untouched, and costs no resident page.
 #include "store/slabs.h"
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// Small pieces of memory in steps of eight bytes. The allocator's own classes are 16, 32 and 64 bytes apart; for
-// records of a few hundred bytes that rounding was the largest waste there is.
+// Small pieces of memory in steps of eight bytes. The allocator's own classes are 16, 32 and 64 bytes apart;
+// for records of a few hundred bytes that rounding was the largest waste there is.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -7,10 +7,10 @@
 
 namespace hf::store {
 
-/// Items of one size lie in slabs, slabs of any size in chunks, which come from the allocator and go back to it
-/// once they are empty. (Slabs straight from the allocator were cut out of the buffers that connections come and
-/// go with, and left pieces of these resident that fitted nothing.) Not thread-safe. Under AddressSanitizer each
-/// item is an allocation of its own, so that it is watched.
+/// Items of one size lie in slabs, slabs of any size in chunks, which come from the allocator and go back to
+/// it once they are empty. (Slabs straight from the allocator were cut out of the buffers that connections
+/// come and go with, and left pieces of these resident that fitted nothing.) Not thread-safe. Under
+/// AddressSanitizer each item is an allocation of its own, so that it is watched.
 class Slabs {
  public:
   static constexpr size_t step_bytes = 8, item_bytes_max = 512;

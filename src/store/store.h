@@ -198,7 +198,8 @@ class Store {
   /// What encode_entry or encode_large and its companions wrote, for a snapshot's load: pieces of a value in
   /// the order of their walk. A value is there when its last piece is.
   Status load_piece(DbIndex db, Bytes encoded);
-  /// The seed of the keyspace's hash. Set only while every database is empty and no key() is kept from before.
+  /// The seed of the keyspace's hash. Set only while every database is empty and no key() is kept from
+  /// before.
   uint64_t hash_seed() const { return options_.hash_seed; }
   bool is_empty() const;
   void set_hash_seed(uint64_t seed);

@@ -51,6 +51,12 @@ inline bool take_varint(Bytes& bytes, uint64_t& value) {
   return false;
 }
 
+/// A length and that many bytes.
+inline void put_counted(std::string& out, Bytes item) {
+  put_varint(out, item.size());
+  out.append(item);
+}
+
 /// Takes a length and that many bytes off the front.
 inline bool take_counted(Bytes& bytes, Bytes& item) {
   uint64_t size = 0;

@@ -1,4 +1,5 @@
-// A run's payload or result: bytes given once, shared by restarts and never changed, in eight bytes of the run.
+// A run's payload or result: bytes given once, shared by restarts and never changed, in eight bytes of the
+// run.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -12,8 +13,8 @@
 
 namespace hf::task {
 
-/// Nothing, or bytes (maybe none). Small ones lie behind their count; large ones are a Blob, for walks to share.
-/// Counts are not atomic: payloads live and die on the loop's thread.
+/// Nothing, or bytes (maybe none). Small ones lie behind their count; large ones are a Blob, for walks to
+/// share. Counts are not atomic: payloads live and die on the loop's thread.
 class Payload {
  public:
   /// Blobs from this size on go into saved parts by reference; smaller ones cost less as a copy.

@@ -83,7 +83,8 @@ struct Saver {
                              r.backoff_base_ms, r.backoff_cap_ms})
       pack.number(n);
     pack.whole(rare.timeout_ms);
-    for (const WallMs at : {r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at}) pack.whole(at);
+    for (const WallMs at : {r.submitted_at, r.status_since, r.updated_at, r.claimed_at, r.due_at})
+      pack.whole(at);
     pack.number(r.token.value);
     pack.whole(rare.progress);
     pack.whole(rare.total);

@@ -100,8 +100,8 @@ struct Tasks::Inside {
     else recent = run.worker;
   }
 
-  /// Puts a run where its state says it belongs. Its queue_index may still be null. The deadline is a lease's;
-  /// INT64_MAX: it is not armed yet.
+  /// Puts a run where its state says it belongs. Its queue_index may still be null. The deadline is a
+  /// lease's; INT64_MAX: it is not armed yet.
   void enter(DbIndex db, Run& run, MonoUs lease_deadline = INT64_MAX) {
     Shelf& shelf = shelves[db];
     if (run.queue_index == nullptr) {

@@ -64,8 +64,8 @@ class Tasks {
   void object_removed(DbIndex db, Bytes key, store::Object& object);
   void objects_flushed(DbIndex db);
   void objects_swapped(DbIndex a, DbIndex b);
-  // (Indexes of Store::beside are understood; what is there is counted nowhere, but is due as others are: only
-  // a node whose timers rest loads beside.)
+  // (Indexes of Store::beside are understood; what is there is counted nowhere, but is due as others are:
+  // only a node whose timers rest loads beside.)
 
   /// Gives back some `entries` of what a flush left of the indexes; true when there is more.
   bool free_some(size_t entries);
@@ -86,8 +86,7 @@ class Tasks {
   const std::vector<Grant>& grants() const { return grants_; }
   std::vector<Grant>& grants() { return grants_; }
 
-  // ---- for the commands
-  // ------------------------------------------------------------------------------------------
+  // ---- for the commands -----------------------------------------------------------------------------------
   /// The next fencing token; each call's is above all before it, replayed ones included.
   Token next_token();
   /// The place of the next run in the order of submission.
@@ -96,7 +95,8 @@ class Tasks {
   /// CHECK). The error says why the change does not fit the task as it is (a damaged or foreign log; never a
   /// live decision).
   Status apply(store::Store& store, DbIndex db, const store::Key& key, const Change& change, Now now);
-  /// INT64_MAX: the run holds no lease, or none that runs yet (a node that follows, or has not begun to serve).
+  /// INT64_MAX: the run holds no lease, or none that runs yet (a node that follows, or has not begun to
+  /// serve).
   MonoUs lease_deadline(DbIndex db, const Run& run) const;
   /// Moves the lease's deadline to its full length from now; memory only.
   void beat(DbIndex db, const Run& run, Now now);

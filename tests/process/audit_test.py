@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Audits between real servers: a difference planted in a replica is found, named and healed; who agrees is said to agree;
-and what happens to replicas of replicas, to a stock Redis and to an audit whose link is cut."""
+"""Audits between real servers: a difference planted in a replica is found, named and healed; who agrees is
+said to agree; and what happens to replicas of replicas, to a stock Redis and to an audit whose link is
+cut."""
 import os, shutil, time
 
 import harness
-from following import ReplicationCase, digest, info, stat
+from following import ReplicationCase, digest, fill, info, stat
 from harness import ReplyError, wait_until
-from replication_test import fill
 
 
 def pairs(flat):
@@ -32,8 +32,10 @@ class AuditTest(ReplicationCase):
         primary = self.primary()
         c = self.connect(primary)
         fill(c, 3000)
-        c.pipe([('HSET', 'h', *[x for i in range(2000) for x in (f'f{i}', 'v' * 30)]), ('SET', 'big', os.urandom(3_000_000)),
-                ('TASK.SUBMIT', 'job', 'QUEUE', 'q', 'PAYLOAD', 'p' * 5000), ('SELECT', 3), ('SET', 'three', 'v'), ('SELECT', 0)])
+        c.pipe([('HSET', 'h', *[x for i in range(2000) for x in (f'f{i}', 'v' * 30)]),
+                ('SET', 'big', os.urandom(3_000_000)),
+                ('TASK.SUBMIT', 'job', 'QUEUE', 'q', 'PAYLOAD', 'p' * 5000), ('SELECT', 3),
+                ('SET', 'three', 'v'), ('SELECT', 0)])
         replicas = [self.replica(primary), self.replica(primary)]
         self.same(primary, *replicas)
         return primary, c, replicas
@@ -41,7 +43,8 @@ class AuditTest(ReplicationCase):
     def test_a_planted_difference_is_found_named_and_healed(self):
         primary, c, (one, two) = self.trio()
         got = self.audit(c)
-        self.assertEqual((b'agrees', [b'agrees', b'agrees']), (got['result'], [r['finding'] for r in got['replicas']]))
+        self.assertEqual((b'agrees', [b'agrees', b'agrees']),
+                         (got['result'], [r['finding'] for r in got['replicas']]))
         self.assertEqual(str(digest(primary)), got['digest'].decode())
         d = self.connect(one)
         d.cmd('SELECT', 3)
@@ -58,7 +61,8 @@ class AuditTest(ReplicationCase):
         self.assertLessEqual(answers, {"b'another'", 'MASTERDOWN', 'LOADING Ho', "b'v'"})
         got = status(c)
         bad = [r for r in got['replicas'] if r['finding'] != b'agrees']
-        self.assertEqual((b'healed', 1, 3, 1), (got['result'], len(bad), bad[0]['database'], bad[0]['slices']))
+        self.assertEqual((b'healed', 1, 3, 1),
+                         (got['result'], len(bad), bad[0]['database'], bad[0]['slices']))
         self.assertEqual(one.port, bad[0]['port'])
         where = f"database 3, slice {bad[0]['slice']}"
         for server in (primary, one):
@@ -70,7 +74,8 @@ class AuditTest(ReplicationCase):
         self.assertEqual(3, self.full_syncs(primary))  # two at first, one to heal
         self.assertEqual(b'agrees', self.audit(c)['result'])
         self.assertNotIn('differs', two.log())
-        self.did(f'{where} named by both; answers meanwhile {sorted(answers)}; one full sync, equal digests, agrees again')
+        self.did(f'{where} named by both; answers meanwhile {sorted(answers)}; one full sync, equal digests, '
+                 f'agrees again')
 
     def test_writes_go_on_through_many_audits_and_none_is_a_false_alarm(self):
         primary, c, replicas = self.trio()
@@ -79,7 +84,8 @@ class AuditTest(ReplicationCase):
         while done < 5:
             i += 1
             w.pipe([('SET', f'key:{(i * 97 + k) % 3500}', os.urandom(50)) for k in range(200)] +
-                   [('INCR', 'n'), ('HSET', 'h', f'f{i}', os.urandom(9)), ('SET', 'brief', i, 'PX', 5), ('DEL', f'key:{i}')] +
+                   [('INCR', 'n'), ('HSET', 'h', f'f{i}', os.urandom(9)), ('SET', 'brief', i, 'PX', 5),
+                    ('DEL', f'key:{i}')] +
                    ([('FLUSHDB',)] if i == 40 else []))
             if not isinstance(c.pipe([('REPLICATION', 'AUDIT')])[0], ReplyError):
                 done += 1
@@ -102,7 +108,8 @@ class AuditTest(ReplicationCase):
         m = self.connect(middle)
         self.assertError('ERR this node is a replica; ask its primary', m.pipe([('REPLICATION', 'AUDIT')])[0])
         self.audit(c)
-        wait_until('the middle hears from the last', lambda: [r['finding'] for r in status(m)['replicas']] == [b'agrees'])
+        wait_until('the middle hears from the last',
+                   lambda: [r['finding'] for r in status(m)['replicas']] == [b'agrees'])
         self.assertEqual([middle.port], [r['port'] for r in status(c)['replicas']])
         self.connect(last).cmd('DEBUG', 'PLANT', 'key:5', 'x')
         self.assertEqual(b'agrees', self.audit(c)['result'])
@@ -143,7 +150,8 @@ class AuditTest(ReplicationCase):
         primary = self.primary()
         c = self.connect(primary)
         fill(c, 100)
-        flags = {'dir': '.', 'bind': '127.0.0.1', 'save': '', 'appendonly': 'no', 'replicaof': ['127.0.0.1', primary.port]}
+        flags = {'dir': '.', 'bind': '127.0.0.1', 'save': '', 'appendonly': 'no',
+                 'replicaof': ['127.0.0.1', primary.port]}
         redis = harness.Server(flags, program='redis-server', quiet_defaults=False)
         self.addCleanup(redis.drop)
         redis.start()
@@ -154,7 +162,8 @@ class AuditTest(ReplicationCase):
         got = self.audit(c)
         self.assertEqual([b'agrees', b'not-audited'], sorted(r['finding'] for r in got['replicas']))
         d = self.connect(redis)
-        wait_until('its stream goes on', lambda: d.cmd('DBSIZE') == 100 and c.pipe([('SET', 'a', 1), ('WAIT', 2, 5000)])[1] == 2)
+        wait_until('its stream goes on',
+                   lambda: d.cmd('DBSIZE') == 100 and c.pipe([('SET', 'a', 1), ('WAIT', 2, 5000)])[1] == 2)
         self.did('nobody to audit while it is alone, then listed as not-audited; its stream counts on')
 
 

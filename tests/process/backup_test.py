@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Backups that the server makes while it serves: by holdfast-cli backup and by the schedule. What comes back from the
-copy must have the digest of the moment it was asked for."""
+"""Backups that the server makes while it serves: by holdfast-cli backup and by the schedule. What comes back
+from the copy must have the digest of the moment it was asked for."""
 import glob, json, os, random, shutil, subprocess, threading, time
 
 import harness
@@ -30,8 +30,8 @@ class BackupTest(harness.Case):
         rng = random.Random(seed)
         for _ in range(rounds):
             key = 'k%d' % rng.randrange(300)
-            conn.pipe([('SET', key, 'v' * rng.randrange(600)), ('HSET', 'h', key, rng.random()), ('INCR', 'n'),
-                       ('TASK.SUBMIT', 't%d' % rng.randrange(5000))])
+            conn.pipe([('SET', key, 'v' * rng.randrange(600)), ('HSET', 'h', key, rng.random()),
+                       ('INCR', 'n'), ('TASK.SUBMIT', 't%d' % rng.randrange(5000))])
 
     def load(self, node):
         """Writes until the returned function is called."""
@@ -91,8 +91,8 @@ class BackupTest(harness.Case):
         self.assertLess(time.time() - int(shown['backup_last_time']), 60)
         self.assertIn('Backup into ' + folder, node.log())
         into = os.path.join(node.folder, 'restored')
-        code, out, err = harness.run([harness.SERVER, '--dir', folder, '--restore-to', str(first['offset']), '--into',
-                                      into])
+        code, out, err = harness.run([harness.SERVER, '--dir', folder, '--restore-to', str(first['offset']),
+                                      '--into', into])
         self.assertEqual(0, code, out + err)
         self.assertEqual(first['digest'], self.digest(self.on(into)).strip())
         self.assertEqual(wanted, self.digest(self.on(folder)))
@@ -107,8 +107,8 @@ class BackupTest(harness.Case):
         os.mkdir(folder)
         unfinished = 0
         for attempt in range(6):
-            client = subprocess.Popen([harness.CLI, '-p', str(node.port), 'backup', folder], stdout=subprocess.PIPE,
-                                      stderr=subprocess.STDOUT, text=True)
+            client = subprocess.Popen([harness.CLI, '-p', str(node.port), 'backup', folder],
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             harness.wait_until('the copy to begin', lambda: glob.glob(folder + '/log-*'), pause=0.001)
             time.sleep(0.004 * attempt)
             node.kill()
@@ -125,9 +125,10 @@ class BackupTest(harness.Case):
             if os.path.exists(os.path.join(folder, 'MANIFEST')):
                 copy = folder + '-%d' % attempt
                 shutil.copytree(folder, copy)
-                if os.path.exists(os.path.join(copy, 'INCOMPLETE')):  # a first backup: refused, with what to do
-                    code, out, err = harness.run([harness.SERVER, '--port', '0', '--unixsocket', copy + '.sock',
-                                                  '--dir', copy])
+                # a first backup: refused, with what to do
+                if os.path.exists(os.path.join(copy, 'INCOMPLETE')):
+                    code, out, err = harness.run([harness.SERVER, '--port', '0', '--unixsocket',
+                                                  copy + '.sock', '--dir', copy])
                     self.assertEqual(1, code, out + err)
                     self.assertIn('was not finished', out + err)
                 else:
@@ -136,7 +137,8 @@ class BackupTest(harness.Case):
         code, out, err = self.backup(node, folder)
         self.assertEqual(0, code, out + err)
         self.assertEqual(self.digest(node), self.digest(self.on(folder)))
-        self.did('%d backups cut short, each folder started or said that it is not finished; then one that goes on and is verified' % unfinished)
+        self.did('%d backups cut short, each folder started or said that it is not finished; then one that '
+                 'goes on and is verified' % unfinished)
 
     def test_refusals_have_their_exit_codes(self):
         node = self.server(self.FLAGS)
@@ -179,19 +181,22 @@ class BackupTest(harness.Case):
 
     def test_scheduled_backups_and_retention(self):
         root = os.path.join(harness.temp_dir(), 'scheduled')
-        node = self.server({**self.FLAGS, 'backup-dir': root, 'backup-incremental-every': '1', 'backup-keep': '2'})
+        node = self.server(
+            {**self.FLAGS, 'backup-dir': root, 'backup-incremental-every': '1', 'backup-keep': '2'})
         end = self.load(node)
         try:
             harness.wait_until('the first', lambda: glob.glob(root + '/full-*/BACKUP'), seconds=20)
             name = os.listdir(root)[0]
             before = fields(node)['backup_last_time']
-            harness.wait_until('an incremental one', lambda: fields(node)['backup_last_time'] > before, seconds=20)
+            harness.wait_until('an incremental one', lambda: fields(node)['backup_last_time'] > before,
+                               seconds=20)
             self.assertEqual([name], os.listdir(root))
             c = self.connect(node)
             for _ in range(3):
                 time.sleep(1.1)
                 harness.wait_until('a turn for a full one',
-                                   lambda: not str(c.cmd('BACKUP', 'START', 'FULL')).startswith('BUSY'), pause=0.05)
+                                   lambda: not str(c.cmd('BACKUP', 'START', 'FULL')).startswith('BUSY'),
+                                   pause=0.05)
                 harness.wait_until('its end', lambda: fields(node)['backup_in_progress'] == '0', seconds=20)
             harness.wait_until('retention', lambda: len(os.listdir(root)) == 2, seconds=20)
         finally:
@@ -203,7 +208,8 @@ class BackupTest(harness.Case):
             code, out, err = harness.run([harness.SERVER, '--verify-backup', os.path.join(root, kept)])
             self.assertEqual(0, code, out + err)
         node.start()
-        harness.wait_until('what is there to be found', lambda: fields(node)['backups_kept'] == '2', seconds=20)
+        harness.wait_until('what is there to be found', lambda: fields(node)['backups_kept'] == '2',
+                           seconds=20)
         self.did('full, incremental, three more full ones, two kept; both verified')
 
     def test_a_schedule_that_fails_hurts_nobody(self):

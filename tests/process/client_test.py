@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Sessions with python3-redis, unchanged: what a program that uses Redis today sends must get the same answers."""
+"""Sessions with python3-redis, unchanged: what a program that uses Redis today sends must get the same
+answers."""
 import time
 
 import redis
@@ -249,7 +250,8 @@ class ClientTest(harness.Case):
         before = r.lastsave()
         r.set('y', 2)
         r.bgsave()
-        harness.wait_until('the snapshot is written', lambda: not r.info('persistence')['rdb_bgsave_in_progress'])
+        harness.wait_until('the snapshot is written',
+                           lambda: not r.info('persistence')['rdb_bgsave_in_progress'])
         self.assertGreaterEqual(r.lastsave(), before)
         self.assertEqual('ok', r.info('persistence')['rdb_last_bgsave_status'])
         self.assertTrue(r.save())
@@ -331,7 +333,8 @@ class ClientTest(harness.Case):
         self.assertEqual(1000, r.hlen('h'))
         self.assertGreater(r.ttl('e'), 4900)
         self.assertEqual(b'3', redis.Redis(port=self.node.port, db=3).get('three'))
-        self.did('kill -9, start; strings, hashes, expiry and databases are back, the client reconnects by itself')
+        self.did('kill -9, start; strings, hashes, expiry and databases are back, the client reconnects by '
+                 'itself')
 
 
 if __name__ == '__main__':

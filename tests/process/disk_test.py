@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""A disk that is full, slow, or fails to sync: writes are refused with the reason, reads go on, nothing acknowledged
-is lost, and the server goes on by itself when there is room. A small tmpfs in a private mount namespace where this
-user may mount one; a shim before pwrite and fsync otherwise, and for what a mount can't play."""
+"""A disk that is full, slow, or fails to sync: writes are refused with the reason, reads go on, nothing
+acknowledged is lost, and the server goes on by itself when there is room. A small tmpfs in a private mount
+namespace where this user may mount one; a shim before pwrite and fsync otherwise, and for what a mount can't
+play."""
 import os, subprocess, threading, time
 
 import harness
@@ -63,12 +64,14 @@ class Fleet:
 
 
 class Mount:
-    """A tmpfs of `megabytes` that only processes started through `before` see; this one reaches it through /proc."""
+    """A tmpfs of `megabytes` that only processes started through `before` see; this one reaches it through
+    /proc."""
 
     def __init__(self, folder, megabytes):
         self.inside = folder
         script = f'mount -t tmpfs -o size={megabytes}m none "$1" && echo ready && exec sleep 600'
-        self.holder = subprocess.Popen(['unshare', '-m', 'sh', '-c', script, 'sh', folder], stdout=subprocess.PIPE,
+        self.holder = subprocess.Popen(['unshare', '-m', 'sh', '-c', script, 'sh', folder],
+                                       stdout=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL, preexec_fn=harness.die_with_parent)
         self.works = self.holder.stdout.readline() == b'ready\n'
         if not self.works:
@@ -84,7 +87,8 @@ class Mount:
 
 def build_shim(folder):
     out = os.path.join(folder, 'shim.so')
-    subprocess.run(['gcc', '-shared', '-fPIC', '-O1', '-o', out, os.path.join(harness.HERE, 'shim.c'), '-ldl'], check=True)
+    subprocess.run(['gcc', '-shared', '-fPIC', '-O1', '-o', out, os.path.join(harness.HERE, 'shim.c'),
+                    '-ldl'], check=True)
     return out
 
 
@@ -95,9 +99,11 @@ class DiskTest(harness.Case):
         harness.wait_until('a hundred writes', lambda: len(fleet.acknowledged) > 100)
         fill()
         try:
-            harness.wait_until('writes are refused', lambda: any(e.startswith('MISCONF') for e in fleet.errors), 20)
+            harness.wait_until('writes are refused',
+                               lambda: any(e.startswith('MISCONF') for e in fleet.errors), 20)
         except AssertionError as e:
-            raise AssertionError(f'{e}; errors {fleet.errors}, acknowledged {len(fleet.acknowledged)}; {server.log()[-600:]}')
+            raise AssertionError(f'{e}; errors {fleet.errors}, acknowledged {len(fleet.acknowledged)}; '
+                                 f'{server.log()[-600:]}')
         reason = next(e for e in fleet.errors if e.startswith('MISCONF'))
         self.assertIn('No space left', reason)
         with server.connect(timeout=3) as c:
@@ -105,7 +111,8 @@ class DiskTest(harness.Case):
             for key in known:
                 self.assertEqual(fleet.acknowledged[key], c.cmd('GET', key))
             self.assertError('MISCONF', c.pipe([('DEL', known[0])])[0])
-        time.sleep(1.2)  # longer than the pause between its attempts: it must not take a failed attempt for room
+        # longer than the pause between its attempts: it must not take a failed attempt for room
+        time.sleep(1.2)
         while_full = len(fleet.acknowledged)
         self.assertTrue(server.alive())
         since = time.monotonic()
@@ -121,7 +128,8 @@ class DiskTest(harness.Case):
         with server.connect() as c:
             count = fleet.verify(c)
         refused = sum(fleet.errors.values())
-        self.did(f'{count} acknowledged and there after kill -9, {refused} refused ("{reason[:70]}..."), reads went on, '
+        self.did(f'{count} acknowledged and there after kill -9, {refused} refused ("{reason[:70]}..."), '
+                 f'reads went on, '
                  f'writes again {took:.1f} s after there was room')
 
     def on_tmpfs(self, policy):
@@ -152,8 +160,8 @@ class DiskTest(harness.Case):
         def free():
             os.remove(ballast)
 
-        server = self.server({'appendfsync': policy, 'log-segment-bytes': '1mb', 'dir': disk + '/data'}, before=mount.before,
-                             folder=folder)
+        server = self.server({'appendfsync': policy, 'log-segment-bytes': '1mb', 'dir': disk + '/data'},
+                             before=mount.before, folder=folder)
         self.full_disk(server, fill, free)
 
     def test_a_full_tmpfs_with_appendfsync_always(self):
@@ -165,7 +173,8 @@ class DiskTest(harness.Case):
     def shimmed(self, policy):
         folder = harness.temp_dir()
         self.order = os.path.join(folder, 'order')
-        env = {'LD_PRELOAD': build_shim(folder), 'HOLDFAST_SHIM': self.order, 'HOLDFAST_SHIM_DIR': os.path.join(folder, 'data')}
+        env = {'LD_PRELOAD': build_shim(folder), 'HOLDFAST_SHIM': self.order,
+               'HOLDFAST_SHIM_DIR': os.path.join(folder, 'data')}
         return self.server({'appendfsync': policy, 'log-segment-bytes': '1mb'}, folder=folder, env=env)
 
     def tell(self, words):
@@ -228,7 +237,8 @@ class DiskTest(harness.Case):
                 time.sleep(0.002)
             self.tell('')
         self.assertGreater(worst, 1.0)
-        self.did(f'each sync takes 5 s; the longest wait for a reply was {worst:.1f} s, until the sync was done')
+        self.did(f'each sync takes 5 s; the longest wait for a reply was {worst:.1f} s, until the sync was '
+                 f'done')
 
     def test_a_slow_sync_holds_replies_with_appendfsync_always(self):
         server = self.shimmed('always')

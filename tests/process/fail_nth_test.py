@@ -1,18 +1,19 @@
 #!/usr/bin/python3
-"""Every call that can fail, failing once: the n-th write (whole, or half done), sync, rename, truncate, open, mkdir, unlink
-and allocation, for n = 1, 2, 3 ... until a run meets no failure. Each in a short life of a server (start, durable writes,
-snapshots, a tag, a trim, a clean end), a backup, a restore and a repair. Afterwards a clean start holds everything that was
-acknowledged, and the command, run again, gets to its end. Short: a few n of each, drawn with a fixed seed; --long: all."""
+"""Every call that can fail, failing once: the n-th write (whole, or half done), sync, rename, truncate, open,
+mkdir, unlink and allocation, for n = 1, 2, 3 ... until a run meets no failure. Each in a short life of a
+server (start, durable writes, snapshots, a tag, a trim, a clean end), a backup, a restore and a repair.
+Afterwards a clean start holds everything that was acknowledged, and the command, run again, gets to its end.
+Short: a few n of each, drawn with a fixed seed; --long: all."""
 import concurrent.futures, errno, hashlib, itertools, os, random, shutil, socket, subprocess, threading
 
 import harness
 from harness import Conn, ReplyError
 
 # A failed write is also one on a full disk; the others are what a dying disk says.
-KINDS = {'write': errno.ENOSPC, 'short': errno.EIO, 'sync': errno.EIO, 'rename': errno.EIO, 'truncate': errno.EIO,
-         'open': errno.EMFILE, 'mkdir': errno.ENOSPC, 'unlink': errno.EIO}
-FLAGS = {'appendfsync': 'always', 'log-segment-bytes': '64kb', 'log-preallocate-bytes': '16kb', 'log-keep-bytes': '0',
-         'snapshot-keep': '1', 'enable-debug-command': 'yes'}
+KINDS = {'write': errno.ENOSPC, 'short': errno.EIO, 'sync': errno.EIO, 'rename': errno.EIO,
+         'truncate': errno.EIO, 'open': errno.EMFILE, 'mkdir': errno.ENOSPC, 'unlink': errno.EIO}
+FLAGS = {'appendfsync': 'always', 'log-segment-bytes': '64kb', 'log-preallocate-bytes': '16kb',
+         'log-keep-bytes': '0', 'snapshot-keep': '1', 'enable-debug-command': 'yes'}
 CALLS_MAX = 400       # more than any of these lives has
 SHORT_RUNS = 6        # of each kind and procedure, at most
 SHORT_ALLOCATIONS, LONG_ALLOCATIONS = 12, 300
@@ -24,8 +25,8 @@ _ports, _ports_lock = itertools.cycle(range(21200, 21300)), threading.Lock()
 
 
 def next_port():
-    """Below the range that connections are given ports from: servers that start at once, and start again, must not meet one
-    there."""
+    """Below the range that connections are given ports from: servers that start at once, and start again,
+    must not meet one there."""
     with _ports_lock:
         while True:
             port = next(_ports)
@@ -40,7 +41,8 @@ def next_port():
 
 def build(folder, source):
     out = os.path.join(folder, source.replace('.c', '.so'))
-    subprocess.run(['gcc', '-shared', '-fPIC', '-O1', '-o', out, os.path.join(harness.HERE, source), '-ldl'], check=True)
+    subprocess.run(['gcc', '-shared', '-fPIC', '-O1', '-o', out, os.path.join(harness.HERE, source), '-ldl'],
+                   check=True)
     return out
 
 
@@ -82,7 +84,8 @@ class FailNth(harness.Case):
 
     @classmethod
     def make_base(cls):
-        """A folder with a tagged snapshot and log behind it; a backup of an earlier moment; a damaged copy."""
+        """A folder with a tagged snapshot and log behind it; a backup of an earlier moment; a damaged
+        copy."""
         server = harness.Server({**FLAGS, 'log-keep-bytes': '1gb'}).start()
         with server.connect() as c:
             for i in range(20):
@@ -91,7 +94,8 @@ class FailNth(harness.Case):
             cls.wait_for_snapshot(c)
             cls.tagged = c.cmd('DEBUG', 'DIGEST')
             cls.early_backup = os.path.join(cls.folder, 'early')
-            code, out, err = harness.run([harness.SERVER, '--dir', server.data, '--backup-to', cls.early_backup])
+            code, out, err = harness.run(
+                [harness.SERVER, '--dir', server.data, '--backup-to', cls.early_backup])
             assert code == 0, err
             for i in range(50):
                 c.cmd('SET', f'later{i}', value_of(100 + i))
@@ -114,10 +118,11 @@ class FailNth(harness.Case):
     def wait_for_snapshot(c):
         harness.wait_until('the snapshot', lambda: b'bgsave_in_progress:0' in c.cmd('INFO', 'persistence'))
 
-    # ---- running with failures ------------------------------------------------------------------------------------------
+    # ---- running with failures -----------------------------------------------------------------------------
 
     def numbers(self, kind, procedure):
-        """Long: all, one after another, until one meets no failure. Short: a few, early ones rather than late."""
+        """Long: all, one after another, until one meets no failure. Short: a few, early ones rather than
+        late."""
         if harness.LONG:
             return range(1, CALLS_MAX)
         draw = random.Random(f'{kind} {procedure}')
@@ -154,7 +159,7 @@ class FailNth(harness.Case):
         self.assertGreater(came, 0, 'no failure came: a hole in the test')
         self.did(f'{came} failures in {runs} runs ({", ".join(d[2] for d in done)})')
 
-    # ---- a server's life --------------------------------------------------------------------------------------------------
+    # ---- a server's life -----------------------------------------------------------------------------------
 
     def live(self, server, known, doubted, tags):
         """Notes what was acknowledged; ends when the server does."""
@@ -213,7 +218,8 @@ class FailNth(harness.Case):
             for key, value in known.items():
                 found = c.cmd('GET', key)
                 if found != value and found != doubted.get(key, value):
-                    raise AssertionError(f'{key} was acknowledged; found {str(found)[:40]}; {server.log()[-1500:]}')
+                    raise AssertionError(f'{key} was acknowledged; found {str(found)[:40]}; '
+                                         f'{server.log()[-1500:]}')
             listed = str(c.cmd('SNAPSHOT', 'LIST'))
             for tag in tags:
                 if tag not in listed:
@@ -269,7 +275,7 @@ class FailNth(harness.Case):
             self.sound(server.data)
         self.each('first start', run)
 
-    # ---- commands ---------------------------------------------------------------------------------------------------------
+    # ---- commands ------------------------------------------------------------------------------------------
 
     def command(self, words, failure):
         code, out, err = harness.run(words, env=failure.env if failure else None)
@@ -282,7 +288,8 @@ class FailNth(harness.Case):
         return code
 
     def maker(self, words, start_with, wanted, stays_usable):
-        """A command that makes the folder `data`: whole when it says so, else unusable and said so, or as before."""
+        """A command that makes the folder `data`: whole when it says so, else unusable and said so, or as
+        before."""
         def run(folder, failure):
             data, before = os.path.join(folder, 'data'), files_of(self.base)
             if start_with:
@@ -301,10 +308,10 @@ class FailNth(harness.Case):
                 else:
                     if found != wanted and (code == 0 or not stays_usable):
                         raise AssertionError('it starts with something else than was promised')
-            # A restore whose very last call fails (the folder's sync, when the mark has gone) has made a whole folder: it says
-            # that it failed, and is rightly not begun anew.
-            whole = '--into' in words and os.path.exists(os.path.join(data, 'MANIFEST')) and not os.path.exists(
-                os.path.join(data, 'INCOMPLETE'))
+            # A restore whose very last call fails (the folder's sync, when the mark has gone) has made a
+            # whole folder: it says that it failed, and is rightly not begun anew.
+            has = lambda name: os.path.exists(os.path.join(data, name))
+            whole = '--into' in words and has('MANIFEST') and not has('INCOMPLETE')
             if code != 0 and not whole:
                 self.command(words + [data], None)
             if self.digest(data) != wanted:
@@ -313,14 +320,17 @@ class FailNth(harness.Case):
         return run
 
     def test_a_first_backup(self):
-        self.each('backup', self.maker([harness.SERVER, '--dir', self.base, '--backup-to'], None, self.end, False))
+        self.each('backup',
+                  self.maker([harness.SERVER, '--dir', self.base, '--backup-to'], None, self.end, False))
 
     def test_the_next_backup(self):
-        self.each('next backup', self.maker([harness.SERVER, '--dir', self.base, '--backup-to'], self.early_backup,
+        self.each('next backup',
+                  self.maker([harness.SERVER, '--dir', self.base, '--backup-to'], self.early_backup,
                                             self.end, True))
 
     def test_a_restore(self):
-        self.each('restore', self.maker([harness.SERVER, '--dir', self.base, '--restore-to', 'tag:one', '--into'], None,
+        self.each('restore',
+                  self.maker([harness.SERVER, '--dir', self.base, '--restore-to', 'tag:one', '--into'], None,
                                         self.tagged, False))
 
     def test_a_repair(self):
@@ -341,18 +351,20 @@ class FailNth(harness.Case):
             self.sound(data)
         self.each('repair', run)
 
-    # ---- memory -----------------------------------------------------------------------------------------------------------
+    # ---- memory --------------------------------------------------------------------------------------------
 
     def test_memory(self):
         """An allocation that gets nothing ends the server or is told; what was acknowledged stays."""
         counted = os.path.join(self.folder, 'counted')
         folder = os.path.join(self.folder, 'count')
         os.mkdir(folder)
-        self.one_life(folder, Failure(folder, self.alloc_shim, HOLDFAST_ALLOC_COUNT=counted, HOLDFAST_ALLOC_NTH='0'))
+        self.one_life(folder,
+                      Failure(folder, self.alloc_shim, HOLDFAST_ALLOC_COUNT=counted, HOLDFAST_ALLOC_NTH='0'))
         with open(counted) as f:
             total = int(f.read())
         draw = random.Random(1)
-        chosen = [draw.randrange(1, total + 1) for _ in range(LONG_ALLOCATIONS if harness.LONG else SHORT_ALLOCATIONS)]
+        chosen = [draw.randrange(1, total + 1)
+                  for _ in range(LONG_ALLOCATIONS if harness.LONG else SHORT_ALLOCATIONS)]
 
         def one(n):
             place = os.path.join(self.folder, f'memory-{n}')

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""holdfast-cli follow: a server is made a replica, its sync is shown, and the call ends when it has everything."""
+"""holdfast-cli follow: a server is made a replica, its sync is shown, and the call ends when it has
+everything."""
 import json, os, pty, select, subprocess, threading, time
 
 import harness
@@ -51,7 +52,8 @@ class FollowTest(ReplicationCase):
         primary = self.filled(**{'replication-max-bytes-per-second': '1mb'})
         replica = self.primary()
         near, far = pty.openpty()
-        process = subprocess.Popen([harness.CLI, '-p', str(replica.port), 'follow', '127.0.0.1', str(primary.port)],
+        process = subprocess.Popen([harness.CLI, '-p', str(replica.port), 'follow', '127.0.0.1',
+                                    str(primary.port)],
                                    stdout=subprocess.PIPE, stderr=far, preexec_fn=harness.die_with_parent)
         os.close(far)
         seen, end = b'', time.monotonic() + 60
@@ -104,9 +106,11 @@ class FollowTest(ReplicationCase):
             c.cmd('REPLICAOF', 'NO', 'ONE')
         self.assertIn(b'follows nobody any more', process.communicate(timeout=10)[1])
         self.assertEqual(75, process.returncode)
-        for words in (('localhost',), ('h', '0'), ('h', 'x'), ('--frob',), ('--timeout',), ('--timeout', 'soon')):
+        for words in (('localhost',), ('h', '0'), ('h', 'x'), ('--frob',), ('--timeout',),
+                      ('--timeout', 'soon')):
             self.assertEqual(2, self.follow(replica, *words)[0], words)
-        self.assertEqual(69, harness.run([harness.CLI, '-p', str(harness.free_port()), 'follow', 'h', '1'])[0])
+        self.assertEqual(69,
+                         harness.run([harness.CLI, '-p', str(harness.free_port()), 'follow', 'h', '1'])[0])
         code, out, err = self.follow(replica, '--help')
         self.assertEqual(0, code)
         self.assertIn('Exit codes', out)

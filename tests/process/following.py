@@ -1,5 +1,6 @@
-"""What the tests of replication share: pairs of servers, when two of them hold the same, and a link that can be bad."""
-import select, socket, threading, time
+"""What the tests of replication share: pairs of servers, when two of them hold the same, and a link that can
+be bad."""
+import os, select, socket, threading, time
 
 import harness
 from harness import Conn, wait_until
@@ -31,6 +32,12 @@ def state(server):
         return None, None
 
 
+def fill(c, keys, size=100, name='key'):
+    for at in range(0, keys, 1000):
+        c.pipe([('SET', f'{name}:{i}', f'{i}:'.encode() + os.urandom(size))
+                for i in range(at, min(keys, at + 1000))])
+
+
 class ReplicationCase(harness.Case):
     def primary(self, flags=None, **more):
         return self.server({'enable-debug-command': 'local', **(flags or {})}, **more)
@@ -49,7 +56,8 @@ class ReplicationCase(harness.Case):
             try:
                 wait_until('the replica has everything', caught_up, seconds)
             except AssertionError as e:
-                raise AssertionError(f'{e}: primary {state(primary)}, replica {state(replica)}; its log ends: '
+                raise AssertionError(f'{e}: primary {state(primary)}, replica {state(replica)}; its log '
+                                     f'ends: '
                                      f'{replica.log()[-1500:]}\nthe primary\'s: {primary.log()[-1500:]}')
             self.assertEqual(digest(primary), digest(replica), 'the digests differ at the same offset')
 
@@ -70,7 +78,8 @@ class ReplicationCase(harness.Case):
     def error_says(self, replica, words, seconds=10):
         """Waits until INFO names the reason, and checks that the log does too."""
         try:
-            wait_until(f'master_link_last_error says {words!r}', lambda: words in self.last_error(replica), seconds)
+            wait_until(f'master_link_last_error says {words!r}', lambda: words in self.last_error(replica),
+                       seconds)
         except AssertionError as e:
             raise AssertionError(f'{e}; it says {self.last_error(replica)!r}; log: {replica.log()[-800:]}')
         self.assertIn(words, replica.log())
@@ -82,9 +91,9 @@ class ReplicationCase(harness.Case):
 
 
 class Link:
-    """A proxy on a port of its own. Of what flows from the server to the client: `rate` bytes a second at most (None:
-    all), `cut_at` closes the connection before that byte, `flip_at` changes it; each happens once. `silent` swallows
-    everything in both directions without a word, as a pulled cable does."""
+    """A proxy on a port of its own. Of what flows from the server to the client: `rate` bytes a second at
+    most (None: all), `cut_at` closes the connection before that byte, `flip_at` changes it; each happens
+    once. `silent` swallows everything in both directions without a word, as a pulled cable does."""
 
     def __init__(self, target):
         self.target, self.rate, self.cut_at, self.flip_at = target, None, None, None

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""A full sync into a replica that holds something else: its old data set answers reads until the new one stands in its
-place, at one moment; what is cut, damaged or killed on the way leaves the old one as it was; when memory does not allow
-two, the old one goes first, and the log says so."""
+"""A full sync into a replica that holds something else: its old data set answers reads until the new one
+stands in its place, at one moment; what is cut, damaged or killed on the way leaves the old one as it was;
+when memory does not allow two, the old one goes first, and the log says so."""
 import os, threading, time
 
 import harness
@@ -123,7 +123,8 @@ class FullSyncTest(ReplicationCase):
         before = digest(replica)
         self.follow(replica, primary.port)
         self.syncing(replica)
-        self.assertNotIn('Snapshot snapshot-', primary.log(), 'the snapshot was taken before anything of it was sent')
+        self.assertNotIn('Snapshot snapshot-', primary.log(),
+                         'the snapshot was taken before anything of it was sent')
         primary.kill()
         self.assertEqual(before, digest(replica))
         self.assertNotIn('received from the primary', replica.log())
@@ -144,7 +145,8 @@ class FullSyncTest(ReplicationCase):
                 c.cmd('CONFIG', 'SET', option, used + 1_000_000 if option == 'maxmemory' else word)
             self.follow(replica, primary.port)
             self.same(primary, replica, seconds=30)
-            said = [line for line in replica.log().split('\n') if 'is dropped before the new one is loaded' in line]
+            said = [line for line in replica.log().split('\n')
+                    if 'is dropped before the new one is loaded' in line]
             self.assertEqual(1, len(said), replica.log())
             self.assertIn(word, said[0])
             self.assertNotIn('loaded beside', replica.log())
@@ -172,7 +174,8 @@ class FullSyncTest(ReplicationCase):
             c.cmd('REPLICAOF', 'NO', 'ONE')
             claims = c.cmd('TASK.CLAIM', 1, 'q', 'WORKER', 'w', 'COUNT', 10)
             self.assertEqual(5, len(claims))
-        self.did('WATCH of a key that was exchanged fails, of one that never was holds; queues are the new ones')
+        self.did('WATCH of a key that was exchanged fails, of one that never was holds; queues are the new '
+                 'ones')
 
     def test_a_backup_meanwhile_is_one_of_the_old_data_or_fails_and_says_why(self):
         replica, one = self.two(keys=10_000)
@@ -188,7 +191,8 @@ class FullSyncTest(ReplicationCase):
             os.mkdir(folder)
             self.follow(replica, primary.port)
             time.sleep(0.02 * attempt)
-            if attempt == 9:  # once it is over, with something of the new data's log: however fast the machine
+            # once it is over, with something of the new data's log: however fast the machine
+            if attempt == 9:
                 self.same(primary, replica, seconds=30)
                 with primary.connect() as c:
                     c.cmd('SET', 'tick', 'first')

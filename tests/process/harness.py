@@ -1,7 +1,7 @@
 """What the tests with real processes share: servers that always end, a plain RESP client, one line a test.
 
-Every server gets a free loopback port and a folder of its own, and is ended by its pid: by the test, by atexit, and by
-the kernel (PR_SET_PDEATHSIG) if the test itself is killed. Nothing here is ever ended by name.
+Every server gets a free loopback port and a folder of its own, and is ended by its pid: by the test, by
+atexit, and by the kernel (PR_SET_PDEATHSIG) if the test itself is killed. Nothing here is ever ended by name.
 """
 import atexit, ctypes, os, shutil, signal, socket, subprocess, sys, tempfile, time, unittest
 
@@ -174,7 +174,8 @@ class Conn:
 class Server:
     """A server process; `flags` is a dict of options (name -> value). Not started by the constructor."""
 
-    def __init__(self, flags=None, folder=None, port=None, env=None, program=None, before=None, quiet_defaults=True):
+    def __init__(self, flags=None, folder=None, port=None, env=None, program=None, before=None,
+                 quiet_defaults=True):
         self.folder = folder or temp_dir()
         self.data = os.path.join(self.folder, 'data')
         self.port = free_port() if port is None else port
@@ -200,7 +201,8 @@ class Server:
         """Starts the process without waiting for it."""
         os.makedirs(self.data, exist_ok=True)
         log = open(self.log_path, 'ab')
-        self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+                                        stderr=log,
                                         preexec_fn=die_with_parent, env={**os.environ, **self.env})
         log.close()
         self.starts += 1
@@ -217,7 +219,8 @@ class Server:
             try:
                 with self.connect(timeout=2) as c:
                     password = self.flags.get('requirepass')
-                    if isinstance(c.pipe(([('AUTH', password)] if password else []) + [('PING',)])[-1], Status):
+                    if isinstance(c.pipe(([('AUTH', password)] if password else []) + [('PING',)])[-1],
+                                  Status):
                         return self
             except (OSError, ConnectionError):
                 pass
@@ -273,14 +276,16 @@ def _end_all():
 
 def run(command, input=None, seconds=30, env=None):
     """Runs a program to its end; returns (code, stdout, stderr) as text."""
-    done = subprocess.run(command, input=input, capture_output=True, timeout=seconds, preexec_fn=die_with_parent,
-                          env={**os.environ, **(env or {})}, stdin=None if input is not None else subprocess.DEVNULL)
+    done = subprocess.run(command, input=input, capture_output=True, timeout=seconds,
+                          preexec_fn=die_with_parent, env={**os.environ, **(env or {})},
+                          stdin=None if input is not None else subprocess.DEVNULL)
     return done.returncode, done.stdout.decode('utf-8', 'replace'), done.stderr.decode('utf-8', 'replace')
 
 
 def log_segments(folder):
     """The log's files in a data folder, oldest first."""
-    return sorted(os.path.join(folder, n) for n in os.listdir(folder) if n.startswith('log-') and n.endswith('.aof'))
+    return sorted(os.path.join(folder, n) for n in os.listdir(folder) if n.startswith('log-')
+                  and n.endswith('.aof'))
 
 
 class Case(unittest.TestCase):

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""kill -9 under load, again and again, with every policy: everything acknowledged is there after each start."""
+"""kill -9 under load, again and again, with every policy: everything acknowledged is there after each
+start."""
 import os, random, time
 
 import harness
@@ -16,7 +17,8 @@ class KillTest(harness.Case):
                              {'appendfsync': policy})
         draw = random.Random(f'{SEED} {policy}')
         writers = [Writer(server.port, i, f'{SEED} {policy} {i}') for i in range(CLIENTS)]
-        workers = [] if harness.IS_REDIS else [Worker(server.port, i, f'{SEED} {policy} w{i}') for i in range(2)]
+        workers = [] if harness.IS_REDIS else [Worker(server.port, i, f'{SEED} {policy} w{i}')
+                                               for i in range(2)]
         saver = Saver(server.port, f'{SEED} {policy} s')
         survived = slowest = 0
         for _ in range(KILLS):
@@ -40,7 +42,8 @@ class KillTest(harness.Case):
         self.assertGreater(changes, 100)
         if workers:
             self.assertGreater(steps, 10)
-        self.did(f'{KILLS} kills; {changes} changes and {steps} task steps acknowledged, none lost; {survived} in doubt '
+        self.did(f'{KILLS} kills; {changes} changes and {steps} task steps acknowledged, none lost; '
+                 f'{survived} in doubt '
                  f'survived; {saver.saves} snapshots asked; slowest start {slowest:.2f} s')
 
     def test_kill_9_loses_nothing_acknowledged_with_appendfsync_always(self):
@@ -90,7 +93,8 @@ class KillTest(harness.Case):
                     writer.verify(c)
         if not harness.IS_REDIS:
             self.assertNotIn('rescue', os.listdir(server.data))
-        self.did(f'3 times SIGTERM, exit 0; {sum(w.acknowledged for w in writers)} changes acknowledged, none lost, nothing torn')
+        self.did(f'3 times SIGTERM, exit 0; {sum(w.acknowledged for w in writers)} changes acknowledged, '
+                 f'none lost, nothing torn')
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""The edge of the server: bad protocol, passwords, limits of every kind, sockets. Answers are Redis's, word by word."""
+"""The edge of the server: bad protocol, passwords, limits of every kind, sockets. Answers are Redis's, word
+by word."""
 import os, socket, stat, time
 
 import harness
@@ -43,7 +44,8 @@ class ProtocolTest(harness.Case):
         self.did(f'{len(cases)} kinds; what came before a mistake is still answered')
 
     def test_requests_may_be_cut_anywhere(self):
-        raw = encode(['SET', 'cut', b'a\r\nb']) + b'GET cut\r\n' + encode(['ECHO', '']) + b'\r\n' + b'*0\r\n' + b'PING\n'
+        raw = (encode(['SET', 'cut', b'a\r\nb']) + b'GET cut\r\n' + encode(['ECHO', '']) + b'\r\n'
+               + b'*0\r\n' + b'PING\n')
         with self.node.connect() as c:
             for i in range(len(raw)):
                 c.send(raw[i:i + 1])
@@ -53,7 +55,8 @@ class ProtocolTest(harness.Case):
         self.did(f'{len(raw)} bytes one by one, inline and not, empty requests between')
 
     def test_strings_that_end_with_other_bytes_than_a_line_end_are_logged_properly(self):
-        s = self.server()  # found by the attack: the request's own bytes went into the log, whose reader refused them
+        # found by the attack: the request's own bytes went into the log, whose reader refused them
+        s = self.server()
         with s.connect() as c:
             c.send(b'*3\r\n$3\r\nSETab$4\r\nrudecd$5\r\nvalueef')
             self.assertEqual('OK', c.reply())
@@ -65,7 +68,8 @@ class ProtocolTest(harness.Case):
 
     def test_wrong_numbers_of_arguments_and_unknown_commands(self):
         with self.node.connect() as c:
-            answers = c.pipe([('GET',), ('SET', 'a'), ('NOSUCH', 'a', 'b'), ('config', 'nosuch'), ('GET', 'a', 'b')])
+            answers = c.pipe(
+                [('GET',), ('SET', 'a'), ('NOSUCH', 'a', 'b'), ('config', 'nosuch'), ('GET', 'a', 'b')])
             self.assertError("ERR wrong number of arguments for 'get' command", answers[0])
             self.assertError("ERR wrong number of arguments for 'set' command", answers[1])
             self.assertError("ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' ", answers[2])
@@ -76,7 +80,8 @@ class ProtocolTest(harness.Case):
         self.did('Redis\'s texts; one command with 100,000 arguments is fine')
 
     def test_http_on_this_port_is_closed_without_an_answer(self):
-        for verb in (b'POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET evil 1\r\n', b'Host: localhost\r\nSET evil 1\r\n'):
+        for verb in (b'POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET evil 1\r\n',
+                     b'Host: localhost\r\nSET evil 1\r\n'):
             with self.node.connect() as c:
                 c.send(verb)
                 try:
@@ -110,8 +115,8 @@ class LimitTest(harness.Case):
     def test_passwords(self):
         s = self.server({'requirepass': 'right'})
         with s.connect() as c:
-            answers = c.pipe([('GET', 'a'), ('PING',), ('AUTH', 'wrong'), ('AUTH', 'default', 'wrong'), ('AUTH', 'right'),
-                              ('PING',), ('AUTH', 'a', 'b', 'c')])
+            answers = c.pipe([('GET', 'a'), ('PING',), ('AUTH', 'wrong'), ('AUTH', 'default', 'wrong'),
+                              ('AUTH', 'right'), ('PING',), ('AUTH', 'a', 'b', 'c')])
             self.assertError('NOAUTH Authentication required.', answers[0])
             self.assertError('NOAUTH', answers[1])
             self.assertError('WRONGPASS invalid username-password pair or user is disabled.', answers[2])
@@ -130,7 +135,8 @@ class LimitTest(harness.Case):
             c.cmd('AUTH', 'right')
             c.cmd('CONFIG', 'SET', 'requirepass', '')
         with s.connect() as c:
-            self.assertError("ERR AUTH <password> called without any password configured", c.pipe([('AUTH', 'x')])[0])
+            self.assertError("ERR AUTH <password> called without any password configured",
+                             c.pipe([('AUTH', 'x')])[0])
         self.did('NOAUTH, WRONGPASS, AUTH in HELLO, small limits before AUTH, no password in the log')
 
     def test_DEBUG_is_behind_an_option(self):

@@ -1,7 +1,8 @@
 """A load whose outcome can be judged: what each client sent, in order, and how much of it was acknowledged.
 
-A client owns its keys. After a crash the server must show, for each client, the state after some prefix of what it sent
-that contains everything acknowledged: not one acknowledged change missing, and no later change without the earlier.
+A client owns its keys. After a crash the server must show, for each client, the state after some prefix of
+what it sent that contains everything acknowledged: not one acknowledged change missing, and no later change
+without the earlier.
 """
 import random, threading, time
 
@@ -131,7 +132,8 @@ class Writer:
         return out
 
     def verify(self, c):
-        """Checks the promise above, and goes on from what the server has. Returns how many in doubt had survived."""
+        """Checks the promise above, and goes on from what the server has. Returns how many in doubt had
+        survived."""
         found = self.read(c)
         for survived in range(len(self.in_doubt) + 1):
             if self.model.keys == found:
@@ -142,11 +144,13 @@ class Writer:
         self_wrong = [k for k in set(found) | set(self.model.keys) if found.get(k) != self.model.keys.get(k)]
         k = sorted(self_wrong)[0]
         raise AssertionError(f'{self.prefix} no prefix fits ({len(self.in_doubt)} in doubt); e.g. {k}: '
-                             f'server {str(found.get(k))[:120]}, should be {str(self.model.keys.get(k))[:120]}')
+                             f'server {str(found.get(k))[:120]}, should be '
+                             f'{str(self.model.keys.get(k))[:120]}')
 
 
 class Worker:
-    """Submits tasks and works on them: claims, checkpoints, done. Every acknowledged step must be found again."""
+    """Submits tasks and works on them: claims, checkpoints, done. Every acknowledged step must be found
+    again."""
 
     def __init__(self, port, number, seed):
         self.port, self.name = port, f'worker{number}'
@@ -183,7 +187,8 @@ class Worker:
         self.submitted[task] = True
         self.acknowledged += 1
         self.claims += 1
-        got = c.cmd('TASK.CLAIM', 1, self.queue, 'WORKER', self.name, 'REQ', f'r{self.claims}', 'LEASE', 600000)
+        got = c.cmd('TASK.CLAIM', 1, self.queue, 'WORKER', self.name, 'REQ', f'r{self.claims}', 'LEASE',
+                    600000)
         if not got:
             return
         record = dict(zip(got[0][::2], got[0][1::2]))
@@ -210,7 +215,8 @@ class Worker:
     def verify(self, c):
         if self.unexpected:
             raise self.unexpected
-        assert all(a < b for a, b in zip(self.tokens, self.tokens[1:])), f'tokens did not rise: {self.tokens[-5:]}'
+        rise = all(a < b for a, b in zip(self.tokens, self.tokens[1:]))
+        assert rise, f'tokens did not rise: {self.tokens[-5:]}'
         names = list(self.submitted)[-200:]
         for task, record in zip(names, c.pipe([('TASK.GET', t) for t in names])):
             if isinstance(record, ReplyError) or record is None:
@@ -233,12 +239,14 @@ class Worker:
         assert not isinstance(answer, ReplyError), f'{run}: {answer}'
         steps = [dict(zip(v[::2], v[1::2]))[b'step'] for v in answer]
         last = int(steps[-1]) if steps else 0
-        assert acknowledged <= last <= sent, f'{run}: checkpoint {acknowledged} was acknowledged, {sent} sent, {last} found'
+        assert acknowledged <= last <= sent, (
+            f'{run}: checkpoint {acknowledged} was acknowledged, {sent} sent, {last} found')
         if not last:
             return
         version = dict(zip(answer[-1][::2], answer[-1][1::2]))[b'version']
         payload = c.cmd('TASK.PAYLOAD', run, 'VERSION', version)
-        assert payload == self.payload(run, last), f'{run}: the payload of step {last} is wrong: {payload[:60]!r}'
+        right = self.payload(run, last)
+        assert payload == right, f'{run}: the payload of step {last} is wrong: {payload[:60]!r}'
         self.step[run] = (last, max(last, sent))
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Moving from a real redis-server without downtime: its data set in full, then its commands; on from the same place after
-kill -9 of Holdfast; promoted, it has everything; what Holdfast does not hold is named, never passed over."""
+"""Moving from a real redis-server without downtime: its data set in full, then its commands; on from the same
+place after kill -9 of Holdfast; promoted, it has everything; what Holdfast does not hold is named, never
+passed over."""
 import os
 import pathlib
 import shutil
@@ -38,7 +39,8 @@ class Migration(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="holdfast-migration-")
         self.running = []
         self.redis_port, self.own_port = harness.free_port(), harness.free_port()
-        self.start("redis", ["redis-server", "--port", str(self.redis_port), "--save", "", "--bind", "127.0.0.1",
+        self.start("redis",
+                   ["redis-server", "--port", str(self.redis_port), "--save", "", "--bind", "127.0.0.1",
                              "--repl-diskless-sync-delay", "0"])
         self.source = redis.Redis(port=self.redis_port, socket_timeout=20)
         until(self.source.ping)
@@ -60,7 +62,8 @@ class Migration(unittest.TestCase):
         return process
 
     def follow(self):
-        process = self.start("own", [str(ROOT / "bin/holdfast-server"), "--port", str(self.own_port), "--replicaof",
+        process = self.start("own",
+                             [str(ROOT / "bin/holdfast-server"), "--port", str(self.own_port), "--replicaof",
                                      "127.0.0.1 %d" % self.redis_port])
         own = redis.Redis(port=self.own_port, socket_timeout=20)
         until(lambda: own.info("replication")["master_link_status"] == "up")
@@ -76,7 +79,8 @@ class Migration(unittest.TestCase):
                     self.assertEqual(a.hgetall(key), b.hgetall(key), key)
                 else:
                     self.assertEqual(a.get(key), b.get(key), key)
-                self.assertEqual(a.execute_command("PEXPIRETIME", key), b.execute_command("PEXPIRETIME", key), key)
+                self.assertEqual(a.execute_command("PEXPIRETIME", key), b.execute_command("PEXPIRETIME", key),
+                                 key)
 
     def test_a_move_without_downtime(self):
         pipe = self.source.pipeline(transaction=False)
@@ -94,7 +98,8 @@ class Migration(unittest.TestCase):
         with self.assertRaises(redis.exceptions.ReadOnlyError):
             own.set("a", "b")
         with self.source.pipeline() as transaction:
-            transaction.set("in", "one").delete("key:1").hincrbyfloat("small", "pi", 3.25).incrbyfloat("number", 0.5)
+            transaction.set("in", "one").delete("key:1")
+            transaction.hincrbyfloat("small", "pi", 3.25).incrbyfloat("number", 0.5)
             transaction.execute()
         self.source.rename("key:2", "key:two")
         self.source.expire("key:3", 1000)
@@ -102,7 +107,8 @@ class Migration(unittest.TestCase):
         until(lambda: own.get("key:two"))
         self.same(own)
         # Who moves compares the two, as between two Redises.
-        until(lambda: own.info("replication")["slave_repl_offset"] == self.source.info("replication")["master_repl_offset"])
+        until(lambda: own.info("replication")["slave_repl_offset"]
+              == self.source.info("replication")["master_repl_offset"])
         self.assertGreaterEqual(own.execute_command("ROLE")[4], own.info("replication")["slave_repl_offset"])
 
         time.sleep(1.2)  # the place in the stream is noted once a second
@@ -138,14 +144,15 @@ class Migration(unittest.TestCase):
         own.execute_command("REPLICAOF", "127.0.0.1", self.redis_port)
         end = time.time() + 30
         while time.time() < end and seen[-1:] != [b"new"]:
-            word = (reader.get("key:%d" % (len(seen) * 7919 % 20_000)) or b"nothing")[:3]  # an error fails the test
+            # an error fails the test
+            word = (reader.get("key:%d" % (len(seen) * 7919 % 20_000)) or b"nothing")[:3]
             if seen[-1:] != [word]:
                 seen.append(word)
         self.assertEqual(seen, [b"old", b"new"])
         until(lambda: own.info("replication")["master_link_status"] == "up")
         self.assertEqual(own.dbsize(), 150_000)
 
-        # Once more, into an empty folder, killed on the way: what is there, or what is missing and what to do.
+        # Once more, into an empty folder, killed on the way: what is there, or what is missing.
         process.kill()
         process.wait()
         found = set()
@@ -171,7 +178,8 @@ class Migration(unittest.TestCase):
                 process.kill()
                 refused = process.wait() == 1
             if refused:
-                self.assertIn("Start with replicaof HOST PORT", pathlib.Path(self.folder, "own.log").read_text())
+                self.assertIn("Start with replicaof HOST PORT",
+                              pathlib.Path(self.folder, "own.log").read_text())
                 found.add("refused")
         print("killed on the way into an empty folder, started as a primary: found", sorted(map(str, found)))
 

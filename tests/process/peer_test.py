@@ -10,7 +10,8 @@ COMMANDS = 100_000 if harness.LONG else 8_000
 
 class PeerTest(harness.Case):
     def script(self, name, *words, seconds=300):
-        code, out, err = harness.run([sys.executable, str(SCENARIOS / name), *map(str, words)], seconds=seconds)
+        code, out, err = harness.run([sys.executable, str(SCENARIOS / name), *map(str, words)],
+                                     seconds=seconds)
         self.assertEqual(0, code, out[-3000:] + err[-3000:])
         return (out.strip().splitlines() or [''])[-1]
 
@@ -25,7 +26,8 @@ class PeerTest(harness.Case):
         self.did(self.script('run.py', node.port))
 
     def test_the_scenarios_are_what_redis_server_answers(self):
-        redis = harness.Server({'dir': '.', 'bind': '127.0.0.1', 'enable-debug-command': 'local'}, program='redis-server')
+        redis = harness.Server({'dir': '.', 'bind': '127.0.0.1', 'enable-debug-command': 'local'},
+                               program='redis-server')
         self.addCleanup(redis.drop)
         self.did(self.script('run.py', redis.start().port))
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Writes that several members hold before they are acknowledged, and the primary's role given away under load."""
+"""Writes that several members hold before they are acknowledged, and the primary's role given away under
+load."""
 import os, threading, time
 
 import harness
@@ -32,7 +33,8 @@ class QuorumTest(ReplicationCase):
         best = max(replicas, key=lambda r: int(info(r)['replica_received_offset']))
         d = self.connect(best)
         self.assertEqual('OK', d.cmd('REPLICAOF', 'NO', 'ONE'))
-        self.assertEqual([str(i).encode() for i in range(300)], d.pipe([('GET', f'k{i}') for i in range(300)]))
+        self.assertEqual([str(i).encode() for i in range(300)],
+                         d.pipe([('GET', f'k{i}') for i in range(300)]))
         self.did('300 acknowledged, the primary killed, the replica with more promoted: all there')
 
     def test_without_members_writes_are_refused_and_what_is_in_doubt_gets_no_answer(self):
@@ -45,7 +47,8 @@ class QuorumTest(ReplicationCase):
             with self.assertRaises((ConnectionError, OSError)):
                 c.cmd('SET', 'doubt', 1)
             d = self.connect(primary)
-            wait_until('writes to be refused', lambda: str(d.pipe([('SET', 'x', 1)])[0]).startswith('NOQUORUM'))
+            wait_until('writes to be refused',
+                       lambda: str(d.pipe([('SET', 'x', 1)])[0]).startswith('NOQUORUM'))
             self.assertEqual(b'1', d.cmd('GET', 'safe'))
             e = self.connect(primary)
             with self.assertRaises((ConnectionError, OSError)):
@@ -59,7 +62,8 @@ class QuorumTest(ReplicationCase):
         d = self.connect(primary)
         wait_until('writes to be taken again', lambda: d.pipe([('SET', 'x', 1)])[0] == 'OK')
         log = primary.log()
-        self.assertLess(log.rindex('Writes are refused from now on: NOQUORUM'), log.rindex('Writes are taken again: '))
+        self.assertLess(log.rindex('Writes are refused from now on: NOQUORUM'),
+                        log.rindex('Writes are taken again: '))
         self.assertEqual(b'1', d.cmd('GET', 'doubt'))
         for replica in replicas:
             self.same(primary, replica)
@@ -74,11 +78,13 @@ class QuorumTest(ReplicationCase):
         before, begun = int(section(c, 'persistence')['log_end_offset']), time.time()
         self.assertEqual('OK', c.cmd('SET', 'a', 1))
         took = time.time() - begun
-        self.assertGreater(int(info(replica)['replica_synced_offset']), before)  # when the reply is here, not a second later
+        # when the reply is here, not a second later
+        self.assertGreater(int(info(replica)['replica_synced_offset']), before)
         self.assertEqual([1, 1], c.cmd('WAITAOF', 0, 1, 1000))
         c.cmd('CONFIG', 'SET', 'write-concern', 'quorum')
         self.assertError('ERR the server asks for 2 copies', c.pipe([('CLIENT', 'WRITE-CONCERN', 1)])[0])
-        self.did(f'2 copies on one connection, no fewer than the server asks; the first took {1000 * took:.1f} ms')
+        self.did(f'2 copies on one connection, no fewer than the server asks; the first took '
+                 f'{1000 * took:.1f} ms')
 
     def test_the_role_changes_hands_under_load(self):
         nodes = [self.primary()]

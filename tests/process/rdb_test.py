@@ -8,7 +8,8 @@ CHECK = os.path.join(os.path.dirname(harness.CLI), 'holdfast-check')
 
 
 def redis_server(**flags):
-    return harness.Server({'dir': '.', 'bind': '127.0.0.1', 'enable-debug-command': 'local', **flags}, program='redis-server')
+    return harness.Server({'dir': '.', 'bind': '127.0.0.1', 'enable-debug-command': 'local', **flags},
+                          program='redis-server')
 
 
 def values(c):
@@ -29,14 +30,15 @@ def values(c):
 
 
 def fill(c, seed, count=400):
-    """Random strings and hashes in three databases: numbers, text that compresses and text that does not, sizes from
-    none to beyond a piece of a snapshot; some expire, in years."""
+    """Random strings and hashes in three databases: numbers, text that compresses and text that does not,
+    sizes from none to beyond a piece of a snapshot; some expire, in years."""
     rnd = random.Random(seed)
 
     def text():
         kind = rnd.randrange(6)
         if kind == 0:
-            return str(rnd.choice([0, -1, 127, 128, -129, 32768, 2**31 - 1, 2**31, -2**63, rnd.randrange(10**12)]))
+            return str(
+                rnd.choice([0, -1, 127, 128, -129, 32768, 2**31 - 1, 2**31, -2**63, rnd.randrange(10**12)]))
         if kind == 1:
             return rnd.randbytes(rnd.randrange(300))
         return rnd.choice(['holdfast ', 'x', 'ab']) * rnd.randrange(rnd.choice([5, 60, 3000]))
@@ -50,7 +52,8 @@ def fill(c, seed, count=400):
             commands.append(('SET', key, text()))
         else:
             fields = rnd.choice([1, 5, 100, 129, 600])
-            commands.append(('HSET', key, *[w for n in range(fields) for w in (f'field {n}', text() if rnd.random() < 0.3 else n)]))
+            commands.append(('HSET', key, *[w for n in range(fields)
+                                            for w in (f'field {n}', text() if rnd.random() < 0.3 else n)]))
         if rnd.random() < 0.3:
             commands.append(('PEXPIREAT', key, 4102444800000 + i))
     commands += [('SET', 'big', 'B' * 300000 + 'c'), ('SET', 'noise', rnd.randbytes(200000)),
@@ -115,17 +118,19 @@ class RdbTest(harness.Case):
         self.check('--to-redis', dump, node.data, code=2)  # it is there already
         self.assertEqual(0, harness.run(['redis-check-rdb', dump])[0])
         self.assertEqual(expected, self.loaded_by_redis(dump))
-        self.did(f'{len(expected)} keys out of a snapshot, loaded by redis-server, all equal; a task left out')
+        self.did(f'{len(expected)} keys out of a snapshot, loaded by redis-server, all equal; a task '
+                 f'left out')
 
     def test_what_a_move_would_refuse_is_told(self):
         redis = self.redis()
         with self.connect(redis) as c:
-            c.pipe([('SET', 'kept', 1), ('RPUSH', 'mylist', 1), ('SADD', 'myset', 'a'), ('ZADD', 'myzset', 1, 'a'),
-                    ('XADD', 'mystream', '*', 'f', 'v'), ('RPUSH', 'other', 1)])
+            c.pipe([('SET', 'kept', 1), ('RPUSH', 'mylist', 1), ('SADD', 'myset', 'a'),
+                    ('ZADD', 'myzset', 1, 'a'), ('XADD', 'mystream', '*', 'f', 'v'), ('RPUSH', 'other', 1)])
             c.cmd('SAVE')
             dump = os.path.join(c.cmd('CONFIG', 'GET', 'dir')[1].decode(), 'dump.rdb')
         out = self.check(dump, code=1)
-        for part in ('lists', '2: key "', 'key "myset" in db 0', 'key "myzset" in db 0', 'key "mystream" in db 0', 'refused'):
+        for part in ('lists', '2: key "', 'key "myset" in db 0', 'key "myzset" in db 0',
+                     'key "mystream" in db 0', 'refused'):
             self.assertIn(part, out)
         copy = os.path.join(harness.temp_dir(), 'copy.rdb')
         self.check('--to-redis', copy, dump, code=1)

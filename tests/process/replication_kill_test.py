@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""kill -9 of either side of a replication, again and again, under pipelined load: a partial sync each time, nothing
-acknowledged lost by the primary, equal digests at the end."""
+"""kill -9 of either side of a replication, again and again, under pipelined load: a partial sync each time,
+nothing acknowledged lost by the primary, equal digests at the end."""
 import os, random, time
 
 import harness
@@ -13,11 +13,13 @@ SEED = int(os.environ.get('HOLDFAST_SEED', '1'))
 
 
 def parted(replica):
-    """What the replica cut off because the primary had something else in its place. A frame that kill -9 stopped in the
-    middle of its write is rescued too, as <ms>-<segment>-from-<byte>: that one never was in the log."""
+    """What the replica cut off because the primary had something else in its place. A frame that kill -9
+    stopped in the middle of its write is rescued too, as <ms>-<segment>-from-<byte>: that one never was in
+    the log."""
     cuts = [line for line in replica.log().splitlines() if 'the log is cut back' in line]
     folder = os.path.join(replica.data, 'rescue')
-    return cuts + [name for name in (os.listdir(folder) if os.path.isdir(folder) else []) if '-from-' not in name]
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return cuts + [name for name in names if '-from-' not in name]
 
 
 class ReplicationKillTest(ReplicationCase):
@@ -40,7 +42,8 @@ class ReplicationKillTest(ReplicationCase):
             time.sleep(draw.uniform(0.05, 0.3))
             chosen = victims(draw)
             if 'primary' not in chosen:
-                # Writes go on while the replica is away; then everybody stops with the primary, for a state to compare.
+                # Writes go on while the replica is away; then everybody stops with the primary, for a state
+                # to compare.
                 replica.kill()
                 time.sleep(draw.uniform(0.0, 0.1))
                 replica.launch()
@@ -69,7 +72,8 @@ class ReplicationKillTest(ReplicationCase):
             self.check(server.data)
         changes = sum(a.acknowledged for a in writers + workers)
         self.assertGreater(changes, 100)
-        self.did(f'{killed} kills; {changes} changes acknowledged, none lost; no full sync, equal digests each time; same again '
+        self.did(f'{killed} kills; {changes} changes acknowledged, none lost; no full sync, equal digests '
+                 f'each time; same again '
                  f'{slowest:.2f} s after the start at most')
 
     def test_the_primary_killed_again_and_again(self):
@@ -79,7 +83,8 @@ class ReplicationKillTest(ReplicationCase):
         self.rounds(lambda draw: ('replica',))
 
     def test_both_killed_at_once_in_either_order(self):
-        self.rounds(lambda draw: draw.choice([('primary', 'replica'), ('replica', 'primary')]), kills=KILLS // 2)
+        self.rounds(lambda draw: draw.choice([('primary', 'replica'), ('replica', 'primary')]),
+                    kills=KILLS // 2)
 
 
 if __name__ == '__main__':

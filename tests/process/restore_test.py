@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Backups of a running server, and going back in time, with real processes and files; digests must be equal."""
+"""Backups of a running server, and going back in time, with real processes and files; digests must be
+equal."""
 import os, random, threading, time
 
 import harness
@@ -28,7 +29,8 @@ class RestoreTest(harness.Case):
         rng = random.Random(seed)
         for _ in range(rounds):
             key = 'k%d' % rng.randrange(200)
-            conn.pipe([('SET', key, 'v' * rng.randrange(600)), ('HSET', 'h', key, rng.random()), ('INCR', 'n')])
+            conn.pipe(
+                [('SET', key, 'v' * rng.randrange(600)), ('HSET', 'h', key, rng.random()), ('INCR', 'n')])
 
     def test_a_time_an_offset_and_a_tag(self):
         node = self.server(self.FLAGS)
@@ -45,17 +47,20 @@ class RestoreTest(harness.Case):
         self.write(c, 300, 3)
         now = digest(node)
         self.assertNotEqual(middle, now)
-        points = {'tag:one': tagged, str(offset): middle, iso(int(seconds) * 1000 + int(micros) // 1000 + 5): middle}
+        points = {'tag:one': tagged, str(offset): middle,
+                  iso(int(seconds) * 1000 + int(micros) // 1000 + 5): middle}
         for i, (point, wanted) in enumerate(points.items()):
             into = os.path.join(node.folder, 'restored-%d' % i)
-            code, out, err = harness.run([harness.SERVER, '--dir', node.data, '--restore-to', point, '--into', into])
+            code, out, err = harness.run(
+                [harness.SERVER, '--dir', node.data, '--restore-to', point, '--into', into])
             self.assertEqual(0, code, point + ': ' + out + err)
             self.assertEqual(wanted, digest(self.on(into)), point)
-            code, out, err = harness.run([harness.SERVER, '--dir', node.data, '--restore-to', point, '--into', into])
+            code, out, err = harness.run(
+                [harness.SERVER, '--dir', node.data, '--restore-to', point, '--into', into])
             self.assertEqual(1, code)
             self.assertIn('not empty', err)
-        code, out, err = harness.run([harness.SERVER, '--dir', node.data, '--restore-to', '99999999999', '--into',
-                                      os.path.join(node.folder, 'never')])
+        code, out, err = harness.run([harness.SERVER, '--dir', node.data, '--restore-to', '99999999999',
+                                      '--into', os.path.join(node.folder, 'never')])
         self.assertEqual(1, code)
         self.assertIn('behind the end of the log', err)
         self.assertEqual(now, digest(node))

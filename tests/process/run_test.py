@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""`holdfast-cli run` from end to end, against a real server: whatever is killed, the work comes back; and the prompt."""
+"""`holdfast-cli run` from end to end, against a real server: whatever is killed, the work comes back; and the
+prompt."""
 import hashlib, os, pty, select, signal, subprocess, time
 
 import harness
@@ -7,7 +8,8 @@ import harness
 STEPS = 12
 PYTHON = '/usr/bin/python3'
 
-# Twelve steps, one line of the result each, a checkpoint after each. What every start found goes to a diary of its own.
+# Twelve steps, one line of the result each, a checkpoint after each. What every start found goes to a diary
+# of its own.
 JOB = '''
 import os, sys, time
 sys.path.insert(0, %r)
@@ -40,12 +42,13 @@ class Job:
         self.program = [PYTHON, script, self.home, str(pause)]
 
     def command(self, *options, folder='run'):
-        return [harness.CLI, 'run', '-p', str(self.server.port), '--task', self.task, '--dir', os.path.join(self.home, folder),
+        return [harness.CLI, 'run', '-p', str(self.server.port), '--task', self.task, '--dir',
+                os.path.join(self.home, folder),
                 '--backoff', 'fixed,50ms', '--lease', '2s', *options, '--', *self.program]
 
     def launch(self, *options, **more):
-        return subprocess.Popen(self.command(*options, **more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                preexec_fn=harness.die_with_parent)
+        return subprocess.Popen(self.command(*options, **more), stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, preexec_fn=harness.die_with_parent)
 
     def read(self, name):
         try:
@@ -104,13 +107,15 @@ class RunTest(harness.Case):
         self.assertEqual('SUCCESS', self.state('fine'))
 
     def test_a_failure_is_tried_again_and_then_ends_with_the_programs_code(self):
-        out, err = self.shell('failing', 'echo once; exit 7', '--retries', '2', '--backoff', 'exponential,50ms,100ms', code=7)
+        out, err = self.shell('failing', 'echo once; exit 7', '--retries', '2', '--backoff',
+                              'exponential,50ms,100ms', code=7)
         self.assertEqual('once\n' * 3, out)
         self.assertEqual('FAILED', self.state('failing'))
         self.assertIn(b'no attempt left after 2 retries', self.record('failing')[b'reason'])
         self.shell('for-good', 'exit 9', '--permanent-exit-codes', '9', code=9)
         self.assertEqual('FAILED', self.state('for-good'))
-        code, _, err = harness.run([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'no-program', '--dir',
+        code, _, err = harness.run([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'no-program',
+                                    '--dir',
                                     os.path.join(harness.temp_dir(), 'run'), '--', '/no/such/program'])
         self.assertEqual(127, code, err)
         self.assertNotIn('goes on from its last checkpoint', err)
@@ -136,7 +141,8 @@ class RunTest(harness.Case):
         return job.starts()
 
     def test_the_program_is_killed(self):
-        starts = self.killed('kill-program', lambda job, wrapper: os.kill(int(job.read('pid')), signal.SIGKILL))
+        starts = self.killed('kill-program',
+                             lambda job, wrapper: os.kill(int(job.read('pid')), signal.SIGKILL))
         self.assertEqual(2, len(starts))
         self.assertGreaterEqual(starts[1], 5)
         self.did(f'went on from step {starts[1]} of {STEPS}')
@@ -185,8 +191,10 @@ class RunTest(harness.Case):
         self.assertEqual('PENDING', self.state('stopped'))
         self.assertFalse(job.complete())
         folder = harness.temp_dir()
-        polite = subprocess.Popen([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'polite', '--dir', folder, '--', '/bin/sh',
-                                   '-c', 'trap "exit 0" TERM; touch "$HOLDFAST_DIR/tmp/up"; while :; do sleep 0.02; done'],
+        polite = subprocess.Popen([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'polite', '--dir',
+                                   folder, '--', '/bin/sh',
+                                   '-c', 'trap "exit 0" TERM; touch "$HOLDFAST_DIR/tmp/up"; '
+                                         'while :; do sleep 0.02; done'],
                                   stderr=subprocess.PIPE, preexec_fn=harness.die_with_parent)
         harness.wait_until('the program', lambda: os.path.exists(os.path.join(folder, 'tmp', 'up')))
         polite.terminate()
@@ -223,11 +231,13 @@ class RunTest(harness.Case):
         self.assertEqual('', self.shell('again', 'echo ran', '--once')[0])
         self.assertEqual('ran\n', self.shell('again', 'echo ran')[0])
         folder = os.path.join(harness.temp_dir(), 'run')
-        save = 'echo x > x.$$; "$CLI" checkpoint x.$$ --step 4 --sync; rm x.$$; echo "$HOLDFAST_STEP"; exit 75'
-        save = f'cd {harness.temp_dir()}; ' + save
+        save = (f'cd {harness.temp_dir()}; echo x > x.$$; "$CLI" checkpoint x.$$ --step 4 --sync; rm x.$$; '
+                f'echo "$HOLDFAST_STEP"; exit 75')
         self.assertEqual('0\n', self.shell('anew', save, folder=folder, code=75)[0])
-        self.assertEqual('4\n', self.shell('anew', 'echo "$HOLDFAST_STEP"; exit 75', folder=folder, code=75)[0])
-        out, _ = self.shell('anew', 'echo "$HOLDFAST_STEP"; test ! -e "$HOLDFAST_DIR/checkpoint"', '--fresh', folder=folder)
+        self.assertEqual('4\n',
+                         self.shell('anew', 'echo "$HOLDFAST_STEP"; exit 75', folder=folder, code=75)[0])
+        out, _ = self.shell('anew', 'echo "$HOLDFAST_STEP"; test ! -e "$HOLDFAST_DIR/checkpoint"', '--fresh',
+                            folder=folder)
         self.assertEqual('0\n', out)
         self.assertEqual(b'anew#2', self.record('anew')[b'run'])
 
@@ -241,7 +251,8 @@ class RunTest(harness.Case):
             sums.append(hashlib.sha256(content).hexdigest())
             with open(os.path.join(home, f'part{n}'), 'wb') as f:
                 f.write(content)
-        save = f'"$CLI" checkpoint {home}/part1 --step 1 --sync && "$CLI" checkpoint {home}/part2 --step 2 --sync; exit 75'
+        save = (f'"$CLI" checkpoint {home}/part1 --step 1 --sync && '
+                f'"$CLI" checkpoint {home}/part2 --step 2 --sync; exit 75')
         look = 'sha256sum < "$HOLDFAST_DIR/checkpoint"; exit 75'
         self.shell('large', save, '--store', store, code=75)
         out, _ = self.shell('large', look, '--store', store, code=75)  # every call has a --dir of its own

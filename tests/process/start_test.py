@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""How it starts, ends, and judges what it finds on disk: mistakes in the configuration are named with file and line,
-a second server is kept out, a torn tail is cut and said, damage is refused with its byte."""
+"""How it starts, ends, and judges what it finds on disk: mistakes in the configuration are named with file
+and line, a second server is kept out, a torn tail is cut and said, damage is refused with its byte."""
 import json, os, re, signal, stat, time
 
 import harness
@@ -48,7 +48,8 @@ class ConfigTest(harness.Case):
         path = self.write('port = 7000\nappendfsync = "always"\nmaxmemory = "64mb"\n')
         code, out, err = harness.run([harness.SERVER, '--check-config', path])
         self.assertEqual(0, code, out + err)
-        code, out, err = harness.run([harness.SERVER, '--check-config', os.path.join(harness.ROOT, 'conf', 'server.toml')])
+        code, out, err = harness.run(
+            [harness.SERVER, '--check-config', os.path.join(harness.ROOT, 'conf', 'server.toml')])
         self.assertEqual(0, code, out + err)
         self.did('a small one, and conf/server.toml')
 
@@ -185,11 +186,12 @@ class DamageTest(harness.Case):
             self.assertIn(os.path.basename(segment), text)
             self.assertIn('holdfast-check', text)
             named = [int(n) for n in re.findall(r'byte (\d+)', text)]
-            self.assertTrue(any(n <= at < n + 5000 for n in named), f'byte {at} was flipped; named: {named}: {text}')
+            self.assertTrue(any(n <= at < n + 5000 for n in named),
+                            f'byte {at} was flipped; named: {named}: {text}')
             code, out, err = check(s.data)
             self.assertEqual(1, code, out + err)
-            self.assertEqual(pristine[:at] + bytes([pristine[at] ^ 0x20]) + pristine[at + 1:], open(segment, 'rb').read(),
-                             'somebody changed the damaged file')
+            self.assertEqual(pristine[:at] + bytes([pristine[at] ^ 0x20]) + pristine[at + 1:],
+                             open(segment, 'rb').read(), 'somebody changed the damaged file')
             with open(segment, 'wb') as f:
                 f.write(pristine)
             tried += 1
@@ -211,7 +213,8 @@ class DamageTest(harness.Case):
         with s.connect() as c:
             n = c.cmd('DBSIZE')
             self.assertIn(n, range(1, 300))
-            self.assertEqual([b'value %d ' % i + b'x' * 50 for i in range(n)], c.cmd('MGET', *[f'key{i}' for i in range(n)]))
+            self.assertEqual([b'value %d ' % i + b'x' * 50 for i in range(n)],
+                             c.cmd('MGET', *[f'key{i}' for i in range(n)]))
             c.cmd('SET', 'after', 1)
         self.assertRegex(s.log().lower(), 'torn|rescue')
         self.assertTrue(os.listdir(os.path.join(s.data, 'rescue')))
@@ -273,7 +276,8 @@ class DamageTest(harness.Case):
         s.stop()
         code, out, err = check(s.data)
         self.assertEqual(0, code, out + err)
-        self.did('0 sound (killed, saved, ended), 1 damaged above, 2 for no such folder and for an empty one; --json parses')
+        self.did('0 sound (killed, saved, ended), 1 damaged above, 2 for no such folder and for an empty '
+                 'one; --json parses')
 
     def test_a_snapshot_asked_for_after_a_quiet_time_is_taken_at_once(self):
         c = self.connect(self.server(), timeout=5)

@@ -107,29 +107,38 @@ class StockReplicaTest(harness.Case):
         return len(ours)
 
     def write_everything(self, c, prefix):
-        """Every kind of write of strings and hashes, in several databases; outcomes that depend on the time."""
+        """Every kind of write of strings and hashes, in several databases; outcomes that depend on the
+        time."""
         k = lambda name: f'{prefix}:{name}'
         c.pipe([
             ('SET', k('s'), 'v'), ('SET', k('ex'), 'v', 'EX', 1000), ('SET', k('keep'), 'v', 'PX', 900000),
-            ('SET', k('keep'), 'w', 'KEEPTTL'), ('SETEX', k('setex'), 50, 'x'), ('PSETEX', k('psetex'), 50000, 'x'),
+            ('SET', k('keep'), 'w', 'KEEPTTL'), ('SETEX', k('setex'), 50, 'x'),
+            ('PSETEX', k('psetex'), 50000, 'x'),
             ('SETNX', k('nx'), 1), ('MSET', k('m1'), 1, k('m2'), 2), ('MSETNX', k('m3'), 3, k('m4'), 4),
-            ('APPEND', k('app'), 'abc'), ('APPEND', k('app'), b'\x00\xff\r\n'), ('SETRANGE', k('range'), 5, 'xyz'),
+            ('APPEND', k('app'), 'abc'), ('APPEND', k('app'), b'\x00\xff\r\n'),
+            ('SETRANGE', k('range'), 5, 'xyz'),
             ('INCR', k('n')), ('INCRBY', k('n'), 40), ('DECR', k('n')), ('DECRBY', k('n'), 7),
             ('INCRBYFLOAT', k('f'), '3.14'), ('INCRBYFLOAT', k('f'), '-0.5'), ('GETSET', k('s'), 'v2'),
             ('GETDEL', k('m1')), ('GETEX', k('m2'), 'EX', 300), ('GETEX', k('ex'), 'PERSIST'),
             ('SET', k('big'), 'z' * 300000), ('SET', k('num'), '12345678901234567890'),
-            ('HSET', k('h'), 'a', 1, 'b', 'two'), ('HSETNX', k('h'), 'c', 3), ('HMSET', k('h'), 'd', 4, 'e', 5),
-            ('HINCRBY', k('h'), 'a', 10), ('HINCRBYFLOAT', k('h'), 'a', '0.25'), ('HDEL', k('h'), 'b', 'nobody'),
+            ('HSET', k('h'), 'a', 1, 'b', 'two'), ('HSETNX', k('h'), 'c', 3),
+            ('HMSET', k('h'), 'd', 4, 'e', 5),
+            ('HINCRBY', k('h'), 'a', 10), ('HINCRBYFLOAT', k('h'), 'a', '0.25'),
+            ('HDEL', k('h'), 'b', 'nobody'),
             ('HSET', k('large'), *[w for i in range(700) for w in (f'field{i}', f'value {i}')]),
-            ('HSET', k('long'), 'f', 'y' * 200), ('EXPIRE', k('h'), 500), ('PEXPIREAT', k('long'), 4102444800000),
+            ('HSET', k('long'), 'f', 'y' * 200), ('EXPIRE', k('h'), 500),
+            ('PEXPIREAT', k('long'), 4102444800000),
             ('EXPIREAT', k('large'), 4102444800), ('PERSIST', k('h')), ('PEXPIRE', k('nx'), 80000),
-            ('RENAME', k('m3'), k('renamed')), ('RENAMENX', k('m4'), k('renamed4')), ('COPY', k('h'), k('copy')),
-            ('COPY', k('s'), k('s'), 'DB', 5), ('MOVE', k('renamed4'), 3), ('SET', k('gone'), 1), ('DEL', k('gone')),
+            ('RENAME', k('m3'), k('renamed')), ('RENAMENX', k('m4'), k('renamed4')),
+            ('COPY', k('h'), k('copy')),
+            ('COPY', k('s'), k('s'), 'DB', 5), ('MOVE', k('renamed4'), 3), ('SET', k('gone'), 1),
+            ('DEL', k('gone')),
             ('SET', k('gone2'), 1), ('UNLINK', k('gone2'), k('nobody')), ('SET', k('soon'), 1, 'PX', 30),
             ('HSET', k('hsoon'), 'a', 1), ('PEXPIRE', k('hsoon'), 30), ('EXPIRE', k('setex'), -1),
             ('MULTI',), ('SET', k('t1'), 1), ('HSET', k('t2'), 'f', 'v'), ('INCR', k('t1')), ('EXEC',),
             ('TASK.SUBMIT', k('task'), 'PAYLOAD', 'p'), ('SET', k('after-task'), 1),
-            ('TASK.SUBMIT', k('t9')), ('TASK.CANCEL', k('t9')), ('SET', k('over'), 1), ('RENAME', k('t9'), k('over')),
+            ('TASK.SUBMIT', k('t9')), ('TASK.CANCEL', k('t9')), ('SET', k('over'), 1),
+            ('RENAME', k('t9'), k('over')),
             ('SET', k('over2'), 1), ('COPY', k('over'), k('over2'), 'REPLACE'), ('MOVE', k('over2'), 4),
             ('MULTI',), ('SET', k('t3'), 1), ('TASK.SUBMIT', k('task2'), 'PAYLOAD', 'p'), ('EXEC',),
             ('SELECT', 9), ('SET', k('nine'), 9), ('HSET', k('nine-h'), 'x', 'y'), ('SWAPDB', 9, 10),
@@ -145,7 +154,8 @@ class StockReplicaTest(harness.Case):
         self.assertEqual(1, c.cmd('WAIT', 1, 5000))
         time.sleep(0.05)  # past the deadlines of 30 ms
         self.assertNotIn(b'during:soon', c.cmd('KEYS', '*'))
-        harness.wait_until('expired keys are deleted', lambda: not c.cmd('EXISTS', 'during:soon', 'during:hsoon'))
+        harness.wait_until('expired keys are deleted',
+                           lambda: not c.cmd('EXISTS', 'during:soon', 'during:hsoon'))
         keys = self.assertSame(node, redis)
         self.assertGreater(int(self.info(node, 'replication_tasks_left_out')), 0)
         with redis.connect() as r:
@@ -198,7 +208,8 @@ class StockReplicaTest(harness.Case):
         node.kill()
         node.start()
         self.connect(node).cmd('SET', 'b', 1)
-        for what, offset, answer in (('to its end', end + 1, b'+CONTINUE'), ('past its end', end + 2, b'+FULLRESYNC')):
+        for what, offset, answer in (('to its end', end + 1, b'+CONTINUE'),
+                                     ('past its end', end + 2, b'+FULLRESYNC')):
             with self.subTest(f'the reign before, {what}'):
                 c = self.connect(node)
                 c.cmd('REPLCONF', 'capa', 'eof')

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A worker's lease outlives its primary: re-armed on the promoted replica, and tokens rise from reign to reign, also when the
-old primary's last ones were never replicated."""
+"""A worker's lease outlives its primary: re-armed on the promoted replica, and tokens rise from reign to
+reign, also when the old primary's last ones were never replicated."""
 import time
 
 import harness
@@ -65,7 +65,8 @@ class TaskFailoverTest(ReplicationCase):
         self.assertEqual('OK', back.cmd('REPLICAOF', '127.0.0.1', replica.port))
         self.same(replica, primary)
         self.assertEqual(0, self.full_syncs(replica))
-        self.did('two leases lost with the old primary, three given after it: all tokens higher; it came back without them')
+        self.did('two leases lost with the old primary, three given after it: all tokens higher; it came '
+                 'back without them')
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Sessions with redis-cli and redis-benchmark (Debian's redis-tools), unchanged, and with holdfast-cli."""
+"""Sessions with redis-cli and redis-benchmark (Debian's redis-tools), unchanged, with holdfast-cli, and with
+the drill."""
 import fcntl, json, os, pty, re, select, signal, struct, subprocess, termios, time
 
 import harness
@@ -17,7 +18,8 @@ class RedisCliTest(harness.Case):
             c.cmd('FLUSHALL')
 
     def cli(self, *words, input=None, code=0, seconds=20):
-        got, out, err = harness.run(['redis-cli', '-p', str(self.node.port), *words], input=input, seconds=seconds)
+        got, out, err = harness.run(['redis-cli', '-p', str(self.node.port), *words], input=input,
+                                    seconds=seconds)
         self.assertEqual(code, got, out + err)
         return out
 
@@ -63,7 +65,8 @@ class RedisCliTest(harness.Case):
             return c.cmd('COMMAND', 'INFO', command)[0] is not None
 
     def test_stat(self):
-        process = subprocess.Popen(['stdbuf', '-oL', 'redis-cli', '-p', str(self.node.port), '-i', '0.1', '--stat'], stdout=subprocess.PIPE,
+        process = subprocess.Popen(['stdbuf', '-oL', 'redis-cli', '-p', str(self.node.port), '-i', '0.1',
+                                    '--stat'], stdout=subprocess.PIPE,
                                    preexec_fn=harness.die_with_parent)
         time.sleep(0.7)
         process.send_signal(signal.SIGTERM)
@@ -110,10 +113,11 @@ class RedisCliTest(harness.Case):
         tests = ['ping', 'set', 'get', 'incr', 'hset', 'mset']
         if self.has('LPUSH'):
             tests += ['lpush', 'rpush', 'lpop', 'sadd', 'zadd']
-        code, out, err = harness.run(['redis-benchmark', '-p', str(self.node.port), '-q', '-n', '10000', '-r', '1000', '-P', '8',
-                                      '-t', ','.join(tests)], seconds=60)
+        code, out, err = harness.run(['redis-benchmark', '-p', str(self.node.port), '-q', '-n', '10000', '-r',
+                                      '1000', '-P', '8', '-t', ','.join(tests)], seconds=60)
         self.assertEqual(0, code, out + err)
-        rates = re.findall(r'^([A-Z_]+[^:\r\n]*): ([\d.]+) requests per second', out.replace('\r', '\n'), re.M)
+        rates = re.findall(r'^([A-Z_]+[^:\r\n]*): ([\d.]+) requests per second', out.replace('\r', '\n'),
+                           re.M)
         self.assertGreaterEqual(len(rates), len(tests), out)
         self.assertNotIn('rror', out + err)
         code, out, err = harness.run(['redis-benchmark', '-p', str(self.node.port), '-q', '-n', '2000', '-3',
@@ -142,7 +146,8 @@ class HoldfastCliTest(harness.Case):
         self.cli('--nosuch', 'PING', code=2)
         code, out, err = harness.run([harness.CLI, '-p', str(harness.free_port()), 'PING'])
         self.assertEqual(69, code, out + err)
-        self.assertEqual('three\n', self.cli('-u', f'redis://127.0.0.1:{self.node.port}/3', 'ECHO', 'three')[0])
+        self.assertEqual('three\n',
+                         self.cli('-u', f'redis://127.0.0.1:{self.node.port}/3', 'ECHO', 'three')[0])
         out, _ = self.cli(input=b'SET b 2\nGET b\n')
         self.assertEqual(['OK', '2'], out.split())
         self.assertEqual({'a', 'b', 'h'}, set(self.cli('--scan', '--pattern', '?')[0].split()))
@@ -181,7 +186,8 @@ class HoldfastCliTest(harness.Case):
                 '  if n == 3 and not path:\n'
                 '    os.kill(os.getpid(), 9)\n'
                 'print("end", n, flush=True)\n')
-        return [harness.CLI, 'run', '-p', str(self.node.port), '--task', task, '--dir', os.path.join(folder, 'run'),
+        return [harness.CLI, 'run', '-p', str(self.node.port), '--task', task, '--dir',
+                os.path.join(folder, 'run'),
                 '--backoff', 'fixed,100ms,100ms', '--', '/usr/bin/python3', script]
 
     def state(self, task):
@@ -215,19 +221,36 @@ class HoldfastCliTest(harness.Case):
         self.did(f'"{out.splitlines()[0]}", done {time.monotonic() - since:.1f} s after the second start')
 
     def test_once_after_a_success_does_nothing(self):
-        code, out, err = harness.run([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'once', '--once', '--dir',
+        code, out, err = harness.run([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'once',
+                                      '--once', '--dir',
                                       os.path.join(harness.temp_dir(), 'run'), '--', 'echo', 'hello'])
         self.assertEqual((0, 'hello\n'), (code, out), err)
-        code, out, err = harness.run([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'once', '--once', '--dir',
+        code, out, err = harness.run([harness.CLI, 'run', '-p', str(self.node.port), '--task', 'once',
+                                      '--once', '--dir',
                                       os.path.join(harness.temp_dir(), 'run'), '--', 'echo', 'hello'])
         self.assertEqual((0, ''), (code, out), err)
-        code, out, err = harness.run([harness.CLI, 'run', '-p', str(harness.free_port()), '--task', 'x', '--', 'true'])
+        code, out, err = harness.run(
+            [harness.CLI, 'run', '-p', str(harness.free_port()), '--task', 'x', '--', 'true'])
         self.assertEqual(69, code, out + err)
         self.did('exit 0 without a second run; 69 where no server is')
 
 
 if harness.IS_REDIS:
     del HoldfastCliTest
+
+
+class DrillTest(harness.Case):
+    def test_the_drill_for_people_ends_well_and_leaves_nothing(self):
+        drill = os.path.join(harness.ROOT, 'utils', 'drill')
+        folder = harness.temp_dir()
+        code, out, err = harness.run([drill, '--keys', '2000', '--writes', '500'], env={'TMPDIR': folder})
+        self.assertEqual((0, ''), (code, err), out)
+        for word in ('noticed after', 'by a partial sync', 'bytes sent', 'the same: every key'):
+            self.assertIn(word, out)
+        self.assertEqual([], os.listdir(folder))
+        self.assertEqual(0, harness.run([drill, '--help'])[0])
+        self.did(re.search('caught up after +(.*)', out).group(1))
+
 
 if __name__ == '__main__':
     harness.main()

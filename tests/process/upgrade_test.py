@@ -19,7 +19,8 @@ class UpgradeTest(harness.Case):
 
     def test_it_says_what_stands_in_the_way(self):
         node = self.server()
-        code, out, err = harness.run([sys.executable, str(TOOL), '--restart', 'true', f'127.0.0.1:{node.port}'])
+        code, out, err = harness.run(
+            [sys.executable, str(TOOL), '--restart', 'true', f'127.0.0.1:{node.port}'])
         self.assertEqual(1, code, out + err)
         self.assertIn('has no replica to give its role to', err)
         code, out, err = harness.run([sys.executable, str(TOOL)])

@@ -1,7 +1,8 @@
-"""What an audit costs while the primary is written to: how long, whose processor, how much longer a writer waits.
+"""What an audit costs while the primary is written to: how long, whose processor, how much longer a writer
+waits.
 
-The primary has the first processor; its replica and the writer share the second, the replica taking what the writer
-leaves of it.
+The primary has the first processor; its replica and the writer share the second, the replica taking what the
+writer leaves of it.
 """
 import re, time
 
@@ -14,7 +15,8 @@ def await_verdict(c, before, seconds=300):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         r = info(c, 'replication')
-        if int(r.get('audit_last_offset', -1)) > before and not re.search('audit=(behind|awaited)', r['slave0']):
+        waits = re.search('audit=(behind|awaited)', r['slave0'])
+        if int(r.get('audit_last_offset', -1)) > before and not waits:
             return r['slave0']
         time.sleep(0.02)
     raise SystemExit('the audit does not end')
@@ -33,7 +35,8 @@ def audit(a, out):
     writer = Writer(primary.port, records, rate)
     time.sleep(5)
     last = int(info(c, 'replication').get('audit_last_offset', -1))
-    rest, cpu, began = resident(primary.pid), (primary.cpu_seconds(), replica.cpu_seconds()), time.perf_counter()
+    rest = resident(primary.pid)
+    cpu, began = (primary.cpu_seconds(), replica.cpu_seconds()), time.perf_counter()
     quiet_s = 5
     time.sleep(quiet_s)
     quiet = [s.cpu_seconds() - before for s, before in zip((primary, replica), cpu)]
@@ -42,17 +45,21 @@ def audit(a, out):
     found = await_verdict(c, last)
     ended = time.perf_counter()
     took = ended - asked
-    used = [s.cpu_seconds() - before - took * q / quiet_s for s, before, q in zip((primary, replica), cpu, quiet)]
+    used = [s.cpu_seconds() - before - took * q / quiet_s
+            for s, before, q in zip((primary, replica), cpu, quiet)]
     waits = writer.end()
     if 'audit=agrees' not in found:
         raise SystemExit(f'the audit says {found}')
     table = Table(f'An audit of {records:,} strings under {rate:,} writes a second',
-                  ['seconds', "primary's CPU s", "replica's", 'memory / before', 'p99.9 ms before', 'during', 'worst'])
+                  ['seconds', "primary's CPU s", "replica's", 'memory / before', 'p99.9 ms before', 'during',
+                   'worst'])
     during = [took for when, took in waits if asked <= when <= ended]
-    out.append({'records': records, 'seconds': took, 'primary_cpu_seconds': used[0], 'replica_cpu_seconds': used[1],
+    out.append({'records': records, 'seconds': took, 'primary_cpu_seconds': used[0],
+                'replica_cpu_seconds': used[1],
                 'before_p999_ms': percentile([t for when, t in waits if began <= when < asked], .999),
                 'during_p999_ms': percentile(during, .999), 'during_worst_ms': percentile(during, 1)})
-    table.add(took, *used, resident(primary.pid) / rest, percentile([t for when, t in waits if began <= when < asked], .999),
+    table.add(took, *used, resident(primary.pid) / rest,
+              percentile([t for when, t in waits if began <= when < asked], .999),
               percentile(during, .999), percentile(during, 1))
     for s in (primary, replica):
         s.drop()

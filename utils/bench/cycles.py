@@ -1,5 +1,6 @@
-"""Many clients, each going through the cycle of a task with one command at a time: submit, claim, beat, done. As lean as
-Python allows, since it is the load's processor that sets the pace where the server's has little to do."""
+"""Many clients, each going through the cycle of a task with one command at a time: submit, claim, beat, done.
+As lean as Python allows, since it is the load's processor that sets the pace where the server's has little to
+do."""
 import re, select, socket, time
 
 from kit import Conn, percentile
@@ -9,7 +10,8 @@ TOKEN = re.compile(rb'\$5\r\ntoken\r\n(?::|\$\d+\r\n)(\d+)\r\n')
 
 
 class Client:
-    """`step` counts commands: 4 to a cycle. A client claims from a queue of its own, so that it gets the task it made."""
+    """`step` counts commands: 4 to a cycle. A client claims from a queue of its own, so that it gets the task
+    it made."""
 
     def __init__(self, port, name):
         self.name, self.step, self.got, self.since = name, 0, b'', 0.0
@@ -21,7 +23,8 @@ class Client:
     def ask(self, now):
         which = self.step & 3
         if which == 0:
-            words = Conn.encode(['TASK.SUBMIT', f'cycle:{self.name}:{self.step >> 2}', 'QUEUE', self.queue, 'PAYLOAD', b'p' * 64])
+            words = Conn.encode(['TASK.SUBMIT', f'cycle:{self.name}:{self.step >> 2}', 'QUEUE', self.queue,
+                                 'PAYLOAD', b'p' * 64])
         elif which == 1:
             words = self.claim
         else:

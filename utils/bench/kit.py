@@ -1,4 +1,5 @@
-"""What the sections share: servers on a processor of their own, a client that can pipeline, redis-benchmark, tables."""
+"""What the sections share: servers on a processor of their own, a client that can pipeline, redis-benchmark,
+tables."""
 import atexit, ctypes, os, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -71,13 +72,15 @@ class Server:
         self.name, self.port = name, free_port()
         self.folder = tempfile.mkdtemp(prefix='holdfast-bench-')
         program = HOLDFAST if name == 'holdfast' else 'redis-server'
-        self.command = [*by, 'taskset', '-c', cpu, program, '--port', str(self.port), '--dir', self.folder, *flags]
+        self.command = [*by, 'taskset', '-c', cpu, program, '--port', str(self.port), '--dir', self.folder,
+                        *flags]
         self.start()
         live.append(self)
 
     def start(self):
         self.log = open(os.path.join(self.folder, 'server.log'), 'ab')
-        self.process = subprocess.Popen(self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        self.process = subprocess.Popen(self.command, cwd=self.folder, stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=self.log,
                                         preexec_fn=lambda: _libc.prctl(1, signal.SIGKILL, 0, 0, 0))
         self.log.close()
 
@@ -141,14 +144,16 @@ def servers(flags, names=('holdfast', 'redis'), by=()):
 
 
 def slower_sync(us):
-    """Words before a server's command that make each of its syncs take `us` longer: what another disk would do."""
+    """Words before a server's command that make each of its syncs take `us` longer: what another disk would
+    do."""
     if not us:
         return ()
     if not built:
         folder = tempfile.mkdtemp(prefix='holdfast-bench-')
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         built.append(os.path.join(folder, 'shim.so'))
-        subprocess.run(['cc', '-shared', '-fPIC', '-O2', '-o', built[0], os.path.join(ROOT, 'tests', 'process', 'shim.c'), '-ldl'],
+        subprocess.run(['cc', '-shared', '-fPIC', '-O2', '-o', built[0],
+                        os.path.join(ROOT, 'tests', 'process', 'shim.c'), '-ldl'],
                        check=True)
     return ('env', f'LD_PRELOAD={built[0]}', f'HOLDFAST_SHIM_SYNC_US={us}')
 
@@ -156,15 +161,18 @@ def slower_sync(us):
 def benchmark(server, words, requests, clients=50, pipeline=1, bytes_=32, keys=100000):
     """One run of redis-benchmark: operations a second, us of server time an operation, p50 and p99 in ms."""
     before = server.cpu_seconds()
-    done = subprocess.run(['taskset', '-c', LOAD_CPU, 'redis-benchmark', '-p', str(server.port), '--csv', '-c', str(clients), '-P',
+    done = subprocess.run(['taskset', '-c', LOAD_CPU, 'redis-benchmark', '-p', str(server.port), '--csv',
+                           '-c', str(clients), '-P',
                            str(pipeline), '-n', str(requests), '-r', str(keys), '-d', str(bytes_), *words],
                           capture_output=True, text=True)
     used = server.cpu_seconds() - before
-    rows = [line for line in done.stdout.splitlines() if line.startswith('"') and not line.startswith('"test"')]
+    rows = [line for line in done.stdout.splitlines() if line.startswith('"')
+            and not line.startswith('"test"')]
     if done.returncode != 0 or not rows:
         raise SystemExit(f'redis-benchmark {words}: {done.stdout[-300:]} {done.stderr[-300:]}')
     fields = [x.strip('"') for x in rows[-1].split('","')]
-    return {'ops': float(fields[1]), 'us': used / requests * 1e6, 'p50': float(fields[4]), 'p99': float(fields[6])}
+    return {'ops': float(fields[1]), 'us': used / requests * 1e6, 'p50': float(fields[4]),
+            'p99': float(fields[6])}
 
 
 def middle(samples):
@@ -177,12 +185,14 @@ class Table:
         self.title, self.columns = title, columns
 
     def add(self, *cells):
-        self.rows.append([c if isinstance(c, str) else f'{c:,.0f}' if abs(c) >= 1000 else f'{c:.2f}' for c in cells])
+        self.rows.append(
+            [c if isinstance(c, str) else f'{c:,.0f}' if abs(c) >= 1000 else f'{c:.2f}' for c in cells])
 
     def show(self):
         terminal = sys.stdout.isatty()
         widths = [max(len(r[i]) for r in [self.columns] + self.rows) for i in range(len(self.columns))]
-        line = lambda r: '  ' + '  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths)))
+        line = lambda r: '  ' + '  '.join(c.ljust(w) if i == 0 else c.rjust(w)
+                                          for i, (c, w) in enumerate(zip(r, widths)))
         print(('\033[1m%s\033[0m' if terminal else '%s') % self.title)
         print(('\033[2m%s\033[0m' if terminal else '%s') % line(self.columns))
         for r in self.rows:

@@ -1,9 +1,9 @@
 """Replication: a full sync, catching up, a replica under the primary's full load, and what a quorum costs.
 
-The primary has the first processor; replicas and load share the second. In a full sync the replica takes what the writer
-leaves of it (SCHED_IDLE): a writer's wait is then the primary's doing, not that of a replica which loads beside it. Memory
-is the kernel's own high-water mark (VmHWM), so that nothing samples while latencies are taken; what a forked child of Redis
-copied is added as Redis itself counts it.
+The primary has the first processor; replicas and load share the second. In a full sync the replica takes what
+the writer leaves of it (SCHED_IDLE): a writer's wait is then the primary's doing, not that of a replica which
+loads beside it. Memory is the kernel's own high-water mark (VmHWM), so that nothing samples while latencies
+are taken; what a forked child of Redis copied is added as Redis itself counts it.
 """
 import array, gc, multiprocessing, os, random, socket, subprocess, time
 
@@ -35,7 +35,8 @@ def settle(c, seconds=120):
 
 
 def pour(c, first, count, value_bytes=32, text=True, keys=None, batch=2000):
-    """SET at full speed, pipelined: 16-byte keys, values that compress as hexadecimal digits do, or not at all."""
+    """SET at full speed, pipelined: 16-byte keys, values that compress as hexadecimal digits do, or not at
+    all."""
     head = b'*3\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$' + str(value_bytes).encode() + b'\r\n%b\r\n'
     stock = os.urandom(1 << 20)
     stock = stock.hex().encode() if text else stock
@@ -44,7 +45,8 @@ def pour(c, first, count, value_bytes=32, text=True, keys=None, batch=2000):
     for at in range(first, first + count, batch):
         n = min(batch, first + count - at)
         shift = draw.randrange(len(stock) - value_bytes - n)
-        c.sock.sendall(b''.join([head % (i if keys is None else i % keys, stock[shift + i - at:shift + i - at + value_bytes])
+        c.sock.sendall(b''.join([head % (i if keys is None else i % keys,
+                                         stock[shift + i - at:shift + i - at + value_bytes])
                                  for i in range(at, at + n)]))
         ahead += n
         while ahead > 4 * batch:  # replies of the batches before are read while the last ones are executed
@@ -61,7 +63,8 @@ def take_oks(c, n):
 
 
 class Writer:
-    """`rate` SETs a second on keys that are there, one at a time, from a process of its own on the load's processor."""
+    """`rate` SETs a second on keys that are there, one at a time, from a process of its own on the load's
+    processor."""
 
     def __init__(self, port, keys, rate):
         self.stop = multiprocessing.RawValue('b', 0)
@@ -80,7 +83,8 @@ class Writer:
             if due > now:
                 time.sleep(due - now)
             now = time.perf_counter()
-            c.sock.sendall(b'*3\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$32\r\n%b\r\n' % (draw.randrange(keys), b'x' * 32))
+            c.sock.sendall(b'*3\r\n$3\r\nSET\r\n$16\r\nkey:%012d\r\n$32\r\n%b\r\n'
+                           % (draw.randrange(keys), b'x' * 32))
             c.sock.recv(64)
             out.append(now)
             out.append(time.perf_counter() - now)
@@ -160,7 +164,8 @@ def full_sync_of(which, n, rate, snapshot):
     waits = writer.end()
     await_offset(r, offset_of(c))
     if r.cmd('DBSIZE') != c.cmd('DBSIZE'):
-        raise SystemExit(f'the replica of {which} holds {r.cmd("DBSIZE")} keys, the primary {c.cmd("DBSIZE")}')
+        raise SystemExit(f'the replica of {which} holds {r.cmd("DBSIZE")} keys, the primary '
+                         f'{c.cmd("DBSIZE")}')
     during = [took for when, took in waits if began <= when <= equal]
     before = [took for when, took in waits if when < began]
     for s in (primary, replica):
@@ -173,9 +178,10 @@ def full_sync_of(which, n, rate, snapshot):
 
 def full_sync(a, out):
     n, rounds = (300000, 1) if a.quick else (4000000, 1)
-    table = Table(f'A full sync of {n:,} strings (16-byte keys, 32-byte values) under 5,000 writes a second; redis without its '
-                  'delay of 5 s', ['server', 'snapshot', 'seconds', "primary's peak / resting memory", 'p99.9 ms before', 'during', 'worst',
-                                   "primary's CPU s", "replica's"])
+    table = Table(f'A full sync of {n:,} strings (16-byte keys, 32-byte values) under 5,000 writes a second; '
+                  f'redis without its delay of 5 s',
+                  ['server', 'snapshot', 'seconds', "primary's peak / resting memory", 'p99.9 ms before',
+                   'during', 'worst', "primary's CPU s", "replica's"])
     got = {}
     for _ in range(rounds):
         for which, snapshot in (('holdfast', True), ('holdfast', False), ('redis', False)):
@@ -183,12 +189,13 @@ def full_sync(a, out):
     for (which, snapshot), rows in got.items():
         r = middle(rows)
         out.append({'server': which, 'snapshot_there': snapshot, **r})
-        table.add(which, 'there' if snapshot else 'to be taken', r['seconds'], r['peak_memory'], r['before_p999_ms'], r['during_p999_ms'], r['during_worst_ms'],
+        table.add(which, 'there' if snapshot else 'to be taken', r['seconds'], r['peak_memory'],
+                  r['before_p999_ms'], r['during_p999_ms'], r['during_worst_ms'],
                   r['primary_cpu_seconds'], r['replica_cpu_seconds'])
     return table
 
 
-# ---- catching up -----------------------------------------------------------------------------------------------------
+# ---- catching up -------------------------------------------------------------------------------------------
 
 def backlog_of(which, total, value_bytes, text):
     """A replica that was away while the primary wrote `total` bytes: from its link to having everything."""
@@ -196,7 +203,8 @@ def backlog_of(which, total, value_bytes, text):
     keep = str(4 * total)
     flags = {'holdfast': [*LOGGED, '--log-keep-bytes', keep, '--replica-keep-bytes', keep],
              'redis': [*LOGGED, '--repl-backlog-size', keep, '--auto-aof-rewrite-percentage', '0']}[which]
-    # A Redis with its log on forgets at a restart whom it followed: its replica goes without, which costs it less.
+    # A Redis with its log on forgets at a restart whom it followed: its replica goes without, which costs it
+    # less.
     own = flags if which == 'holdfast' else ['--appendonly', 'no', '--save', '']
     primary, replica = start(which, flags), start(which, own, LOAD_CPU)
     c, r = Conn(primary.port), Conn(replica.port)
@@ -223,7 +231,8 @@ def backlog_of(which, total, value_bytes, text):
     partial = info(c, 'stats')['sync_full'] == full
     for s in (primary, replica):
         s.drop()
-    return {'bytes': written, 'records': records, 'seconds': ended - began, 'bytes_per_second': rest / (ended - began),
+    return {'bytes': written, 'records': records, 'seconds': ended - began,
+            'bytes_per_second': rest / (ended - began),
             'records_per_second': records * rest / written / (ended - began), 'partial': partial,
             'primary_cpu_seconds': used[0], 'replica_cpu_seconds': used[1]}
 
@@ -270,7 +279,8 @@ def loopback_bytes_per_second(total):
 
 
 def under_load_of(which, requests):
-    """Pipelined SETs as fast as the primary takes them, a replica attached: how far behind it is at the end."""
+    """Pipelined SETs as fast as the primary takes them, a replica attached: how far behind it is at the
+    end."""
     flags = [*LOGGED, *(['--repl-backlog-size', '1gb', '--client-output-buffer-limit', 'replica 0 0 0',
                          '--auto-aof-rewrite-percentage', '0'] if which == 'redis' else [])]
     primary = start(which, flags)
@@ -287,27 +297,31 @@ def under_load_of(which, requests):
     used = [s.cpu_seconds() - b for s, b in zip((primary, replica), cpu)]
     for s in (primary, replica):
         s.drop()
-    return {'written_per_second': ran['ops'], 'applied_per_second': requests / (equal - since), 'lag_bytes': lag,
-            'lag_zero_seconds': equal - ended, 'primary_us': used[0] / requests * 1e6, 'replica_us': used[1] / requests * 1e6}
+    return {'written_per_second': ran['ops'], 'applied_per_second': requests / (equal - since),
+            'lag_bytes': lag, 'lag_zero_seconds': equal - ended, 'primary_us': used[0] / requests * 1e6,
+            'replica_us': used[1] / requests * 1e6}
 
 
 def catch_up(a, out):
     total = (64 if a.quick else 1024) << 20
-    table = Table(f'Catching up {total >> 20:,} MiB of backlog after a restart; then SET, pipeline 100, with a replica attached',
-                  ['server', 'what', 'MB/s', 'records/s', "primary's CPU us", "replica's", 'lag at the end', 'gone after s'])
+    table = Table(f'Catching up {total >> 20:,} MiB of backlog after a restart; then SET, pipeline 100, with '
+                  f'a replica attached',
+                  ['server', 'what', 'MB/s', 'records/s', "primary's CPU us", "replica's", 'lag at the end',
+                   'gone after s'])
     for value_bytes, text in ((1024, False), (32, True)):
         for which in ('holdfast', 'redis'):
             v = backlog_of(which, total, value_bytes, text)
             out.append({'server': which, 'value_bytes': value_bytes, **v})
             table.add(which, f'backlog of {value_bytes}-byte values' + ('' if v['partial'] else ', in full'),
-                      v['bytes_per_second'] / 1e6, v['records_per_second'], v['primary_cpu_seconds'] / v['records'] * 1e6,
+                      v['bytes_per_second'] / 1e6, v['records_per_second'],
+                      v['primary_cpu_seconds'] / v['records'] * 1e6,
                       v['replica_cpu_seconds'] / v['records'] * 1e6, '', '')
     requests = 200000 if a.quick else 5000000
     for which in ('holdfast', 'redis'):
         v = under_load_of(which, requests)
         out.append({'server': which, 'pipelined': True, **v})
-        table.add(which, f'written at {v["written_per_second"]:,.0f}/s', '', v['applied_per_second'], v['primary_us'],
-                  v['replica_us'], f'{v["lag_bytes"] / 1e6:.2f} MB', v['lag_zero_seconds'])
+        table.add(which, f'written at {v["written_per_second"]:,.0f}/s', '', v['applied_per_second'],
+                  v['primary_us'], v['replica_us'], f'{v["lag_bytes"] / 1e6:.2f} MB', v['lag_zero_seconds'])
     # Last: who writes right behind a gigabyte of dd's got a third of what it gets otherwise.
     disk, loop = disk_bytes_per_second(total), loopback_bytes_per_second(total)
     out.append({'disk_bytes_per_second': disk, 'loopback_bytes_per_second': loop})
@@ -316,7 +330,7 @@ def catch_up(a, out):
     return table
 
 
-# ---- write concern ---------------------------------------------------------------------------------------------------
+# ---- write concern -----------------------------------------------------------------------------------------
 
 def quorum(a, out):
     """Asynchronous beside quorum: the same two replicas, the same policy, in turns on the same servers."""
@@ -335,17 +349,21 @@ def quorum(a, out):
         for clients, pipeline, n in work:
             for concern in ('async', 'quorum'):
                 c.cmd('CONFIG', 'SET', 'write-concern', concern)
-                v = benchmark(primary, ['-t', 'set'], n // 10 if a.quick else n, clients=clients, pipeline=pipeline, bytes_=100)
+                v = benchmark(primary, ['-t', 'set'], n // 10 if a.quick else n, clients=clients,
+                              pipeline=pipeline, bytes_=100)
                 got.setdefault((clients, pipeline, concern), []).append(v)
-    table = Table('SET with appendfsync always and two replicas: a reply after its own sync, and after a replica\'s too (quorum)'
+    table = Table('SET with appendfsync always and two replicas: a reply after its own sync, and after a '
+                  'replica\'s too (quorum)'
                   + (f'; a sync takes {a.sync_us} us longer' if a.sync_us else ''),
-                  ['clients', 'pipeline', 'async op/s', 'quorum op/s', 'share', 'async p50 ms', 'quorum p50 ms', 'async p99 ms',
-                   'quorum p99 ms'])
+                  ['clients', 'pipeline', 'async op/s', 'quorum op/s', 'share', 'async p50 ms',
+                   'quorum p50 ms', 'async p99 ms', 'quorum p99 ms'])
     for clients, pipeline, _ in work:
         v, q = (middle(got[(clients, pipeline, concern)]) for concern in ('async', 'quorum'))
         share = q['ops'] / v['ops']
-        out.append({'clients': clients, 'pipeline': pipeline, 'sync_us_added': a.sync_us, 'async': v, 'quorum': q, 'share': share})
-        table.add(str(clients), str(pipeline), v['ops'], q['ops'], f'{share * 100:.0f} %', v['p50'], q['p50'], v['p99'], q['p99'])
+        out.append({'clients': clients, 'pipeline': pipeline, 'sync_us_added': a.sync_us, 'async': v,
+                    'quorum': q, 'share': share})
+        table.add(str(clients), str(pipeline), v['ops'], q['ops'], f'{share * 100:.0f} %', v['p50'], q['p50'],
+                  v['p99'], q['p99'])
     for s in (primary, *replicas):
         s.drop()
     return table

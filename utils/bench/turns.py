@@ -1,8 +1,9 @@
-"""How long the loop is held, measured inside the server (INFO stats: longest_turn_us), while the work that comes in
-lumps is done: a million keys that expire in one second, ten thousand leases that end at once, a table that doubles.
+"""How long the loop is held, measured inside the server (INFO stats: longest_turn_us), while the work that
+comes in lumps is done: a million keys that expire in one second, ten thousand leases that end at once, a
+table that doubles.
 
-One client on a processor of its own asks little meanwhile. On a machine that others use, too, a turn can be interrupted:
-the least of the rounds says what the server does, the largest what the machine did.
+One client on a processor of its own asks little meanwhile. On a machine that others use, too, a turn can be
+interrupted: the least of the rounds says what the server does, the largest what the machine did.
 """
 import time
 
@@ -35,7 +36,8 @@ def keys_expire(c, a):
 
 
 def leases_end(c, a):
-    """Claimed and never heard of again. Claims take a while: leases are long, then the last ones beat them all short."""
+    """Claimed and never heard of again. Claims take a while: leases are long, then the last ones beat them
+    all short."""
     n = 10_000
     fill(c, n, lambda i: ['TASK.SUBMIT', f'job:{i:012}', 'QUEUE', 'q', 'RETRIES', 5])
     at = time.monotonic()
@@ -76,7 +78,8 @@ def turns(a, out):
             s.drop()
         rounds.sort(key=lambda r: int(r['longest_turn_us']))
         least = dict(part.split('=') for part in rounds[0]['turn_percentiles_us'].split(','))
-        out.append({'while': what, 'longest_us': int(rounds[0]['longest_turn_us']), 'largest_us': int(rounds[-1]['longest_turn_us']),
+        out.append({'while': what, 'longest_us': int(rounds[0]['longest_turn_us']),
+                    'largest_us': int(rounds[-1]['longest_turn_us']),
                     'p999_us': int(least['p99.9']), 'turns': int(rounds[0]['total_turns']),
                     'over_1ms': int(rounds[0]['turns_over_1ms'])})
         table.add(what, rounds[0]['longest_turn_us'], rounds[-1]['longest_turn_us'], least['p99.9'],
