@@ -75,9 +75,10 @@ Recovery::Phase Recovery::read_manifest() {
   if (!text) return refuse("MANIFEST can't be read: " + text.error().message);
   Result<Manifest> manifest = decode_manifest(*text);
   if (!manifest)
-    return refuse(manifest.error().message +
-                  ". The log can't be judged without it; run holdfast-check on this folder" +
-                  (manifest.error().code == newer_version ? ", or start the newer version" : ""));
+    return refuse(manifest.error().message + ". The log can't be judged without it; " +
+                  (manifest.error().code == newer_version
+                       ? "start the newer version, or run holdfast-check on this folder"
+                       : "bring it back from a copy of the folder, or let holdfast-check --repair make it anew"));
   manifest_ = std::move(*manifest);
   if (manifest_.clean_end) raise_floor(*manifest_.clean_end, "MANIFEST (clean shutdown)");
   raise_floor(manifest_.durable_upto, "MANIFEST");
@@ -138,7 +139,7 @@ Status Recovery::set_aside(const std::string& name) {
       return Error{
           "log segment " + name + " holds " + std::to_string(ahead->frames) +
           " valid frames, but MANIFEST does not list it: MANIFEST is older than the log. Bring the right one "
-          "back; run holdfast-check on this folder"};
+          "back, or let holdfast-check --repair make it anew"};
   }
   notes_.push_back(name +
                    " was being made when the server stopped and holds no frame; it is taken out of the way");
@@ -161,8 +162,8 @@ void Recovery::keep_in_rescue(const std::string& name) {
 
 Recovery::Phase Recovery::refuse_unlisted() {
   return refuse("MANIFEST is missing, but " + unlisted_.front() +
-                " holds log (from byte 96 on). Bring MANIFEST back from where this folder was copied; run "
-                "holdfast-check on this folder to see what is there");
+                " holds log (from byte 96 on). Bring MANIFEST back from where this folder was copied, or let "
+                "holdfast-check --repair make it anew from what is there");
 }
 
 /// Offsets of a server without a log go on from where its last log ended, so a log that reaches the cut is a

@@ -61,6 +61,7 @@ TEST_CASE("keys and leases end in a server whose log was begun by a clock that w
   CHECK(driver.ask(conn, "GET brief") == "$-1\r\n");
   CHECK(driver.ask(conn, "TASK.GET job").find("RUNNING") == std::string::npos);
   size_t said = 0;
-  for (const std::string& line : driver.lines) said += line.find(" s behind the log's last record") != std::string::npos;
+  for (const std::string& line : driver.lines)
+    said += line.find(" s behind the log's last record") != std::string::npos;
   CHECK(said == 1);
 }
