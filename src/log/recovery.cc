@@ -254,6 +254,7 @@ Recovery::Phase Recovery::start_replay() {
           ") is in MANIFEST, but the file is missing; bring it back, or run holdfast-check on this folder");
     bytes_total_ += segments_[i].size;
   }
+  first -= give_up_past(first - 1);
   if (const Status status = enter(first - 1); !status) return refuse(status.error().message);
   const SegmentHeader& header = reader_->header();
   chain_ = {header.first, header.previous_sum, header.epoch};
@@ -265,6 +266,25 @@ Recovery::Phase Recovery::start_replay() {
   good_.offset = header.first;
   if (const Status status = join_snapshot(); !status) return refuse(status.error().message);
   return phase_;
+}
+
+/// The start does not need what lies before segment `needed`; but where a file is missing there, nobody gets past it: no
+/// backup, no replica, no restore. The log then begins behind it. Returns how many segments it has lost by that.
+size_t Recovery::give_up_past(size_t needed) {
+  size_t lost = needed;
+  while (lost > 0 && !segments_[lost - 1].missing) --lost;
+  if (lost == 0) return 0;
+  notes_.push_back("log segment " + segments_[lost - 1].name +
+                   " is in MANIFEST, but the file is missing. It is older than " + snapshot().name +
+                   ", so this start does not need it; the log now begins at " + at_offset(segments_[lost].ref.first) +
+                   ", and points in time before that can't be restored (tagged snapshots can)");
+  for (size_t i = 0; i < lost; ++i)
+    if (!segments_[i].missing) keep_in_rescue(segments_[i].name);
+  const auto end = static_cast<std::ptrdiff_t>(lost);
+  segments_.erase(segments_.begin(), segments_.begin() + end);
+  manifest_.segments.erase(manifest_.segments.begin(), manifest_.segments.begin() + end);
+  gave_up_past_ = true;
+  return lost;
 }
 
 Status Recovery::enter(size_t index) {

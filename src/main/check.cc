@@ -128,6 +128,10 @@ bool is_log_piece(const std::string& path) {
 /// A file in a folder, or the whole folder when `name` is empty.
 int list(const std::string& folder, const std::string& name, const hf::log::ListRange& range) {
   hf::edge::PosixFiles files(folder);
+  const auto names = files.list();
+  if (!names) return complain("can't read the folder " + names.error().message);
+  if (name.empty() && std::none_of(names->begin(), names->end(), hf::log::parse_segment_name))
+    return complain(folder + ": there is no log in this folder");
   const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
   const hf::Status listed =
       name.empty() ? hf::log::list_log(files, range, print) : hf::log::list_file(files, name, range, print);

@@ -128,6 +128,53 @@ class RepairTest(harness.Case):
             self.assertEqual(wanted, digest(self.on(data)))
         self.did('empty and of another program: both under rescue/, the digest is the old one')
 
+    def test_a_segment_that_is_missing_in_front_of_the_newest_snapshot_costs_only_the_past(self):
+        data, wanted = self.filled((450, 60))
+        old = harness.log_segments(data)[:3]
+        os.remove(old[1])
+        code, out, err = harness.run([harness.CHECK, data])
+        self.assertEqual(1, code, out + err)
+        self.assertIn('the file is missing', out)
+        node = self.on(data)
+        self.assertEqual(wanted, digest(node))
+        self.assertIn(os.path.basename(old[1]) + ' is in MANIFEST, but the file is missing', node.log())
+        with node.connect() as c:
+            info = c.cmd('INFO', 'persistence').decode()
+        self.assertIn('log_begin_offset:%d\r' % int(os.path.basename(old[2])[4:24]), info)
+        code, out, err = harness.run([harness.CLI, '-p', str(node.port), 'backup', os.path.join(node.folder, 'backup')])
+        self.assertEqual(0, code, out + err)
+        self.assertEqual(0, node.stop())
+        self.assertTrue(any(os.path.basename(old[0]) in n for n in os.listdir(os.path.join(data, 'rescue'))))
+        code, out, err = harness.run([harness.CHECK, data])
+        self.assertEqual(0, code, out + err)
+        self.did('said by the check and at the start; a backup works, the segment before the gap is under rescue/')
+
+    def test_a_snapshot_that_is_missing_is_told(self):
+        data, wanted = self.filled()
+        for name in os.listdir(data):
+            if name.startswith('snapshot-'):
+                os.remove(os.path.join(data, name))
+        code, out, err = harness.run([harness.CHECK, data])
+        self.assertEqual(0, code, out + err)
+        self.assertIn('the file is missing', out)
+        self.assertEqual(wanted, digest(self.on(data)))
+        self.did('the log reaches back to the beginning: sound, but said')
+
+    def test_listing_a_damaged_log_says_so(self):
+        data, _ = self.filled((60,))
+        path = harness.log_segments(data)[-1]
+        self.flip(path, os.path.getsize(path) // 2)
+        code, out, err = harness.run([harness.CHECK, '--list', data])
+        self.assertEqual(1, code, err)
+        self.assertIn('byte ', err)
+        self.assertIn('SET', out)
+        os.truncate(path, os.path.getsize(path) // 2)
+        code, out, err = harness.run([harness.CHECK, '--list', data])
+        self.assertEqual(0, code, 'a torn end is no damage: ' + err)
+        for path in (harness.temp_dir(), '/nowhere/at/all'):
+            self.assertEqual(2, harness.run([harness.CHECK, '--list', path])[0])
+        self.did('1 and the byte for damage in the last segment, 0 for a torn end, 2 where there is no log')
+
     def test_a_folder_that_is_none_is_left_alone(self):
         folder = harness.temp_dir()
         code, out, err = harness.run([harness.CHECK, '--repair', folder])
