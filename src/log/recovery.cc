@@ -246,7 +246,8 @@ Recovery::Phase Recovery::start_replay() {
                   segments_.front().name + "), but " +
                   (snapshot_ ? "snapshot " + snapshot().name + " ends at " + at_offset(start)
                              : std::string("there is no snapshot of what came before")) +
-                  ": the log no longer reaches back; run holdfast-check on this folder");
+                  ": the log no longer reaches back" +
+                  (options_.stop.asked() ? "" : "; run holdfast-check on this folder"));
   for (size_t i = first - 1; i < segments_.size(); ++i) {
     if (segments_[i].missing)
       return refuse(
@@ -293,8 +294,12 @@ Status Recovery::enter(size_t index) {
   segment_ = index;
   good_.byte = segment_header_bytes;
   marks_.assign(1, {file.ref.first, 0});
-  if (const Status status = reader_->open(); !status)
-    return Error{status.error().message + " (" + at_offset(file.ref.first) +
+  const Status opened = reader_->open();
+  if (!opened && opened.error().code > 0)
+    return Error{opened.error().message + ". Mend that (the owner and the permissions of the folder's files, or the "
+                 "disk), then start again; if it stays, holdfast-check tells what else is sound"};
+  if (!opened)
+    return Error{opened.error().message + " (" + at_offset(file.ref.first) +
                  "); the header was on disk before MANIFEST listed the segment, so this is damage. Run "
                  "holdfast-check on "
                  "this folder"};

@@ -88,6 +88,7 @@ using Outcome = std::variant<Fresh, Recovered, Refused>;
 struct StopAt {
   LogOffset offset{UINT64_MAX};
   WallMs wall_ms = INT64_MAX;
+  bool asked() const { return offset.value != UINT64_MAX || wall_ms != INT64_MAX; }
 };
 
 struct RecoveryOptions {

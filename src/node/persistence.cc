@@ -327,7 +327,7 @@ void Persistence::log_job_done(const FileJobDone& done) {
       if (refusal_.empty())
         say(LogLevel::Warning, "Can't write the log: " + writer_->reason() +
                                    ". New writes are refused; trying again each second.");
-      if (phase_ == Phase::Opening) die("Can't begin a reign: " + writer_->reason());
+      if (phase_ == Phase::Opening) die("Can't begin a reign: " + writer_->reason() + ", then start again");
       break;
     case log::WriterEvent::Recovered: say(LogLevel::Notice, "The log can be written again: accepting writes"); break;
     case log::WriterEvent::Died:
