@@ -89,8 +89,9 @@ void bgsave(Context& ctx) {
 
 /// The log is not rewritten: it is cut off where a new snapshot makes it unnecessary.
 void bgrewriteaof(Context& ctx) {
+  const bool follows = ctx.server.snapshot_running();
   const Status begun = ctx.server.begin_rewrite();
-  if (begun) ctx.reply.simple("Background append only file rewriting started");
+  if (begun) ctx.reply.simple("Background append only file rewriting " + std::string(follows ? "scheduled" : "started"));
   else ctx.error("ERR " + begun.error().message);
 }
 

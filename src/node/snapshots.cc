@@ -60,6 +60,11 @@ Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
 
 Status Persistence::begin_rewrite(Now now) {
   if (rewriting()) return Error{"Background append only file rewriting already in progress"};
+  if (snapshot_running() && !next_ && plan_.reason != shutdown_reason) {  // as in Redis it follows the one that runs
+    next_ = SnapshotPlan{.reason = "rewrite", .rewrite = true};
+    plan_.spread_us = 0;
+    return ok();
+  }
   return begin_snapshot(now, {.reason = "rewrite", .rewrite = true});
 }
 
