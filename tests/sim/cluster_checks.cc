@@ -63,8 +63,13 @@ void Cluster::came_back(Node& node, Place recovered) {
     return "n" + std::to_string(node.number) + " is back with its log up to " + text_of(recovered);
   });
   if (!ledger_.known(recovered)) broken(node, "it came back with a log that nobody has written");
-  const bool adopted = std::any_of(node.adopts.begin(), node.adopts.end(),
-                                   [&](const Place& place) { return ledger_.contains(recovered, place); });
+  // A snapshot taken where both logs are still the same is a part of either: what goes on behind it tells which one
+  // this is. The old one stands where the disk failed before MANIFEST could name the snapshot.
+  const bool old_stands = !node.adopts.empty() && recovered.offset > node.shared.offset &&
+                          ledger_.contains(node.tip, recovered);
+  const bool adopted =
+      !old_stands && std::any_of(node.adopts.begin(), node.adopts.end(),
+                                 [&](const Place& place) { return ledger_.contains(recovered, place); });
   const bool had = ledger_.contains(node.tip, recovered) ||
                    (node.rotten && std::any_of(node.tips.begin(), node.tips.end(), [&](const Place& tip) {
                       return ledger_.contains(tip, recovered);  // refused once, and not the next time
@@ -72,7 +77,9 @@ void Cluster::came_back(Node& node, Place recovered) {
   if (!adopted && !had)
     broken(node, "it came back with something else (" + text_of(recovered) + ") than it had logged (" +
                      text_of(node.tip) + ")");
-  const uint64_t required = node.rotten ? 0 : node.power ? node.synced : node.written;
+  const uint64_t written = old_stands && !node.cut ? node.cut_written : node.written;
+  const uint64_t synced = old_stands && !node.cut ? node.cut_synced : node.synced;
+  const uint64_t required = node.rotten ? 0 : node.power ? synced : written;
   if (!adopted && recovered.offset < required)
     broken(node, "what was promised is lost: it came back with " + text_of(recovered) +
                      ", and had promised " + std::to_string(required) +
