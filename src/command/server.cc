@@ -76,15 +76,17 @@ void bgsave(Context& ctx) {
   if (ctx.args.size() == 3 && equal_nocase(ctx.args[1], "tag")) tag = ctx.args[2];
   else if (ctx.args.size() > 2 || (ctx.args.size() == 2 && !equal_nocase(ctx.args[1], "schedule")))
     return ctx.syntax_error();
+  const bool follows = ctx.args.size() == 2 && ctx.server.snapshot_running();  // SCHEDULE
   const Status begun = ctx.server.begin_snapshot(tag);
-  if (begun) ctx.reply.simple("Background saving started");
+  if (begun) ctx.reply.simple(follows ? "Background saving scheduled" : "Background saving started");
   else ctx.error("ERR " + begun.error().message);
 }
 
 /// The log is not rewritten: it is cut off where a new snapshot makes it unnecessary.
 void bgrewriteaof(Context& ctx) {
+  const bool follows = ctx.server.snapshot_running();
   const Status begun = ctx.server.begin_rewrite();
-  if (begun) ctx.reply.simple("Background append only file rewriting started");
+  if (begun) ctx.reply.simple("Background append only file rewriting " + std::string(follows ? "scheduled" : "started"));
   else ctx.error("ERR " + begun.error().message);
 }
 

@@ -35,11 +35,13 @@ Result<log::BackupPlan> BackupCopy::run() {
 }
 
 Result<log::BackupPlan> BackupCopy::run_once() {
+  source_.hold(false);
   auto plan = log::plan_backup(source_, target_);
   if (!plan) return plan.error();
   if (Status synced = sync_file(from_ + "/" + plan->sync_first); !synced) return synced.error();
   const uint64_t total = done_ + plan->bytes;
   for (log::BackupAction& action : plan->actions) {
+    source_.hold(true);
     for (uint64_t at = action.from; at < action.to;) {
       auto bytes = source_.read(action.name, at, std::min(chunk_bytes, action.to - at));
       if (!bytes) return bytes.error();
@@ -53,6 +55,12 @@ Result<log::BackupPlan> BackupCopy::run_once() {
           !written)
         return written.error();
       if (!progress_(done_, total)) return Error{"it was given up"};
+    }
+    // A snapshot is copied whole; one of the same offset may have taken its place since its size was looked at.
+    if (action.as != action.name) {
+      const auto more = source_.read(action.name, action.to, 1);
+      if (!more) return more.error();
+      if (!more->empty()) return Error{action.name + " became another file while it was copied", ENOENT};
     }
     if (Status finished = perform(std::move(action.steps)); !finished) return finished.error();
   }

@@ -22,6 +22,16 @@ constexpr const char* lock_name = "/LOCK";
 
 Error system_error(const std::string& what) { return Error{what + ": " + std::strerror(errno), errno}; }
 
+/// A server that ran as root once leaves files that its next user may not touch.
+Error not_ours(const std::string& path) {
+  struct stat info {};
+  Error error = system_error("can't open " + path);
+  if (stat(path.c_str(), &info) == 0 && info.st_uid != geteuid())
+    error.message += "; it belongs to user " + std::to_string(info.st_uid) + ", and this process runs as " +
+                     std::to_string(geteuid()) + ": chown -R the folder, or run as that user";
+  return error;
+}
+
 /// Who wrote the lock file; 0 when that can't be told.
 long holder(int lock_fd) {
   char text[32] = {};
@@ -83,6 +93,9 @@ Result<DataFolder> DataFolder::open(const std::string& path) {
 
   const std::string lock_path = folder.path_ + lock_name;
   folder.lock_fd_ = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (folder.lock_fd_ < 0 && errno == EACCES) return not_ours(lock_path);
+  if (folder.lock_fd_ < 0 && errno == ELOOP)
+    return Error{lock_path + " is a symbolic link, which is not followed; remove it"};
   if (folder.lock_fd_ < 0) return system_error("can't open " + lock_path);
   if (!take_lock(folder.lock_fd_)) {
     if (errno != EWOULDBLOCK) return system_error("can't lock " + lock_path);

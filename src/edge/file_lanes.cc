@@ -266,7 +266,8 @@ FileJobDone FileLanes::perform(FileJob& job) {
     done.failed_kind = step.kind;
     done.code = errno;
     done.message = std::string(verb(step.kind)) + (step.name.empty() ? "" : " " + step.name) +
-                   " failed: " + strerror(done.code);
+                   " failed: " +
+                   (done.code == ELOOP ? "it is a symbolic link, which is not followed" : strerror(done.code));
     break;
   }
   return done;

@@ -69,7 +69,7 @@ Result<uint64_t> PosixFiles::size(const std::string& name) {
 bool PosixFiles::exists(const std::string& name) { return ::access(path(name).c_str(), F_OK) == 0; }
 
 Result<int> PosixFiles::descriptor(const std::string& name) {
-  if (open_fd_ >= 0 && open_name_ == name && still_names(open_fd_, path(name))) return open_fd_;
+  if (open_fd_ >= 0 && open_name_ == name && (held_ || still_names(open_fd_, path(name)))) return open_fd_;
   const int fd = ::open(path(name).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return system_error(path(name));
   if (open_fd_ >= 0) ::close(open_fd_);
@@ -77,6 +77,12 @@ Result<int> PosixFiles::descriptor(const std::string& name) {
   open_name_ = name;
   ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
   return fd;
+}
+
+void PosixFiles::hold(bool held) {
+  held_ = held;
+  if (open_fd_ >= 0) ::close(open_fd_);
+  open_fd_ = -1;
 }
 
 Result<std::string> PosixFiles::read(const std::string& name, uint64_t offset, size_t n) {

@@ -20,6 +20,10 @@ class PosixFiles final : public Files {
   bool exists(const std::string& name) override;
   Result<std::string> read(const std::string& name, uint64_t offset, size_t n) override;
 
+  /// From the next read on it is the same file that is read, though another takes over its name meanwhile; until it is
+  /// let go, or a file of another name is read.
+  void hold(bool held);
+
  private:
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   /// Keeps the last file open: a replay reads one file in a row.
@@ -28,6 +32,7 @@ class PosixFiles final : public Files {
   std::string folder_;
   std::string open_name_;
   int open_fd_ = -1;
+  bool held_ = false;
 };
 
 }  // namespace hf::edge

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 
 #include "log/manifest.h"
 #include "log/reader.h"
@@ -141,6 +142,26 @@ FileReport check_rescued(Files& files, const std::string& name) {
   return report;
 }
 
+/// What MANIFEST lists and is not there. A snapshot's file goes before MANIFEST is told, so that alone is no damage.
+void add_missing(const Manifest& manifest, const std::function<bool(const std::string&)>& there,
+                 std::vector<FileReport>& segments, std::vector<FileReport>& others) {
+  const std::string finding = "is in MANIFEST, but the file is missing";
+  for (const SegmentRef& ref : manifest.segments) {
+    const std::string name = segment_name(ref.first);
+    if (there(name) || (manifest.cut && ref.first >= *manifest.cut)) continue;
+    const auto behind = std::find_if(segments.begin(), segments.end(),
+                                     [&](const FileReport& segment) { return segment.first > ref.first; });
+    segments.insert(behind, {.name = name, .kind = "segment", .first = ref.first, .end = ref.first,
+                             .soundness = Soundness::Damaged, .finding = finding});
+  }
+  for (const SnapshotNote& note : manifest.snapshots) {
+    const std::string name = snapshot_name(note.offset);
+    if (!there(name))
+      others.push_back({.name = name, .kind = "snapshot", .first = note.offset, .end = note.offset,
+                        .finding = finding + (note.tag.empty() ? "" : "; tag " + note.tag)});
+  }
+}
+
 void write_verdict(const Judged& judged, FolderReport& report) {
   if (const auto* refused = std::get_if<Refused>(&judged.outcome)) {
     report.soundness = std::max(report.soundness, Soundness::Damaged);
@@ -235,6 +256,7 @@ FolderReport check_folder(Files& files, const std::vector<VerifiedSnapshot>& sna
     leftovers.push_back(std::move(segment));
   }
   check_joints(segments);
+  if (manifest && !manifest->adopt) add_missing(*manifest, there, segments, leftovers);
   for (FileReport& segment : segments) report.files.push_back(std::move(segment));
   for (const VerifiedSnapshot& snapshot : snapshots) report.files.push_back(snapshot.report);
   for (FileReport& leftover : leftovers) report.files.push_back(std::move(leftover));

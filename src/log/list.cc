@@ -71,6 +71,12 @@ class Lister {
   std::string group_;
 };
 
+Result<bool> nothing_follows(SegmentReader& reader) {
+  const auto ahead = reader.look_ahead(reader.at());
+  if (!ahead) return ahead.error();
+  return ahead->frames == 0;
+}
+
 /// Hands over what is wanted of a segment. True: what follows lies behind the range.
 Result<bool> list_segment(Files& files, const std::string& name, bool last, Lister& lister) {
   SegmentReader reader(files, name);
@@ -82,7 +88,10 @@ Result<bool> list_segment(Files& files, const std::string& name, bool last, List
     if (!verdict) return verdict.error();
     if (*verdict == Verdict::End) return false;
     if (*verdict != Verdict::Valid) {
-      if (last || (*verdict == Verdict::Zeros && *reader.zeros_to_the_end())) return false;
+      // The end of the last segment may be torn, or in the middle of being written.
+      const auto over = last ? nothing_follows(reader) : reader.zeros_to_the_end();
+      if (!over) return over.error();
+      if (*over) return false;
       return Error{"log segment " + name + ", byte " + std::to_string(reader.at()) + ": " +
                    verdict_text(*verdict)};
     }

@@ -87,8 +87,7 @@ Result<bool> SegmentReader::zeros_to_the_end() {
   return true;
 }
 
-Result<SegmentReader::Ahead> SegmentReader::look_ahead(uint64_t from) {
-  Ahead ahead;
+Status SegmentReader::scan(uint64_t from, const std::function<void(uint64_t, const FrameHeader&)>& each) {
   for (uint64_t at = from; at < size_ && size_ - at >= frame_header_bytes;) {
     const Result<Bytes> bytes = window(at, frame_header_bytes);
     if (!bytes) return bytes.error();
@@ -106,16 +105,34 @@ Result<SegmentReader::Ahead> SegmentReader::look_ahead(uint64_t from) {
       const Result<Bytes> whole = window(at, header.frame_bytes());
       if (!whole) return whole.error();
       if (decode_frame(*whole, header_.salt, decoded) == Verdict::Valid) {
-        ++ahead.frames;
-        if (!header_.mirrored) ahead.durable_upto = std::max(ahead.durable_upto, header.durable_upto);
-        ahead.epoch_max = std::max(ahead.epoch_max, header.epoch);
+        each(at, header);
         at += header.frame_bytes();
         continue;
       }
     }
     ++at;
   }
+  return ok();
+}
+
+Result<SegmentReader::Ahead> SegmentReader::look_ahead(uint64_t from) {
+  Ahead ahead;
+  const Status scanned = scan(from, [&](uint64_t, const FrameHeader& header) {
+    ++ahead.frames;
+    if (!header_.mirrored) ahead.durable_upto = std::max(ahead.durable_upto, header.durable_upto);
+    ahead.epoch_max = std::max(ahead.epoch_max, header.epoch);
+  });
+  if (!scanned) return scanned.error();
   return ahead;
+}
+
+Result<std::optional<uint64_t>> SegmentReader::find(LogOffset offset, uint64_t previous_sum) {
+  std::optional<uint64_t> found;
+  const Status scanned = scan(segment_header_bytes, [&](uint64_t at, const FrameHeader& header) {
+    if (header.offset == offset && header.previous_sum == previous_sum) found = at;
+  });
+  if (!scanned) return scanned.error();
+  return found;
 }
 
 }  // namespace hf::log

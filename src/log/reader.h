@@ -1,6 +1,8 @@
 // Reads one segment frame by frame, in big chunks, judging each frame exactly. Recovery, holdfast-check and
 // catching up from the log all read through this.
 #pragma once
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "base/buffer.h"
@@ -54,7 +56,12 @@ class SegmentReader {
   };
   Result<Ahead> look_ahead(uint64_t from);
 
+  /// The byte of the frame at `offset` behind a frame of that sum, whether or not a chain leads there.
+  Result<std::optional<uint64_t>> find(LogOffset offset, uint64_t previous_sum);
+
  private:
+  /// Calls `each` with the byte and the header of every valid frame that begins at `from` or later.
+  Status scan(uint64_t from, const std::function<void(uint64_t at, const FrameHeader&)>& each);
   /// Bytes from `at`, at least `want` unless the file ends before.
   Result<Bytes> window(uint64_t at, size_t want);
 

@@ -75,9 +75,10 @@ Recovery::Phase Recovery::read_manifest() {
   if (!text) return refuse("MANIFEST can't be read: " + text.error().message);
   Result<Manifest> manifest = decode_manifest(*text);
   if (!manifest)
-    return refuse(manifest.error().message +
-                  ". The log can't be judged without it; run holdfast-check on this folder" +
-                  (manifest.error().code == newer_version ? ", or start the newer version" : ""));
+    return refuse(manifest.error().message + ". The log can't be judged without it; " +
+                  (manifest.error().code == newer_version
+                       ? "start the newer version, or run holdfast-check on this folder"
+                       : "bring it back from a copy of the folder, or let holdfast-check --repair make it anew"));
   manifest_ = std::move(*manifest);
   if (manifest_.clean_end) raise_floor(*manifest_.clean_end, "MANIFEST (clean shutdown)");
   raise_floor(manifest_.durable_upto, "MANIFEST");
@@ -138,7 +139,7 @@ Status Recovery::set_aside(const std::string& name) {
       return Error{
           "log segment " + name + " holds " + std::to_string(ahead->frames) +
           " valid frames, but MANIFEST does not list it: MANIFEST is older than the log. Bring the right one "
-          "back; run holdfast-check on this folder"};
+          "back, or let holdfast-check --repair make it anew"};
   }
   notes_.push_back(name +
                    " was being made when the server stopped and holds no frame; it is taken out of the way");
@@ -161,8 +162,8 @@ void Recovery::keep_in_rescue(const std::string& name) {
 
 Recovery::Phase Recovery::refuse_unlisted() {
   return refuse("MANIFEST is missing, but " + unlisted_.front() +
-                " holds log (from byte 96 on). Bring MANIFEST back from where this folder was copied; run "
-                "holdfast-check on this folder to see what is there");
+                " holds log (from byte 96 on). Bring MANIFEST back from where this folder was copied, or let "
+                "holdfast-check --repair make it anew from what is there");
 }
 
 /// Offsets of a server without a log go on from where its last log ended, so a log that reaches the cut is a
@@ -245,7 +246,8 @@ Recovery::Phase Recovery::start_replay() {
                   segments_.front().name + "), but " +
                   (snapshot_ ? "snapshot " + snapshot().name + " ends at " + at_offset(start)
                              : std::string("there is no snapshot of what came before")) +
-                  ": the log no longer reaches back; run holdfast-check on this folder");
+                  ": the log no longer reaches back" +
+                  (options_.stop.asked() ? "" : "; run holdfast-check on this folder"));
   for (size_t i = first - 1; i < segments_.size(); ++i) {
     if (segments_[i].missing)
       return refuse(
@@ -253,6 +255,7 @@ Recovery::Phase Recovery::start_replay() {
           ") is in MANIFEST, but the file is missing; bring it back, or run holdfast-check on this folder");
     bytes_total_ += segments_[i].size;
   }
+  first -= give_up_past(first - 1);
   if (const Status status = enter(first - 1); !status) return refuse(status.error().message);
   const SegmentHeader& header = reader_->header();
   chain_ = {header.first, header.previous_sum, header.epoch};
@@ -266,14 +269,37 @@ Recovery::Phase Recovery::start_replay() {
   return phase_;
 }
 
+/// The start does not need what lies before segment `needed`; but where a file is missing there, nobody gets past it: no
+/// backup, no replica, no restore. The log then begins behind it. Returns how many segments it has lost by that.
+size_t Recovery::give_up_past(size_t needed) {
+  size_t lost = needed;
+  while (lost > 0 && !segments_[lost - 1].missing) --lost;
+  if (lost == 0) return 0;
+  notes_.push_back("log segment " + segments_[lost - 1].name +
+                   " is in MANIFEST, but the file is missing. It is older than " + snapshot().name +
+                   ", so this start does not need it; the log now begins at " + at_offset(segments_[lost].ref.first) +
+                   ", and points in time before that can't be restored (tagged snapshots can)");
+  for (size_t i = 0; i < lost; ++i)
+    if (!segments_[i].missing) keep_in_rescue(segments_[i].name);
+  const auto end = static_cast<std::ptrdiff_t>(lost);
+  segments_.erase(segments_.begin(), segments_.begin() + end);
+  manifest_.segments.erase(manifest_.segments.begin(), manifest_.segments.begin() + end);
+  gave_up_past_ = true;
+  return lost;
+}
+
 Status Recovery::enter(size_t index) {
   const File& file = segments_[index];
   reader_ = std::make_unique<SegmentReader>(files_, file.name, options_.read_bytes);
   segment_ = index;
   good_.byte = segment_header_bytes;
   marks_.assign(1, {file.ref.first, 0});
-  if (const Status status = reader_->open(); !status)
-    return Error{status.error().message + " (" + at_offset(file.ref.first) +
+  const Status opened = reader_->open();
+  if (!opened && opened.error().code > 0)
+    return Error{opened.error().message + ". Mend that (the owner and the permissions of the folder's files, or the "
+                 "disk), then start again; if it stays, holdfast-check tells what else is sound"};
+  if (!opened)
+    return Error{opened.error().message + " (" + at_offset(file.ref.first) +
                  "); the header was on disk before MANIFEST listed the segment, so this is damage. Run "
                  "holdfast-check on "
                  "this folder"};

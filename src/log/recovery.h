@@ -88,6 +88,7 @@ using Outcome = std::variant<Fresh, Recovered, Refused>;
 struct StopAt {
   LogOffset offset{UINT64_MAX};
   WallMs wall_ms = INT64_MAX;
+  bool asked() const { return offset.value != UINT64_MAX || wall_ms != INT64_MAX; }
 };
 
 struct RecoveryOptions {
@@ -171,6 +172,7 @@ class Recovery {
   void drop_behind_cut(const std::vector<std::string>& names);
   Phase cut_back(uint64_t byte);
   void keep_in_rescue(const std::string& name);
+  size_t give_up_past(size_t needed);
   bool log_superseded() const;
   void set_log_aside();
   Phase start_replay();
@@ -196,7 +198,7 @@ class Recovery {
   std::vector<std::string> notes_, rescued_;
   std::vector<FileStep> repair_;
 
-  bool have_manifest_ = false;
+  bool have_manifest_ = false, gave_up_past_ = false;
   Manifest manifest_;                     ///< as read
   LogOffset listed_from_;                 ///< its first segment, also when a cut has taken that
   std::vector<File> segments_;            ///< those in MANIFEST, ascending

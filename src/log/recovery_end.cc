@@ -169,8 +169,8 @@ ResumePoint Recovery::resume_point() {
   point.wall_ms = good_.wall_ms;
   point.stopped = stopped_;
   point.mirrored = reader_ && reader_->header().mirrored;
-  point.manifest_stale = !have_manifest_ || manifest_.cut || manifest_.adopt || segments_.empty() ||
-                         manifest_.history != good_.history;
+  point.manifest_stale = !have_manifest_ || gave_up_past_ || manifest_.cut || manifest_.adopt ||
+                         segments_.empty() || manifest_.history != good_.history;
   return point;
 }
 

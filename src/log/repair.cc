@@ -2,24 +2,19 @@
 #include "log/repair.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 
-#include "base/limits.h"
 #include "log/incomplete.h"
 #include "log/manifest.h"
 #include "log/reader.h"
+#include "log/repair_manifest.h"
+#include "log/repair_steps.h"
 #include "log/segment.h"
 
 namespace hf::log {
 namespace {
 
 using Kind = FileStep::Kind;
-constexpr uint64_t chunk_bytes = 4 << 20;
-
-/// The system would not let it be read (too many open files, a bad cable): that says nothing about what it
-/// holds. A file that is missing is missing.
-bool unreadable(const Error& error) { return error.code > 0 && error.code != ENOENT; }
 
 struct Damage {
   size_t segment = 0;  ///< index of the one to be cut; its successors go
@@ -31,42 +26,30 @@ struct Damage {
 
 class Planner {
  public:
-  Planner(Files& files, WallMs now_ms) : files_(files), now_ms_(now_ms) {}
+  Planner(Files& files, const std::optional<SnapshotPoint>& base, WallMs now_ms)
+      : files_(files), base_(base), now_ms_(now_ms) {}
 
-  Result<RepairPlan> plan(LogOffset base) {
-    if (const Status status = read_manifest(); !status) return status.error();
+  Result<RepairPlan> plan() {
+    if (const std::string why = why_incomplete(files_); !why.empty()) return Error{why};
+    auto manifest = read_for_repair(files_);
+    if (!manifest) return manifest.error();
+    if (!manifest->why.empty()) return plan_manifest(files_, manifest->why, base_, now_ms_);
+    manifest_ = std::move(manifest->manifest);
+    const LogOffset base = base_ ? base_->offset : LogOffset{0};
     const auto damage = find_damage(base);
     if (!damage) return damage.error();
     if (!*damage) {
       out_.announcement.push_back(
-          "Nothing to repair: the log is whole (a torn tail is cut by the server itself).");
+          "Nothing to repair for a start: the log is whole from the newest snapshot on (a torn tail is cut by the "
+          "server itself).");
       return std::move(out_);
     }
-    if ((*damage)->offset < base)
-      return Error{"the damage (" + (*damage)->why + ") lies before the newest whole snapshot, at offset " +
-                   std::to_string(base.value) +
-                   ", so cutting there would lose more than it saves; bring the "
-                   "segment back from a backup, or --restore-to " +
-                   std::to_string(base.value) + " into a fresh folder"};
-    announce(**damage);
-    if (const Status status = add_steps(**damage); !status) return status.error();
+    if (const Status status = (*damage)->offset < base ? begin_at_base(**damage) : cut(**damage); !status)
+      return status.error();
     return std::move(out_);
   }
 
  private:
-  Status read_manifest() {
-    if (const std::string why = why_incomplete(files_); !why.empty()) return Error{why};
-    const auto size = files_.size(manifest_name);
-    if (!size) return Error{"MANIFEST: " + size.error().message + "; without it the log can't be repaired"};
-    if (*size > limits::manifest_bytes_max) return Error{"MANIFEST is larger than any MANIFEST can be"};
-    const auto text = files_.read(manifest_name, 0, *size);
-    if (!text) return text.error();
-    auto manifest = decode_manifest(*text);
-    if (!manifest) return Error{manifest.error().message + "; without it the log can't be repaired"};
-    manifest_ = std::move(*manifest);
-    return ok();
-  }
-
   /// Empty: none. Only what Recovery would refuse is damage.
   Result<std::optional<Damage>> find_damage(LogOffset base) {
     const auto& segments = manifest_.segments;
@@ -83,7 +66,9 @@ class Planner {
       const bool joins = opened && header.salt == segments[i].salt &&
                          (!chain || (header.first == chain->offset && header.previous_sum == chain->sum));
       if (!joins) {
-        const std::string why = opened ? name + " does not continue the log" : opened.error().message;
+        const std::string why = opened                      ? name + " does not continue the log"
+                                : files_.exists(name) ? opened.error().message
+                                                            : name + " is missing";
         if (!good) return Error{why + "; nothing before it is kept that could be saved"};
         good->why = why;
         return good;
@@ -121,11 +106,11 @@ class Planner {
     const auto ahead = reader.look_ahead(good.byte);
     if (!ahead) return ahead.error();
     if (!manifest_.copying) durable = std::max(durable, ahead->durable_upto);
+    const auto names = files_.list();
+    if (!names) return names.error();
+    for (const std::string& name : *names)
+      if (const auto offset = parse_snapshot_name(name)) durable = std::max(durable, *offset);
     return durable > good.offset;
-  }
-
-  std::string rescue_name(const std::string& name) const {
-    return "rescue/" + std::to_string(now_ms_) + "-" + name;
   }
 
   void announce(const Damage& damage) {
@@ -135,50 +120,31 @@ class Planner {
     say.push_back("A copy of " + name + " and of MANIFEST goes to rescue/; then " + name + " is cut to " +
                   std::to_string(damage.byte) + " bytes.");
     for (size_t i = damage.segment + 1; i < manifest_.segments.size(); ++i)
-      say.push_back(segment_name(manifest_.segments[i].first) + " is moved to rescue/.");
+      if (const std::string later = segment_name(manifest_.segments[i].first); files_.exists(later))
+        say.push_back(later + " is moved to rescue/.");
     say.push_back(
         "The log then ends at offset " + std::to_string(damage.offset.value) +
         "; what was written behind it is lost to the server, though it may have been acknowledged.");
   }
 
-  Status copy_aside(const std::string& name) {
-    const auto size = files_.size(name);
-    if (!size) return size.error();
-    for (uint64_t at = 0; at < *size;) {
-      auto bytes = files_.read(name, at, std::min(chunk_bytes, *size - at));
-      if (!bytes) return bytes.error();
-      if (bytes->empty()) return Error{name + " became shorter while it was read"};
-      const uint64_t here = at;
-      at += bytes->size();
-      out_.steps.push_back(
-          {.kind = Kind::Write, .name = rescue_name(name), .offset = here, .bytes = std::move(*bytes)});
-    }
-    if (*size > 0) out_.steps.push_back({.kind = Kind::Sync, .name = rescue_name(name)});
-    return ok();
-  }
-
-  Status add_steps(const Damage& damage) {
+  Status cut(const Damage& damage) {
+    announce(damage);
     const std::string name = segment_name(manifest_.segments[damage.segment].first);
-    auto& steps = out_.steps;
-    steps.push_back({.kind = Kind::MakeDir, .name = "rescue"});
+    RepairSteps aside(files_, now_ms_, out_.steps);
     for (const std::string& original : {name, std::string(manifest_name)})
-      if (const Status status = copy_aside(original); !status) return status;
-    const auto move_aside = [&](const std::string& other) {
-      if (files_.exists(other))
-        steps.push_back({.kind = Kind::Rename, .name = other, .to = rescue_name(other)});
-    };
+      if (const Status status = aside.copy_aside(original); !status) return status;
     for (size_t i = damage.segment + 1; i < manifest_.segments.size(); ++i)
-      move_aside(segment_name(manifest_.segments[i].first));
+      aside.move_aside(segment_name(manifest_.segments[i].first));
     // None of them is whole, or the base would be further on; a start would take them for proof of more log.
     const auto names = files_.list();
     if (!names) return names.error();
     for (const std::string& snapshot : *names)
       if (const auto offset = parse_snapshot_name(snapshot); offset && *offset > damage.offset) {
         out_.announcement.push_back(snapshot + ", which is damaged, is moved to rescue/.");
-        move_aside(snapshot);
+        aside.move_aside(snapshot);
       }
-    steps.push_back({.kind = Kind::SyncDir, .name = "rescue"});
-    steps.push_back({.kind = Kind::SyncDir});
+    aside.settle();
+    auto& steps = out_.steps;
     steps.push_back({.kind = Kind::Truncate, .name = name, .offset = damage.byte});
     steps.push_back({.kind = Kind::Sync, .name = name});
     Manifest mended = manifest_;
@@ -192,7 +158,57 @@ class Planner {
     return ok();
   }
 
+  /// What the snapshot holds need not be in the log: the frames behind it go on, in a segment of their own.
+  Status begin_at_base(const Damage& damage) {
+    const LogOffset base = base_->offset;
+    const SegmentRef old = manifest_.segments[damage.segment];
+    const std::string name = segment_name(old.first), made = segment_name(base);
+    SegmentReader reader(files_, name);
+    if (const Status opened = reader.open(); !opened) return opened;
+    const auto found = reader.find(base, base_->previous_sum);
+    if (!found) return found.error();
+    const bool next_goes_on = damage.segment + 1 < manifest_.segments.size() &&
+                              manifest_.segments[damage.segment + 1].first == base;
+    if (!*found && !next_goes_on)
+      return Error{"the damage (" + damage.why + ") reaches over the newest whole snapshot, at offset " +
+                   std::to_string(base.value) + ", and the log is not found to go on behind it; bring the " +
+                   "segment back from a backup, or --restore-to " + std::to_string(base.value) +
+                   " into a fresh folder"};
+    out_.announcement = {"Damage: " + damage.why + ".",
+                         "It lies before the newest whole snapshot, at offset " + std::to_string(base.value) +
+                             ", which does not need what was there: the log is made to begin at the snapshot. "
+                             "Nothing is lost to the server; points in time before it can't be restored any more.",
+                         "Segments up to " + name + ", and a copy of MANIFEST, go to rescue/."};
+    RepairSteps aside(files_, now_ms_, out_.steps);
+    for (const std::string& original : {std::string(manifest_name), name})
+      if (const Status status = aside.copy_aside(original); !status) return status;
+    for (size_t i = 0; i < damage.segment; ++i) aside.move_aside(segment_name(manifest_.segments[i].first));
+    Manifest mended = manifest_;
+    const auto end = mended.segments.begin() + static_cast<std::ptrdiff_t>(damage.segment) + 1;
+    mended.segments.erase(mended.segments.begin(), end);
+    if (*found) {
+      SegmentHeader header = reader.header();
+      header.first = base;
+      header.previous_sum = base_->previous_sum;
+      header.visible_offset = base_->visible_offset;
+      header.epoch = base_->epoch;
+      header.wall_ms = base_->wall_ms;
+      const std::string temporary = made + ".tmp";  // half of it must not pass for a log
+      out_.steps.push_back({.kind = Kind::Remove, .name = temporary});
+      out_.steps.push_back({.kind = Kind::Write, .name = temporary, .bytes = encode_segment_header(header)});
+      if (const Status status = aside.copy(name, **found, temporary, segment_header_bytes); !status) return status;
+      out_.steps.push_back({.kind = Kind::Rename, .name = temporary, .to = made});
+      mended.segments.insert(mended.segments.begin(), {base, old.salt});
+    }
+    mended.durable_upto = std::max(mended.durable_upto, base);
+    aside.settle();
+    add_manifest_steps(mended, out_.steps);
+    out_.steps.push_back({.kind = Kind::Remove, .name = name});
+    return ok();
+  }
+
   Files& files_;
+  const std::optional<SnapshotPoint>& base_;
   WallMs now_ms_;
   Manifest manifest_;
   RepairPlan out_;
@@ -200,8 +216,8 @@ class Planner {
 
 }  // namespace
 
-Result<RepairPlan> plan_repair(Files& files, LogOffset base, WallMs now_ms) {
-  return Planner(files, now_ms).plan(base);
+Result<RepairPlan> plan_repair(Files& files, const std::optional<SnapshotPoint>& base, WallMs now_ms) {
+  return Planner(files, base, now_ms).plan();
 }
 
 }  // namespace hf::log

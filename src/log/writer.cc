@@ -464,7 +464,7 @@ WriterEvent Writer::log_job_failed(const FileJobDone& done) {
   health_ = Health::Failing;
   may_try_ = false;
   reason_ = "cannot write the log (" + job_name_ + "): " + done.message +
-            "; make room or mend the disk, it is tried again each second";
+            "; make room, or mend the disk or the permissions";
   if (what == InFlight::Manifest || what == InFlight::Shutdown) manifest_dirty_ = true;
   if (what == InFlight::Shutdown) manifest_.clean_end.reset();
   if (what == InFlight::Batch && batches_.front().opens && replaced_ && done.failed_step <= replaced_upto_) {

@@ -45,9 +45,9 @@ constexpr const char* help_text =
     "  --list    the log's frames and their commands\n"
     "  --from, --to\n"
     "            only those between: times (2026-11-22T05:00:00Z) or offsets\n"
-    "  --repair  cut a damaged log before the damage, after copying the originals to rescue/; says first "
-    "what\n"
-    "            it does, and does only that\n"
+    "  --repair  make a lost or damaged MANIFEST anew; cut a damaged log before the damage, or where that lies\n"
+    "            before the newest whole snapshot, let the log begin there. Originals go to rescue/ first. Says\n"
+    "            what it does and what is lost by it, and does only that\n"
     "  --to-redis FILE\n"
     "            write FILE, a dump that redis-server 7.0 or newer loads: of the newest snapshot in DIR"
     " (tasks,\n"
@@ -111,6 +111,10 @@ bool is_log_piece(const std::string& path) {
 /// A file in a folder, or the whole folder when `name` is empty.
 int list(const std::string& folder, const std::string& name, const hf::log::ListRange& range) {
   hf::edge::PosixFiles files(folder);
+  const auto names = files.list();
+  if (!names) return complain("can't read the folder " + names.error().message);
+  if (name.empty() && std::none_of(names->begin(), names->end(), hf::log::parse_segment_name))
+    return complain(folder + ": there is no log in this folder");
   const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
   const hf::Status listed =
       name.empty() ? hf::log::list_log(files, range, print) : hf::log::list_file(files, name, range, print);
@@ -120,24 +124,34 @@ int list(const std::string& folder, const std::string& name, const hf::log::List
   return 1;
 }
 
+/// One thing after the other: what a repair leaves is looked at again.
 int repair(const std::string& path) {
-  if (!hf::edge::PosixFiles(path).exists(hf::log::manifest_name))
-    return complain(path + ": no MANIFEST there, nothing that could be repaired");
+  constexpr int repairs_max = 8;
+  hf::edge::PosixFiles there(path);
+  const auto names = there.list();
+  if (!names) return complain("can't read the folder " + names.error().message);
+  const bool ours = std::any_of(names->begin(), names->end(), [](const std::string& name) {
+    return name == hf::log::manifest_name || hf::log::parse_segment_name(name);
+  });
+  if (!ours) return complain(path + ": no MANIFEST and no log there, nothing that could be repaired");
   const auto folder = hf::edge::DataFolder::open(path);  // no server may be at it meanwhile
   if (!folder) return complain(folder.error().message);
-  hf::edge::PosixFiles files(folder->path());
-  const auto base = hf::node::newest_whole(files);
-  if (!base) return complain(base.error().message + "; nothing was changed");
-  auto plan = hf::log::plan_repair(files, *base, std::time(nullptr) * 1000);
-  if (!plan) return complain(plan.error().message);
-  for (const std::string& line : plan->announcement) std::printf("%s\n", line.c_str());
-  if (plan->steps.empty()) return 0;
-  std::fflush(stdout);
-  hf::edge::FileLanes lanes(folder->path(), [] {});
-  lanes.submit({.id = 1, .lane = hf::Lane::Log, .steps = std::move(plan->steps)});
-  lanes.drain();
-  for (const hf::FileJobDone& done : lanes.take_done())
-    if (!done.ok) return complain(done.message + "; run it again when that is mended");
+  for (int i = 0; i < repairs_max; ++i) {
+    hf::edge::PosixFiles files(folder->path());
+    const auto base = hf::node::newest_whole(files);
+    if (!base) return complain(base.error().message + "; nothing was changed");
+    auto plan = hf::log::plan_repair(files, *base, std::time(nullptr) * 1000 + i);
+    if (!plan) return complain(plan.error().message);
+    if (plan->steps.empty() && i > 0) break;
+    for (const std::string& line : plan->announcement) std::printf("%s\n", line.c_str());
+    if (plan->steps.empty()) return 0;
+    std::fflush(stdout);
+    hf::edge::FileLanes lanes(folder->path(), [] {});
+    lanes.submit({.id = 1, .lane = hf::Lane::Log, .steps = std::move(plan->steps)});
+    lanes.drain();
+    for (const hf::FileJobDone& done : lanes.take_done())
+      if (!done.ok) return complain(done.message + "; run it again when that is mended");
+  }
   std::printf("Done.\n");
   return 0;
 }

@@ -45,7 +45,7 @@ Status Persistence::mirror(const std::vector<log::MirrorFrame>& group) {
   epoch_ = reign.epoch;
   reign_id_ = reign.id;
   epoch_max_ = std::max(epoch_max_, epoch_);
-  wall_ms_ = std::max(wall_ms_, group.back().header.wall_ms);
+  clock_.raise(group.back().header.wall_ms);
   hand_on(begin);
   return ok();
 }
@@ -154,7 +154,7 @@ Status Persistence::begin_own_reign(Now now) {
     if (!unlogged_) open_log(log::fresh_start(random_hex40(parts_.prng)));
     return ok();
   }
-  if (!planted(Bug::PromotedWithoutReign)) open_reign(std::max(wall_ms_, now.wall_ms));
+  if (!planted(Bug::PromotedWithoutReign)) open_reign(std::max(clock_.wall_ms(), now.wall_ms));
   return ok();
 }
 

@@ -15,6 +15,8 @@ namespace {
 constexpr size_t replay_bytes_a_slice = 4 * 1024 * 1024;
 constexpr size_t unwritten_bytes_max = 512ull * 1024 * 1024;
 constexpr MonoUs second_us = 1'000'000;
+/// Clocks that are kept right by small steps are not worth a word.
+constexpr int64_t clock_step_ms = 2'000;
 constexpr MonoUs sync_overdue_us = 2 * second_us;
 
 }  // namespace
@@ -178,7 +180,7 @@ void Persistence::open_log(log::ResumePoint from) {
   cluster_id_ = from.manifest.cluster_id;
   look_at_rescue();
   find_snapshots(from.manifest.snapshots);
-  wall_ms_ = std::max(wall_ms_, from.wall_ms);
+  clock_.raise(from.wall_ms);
   epoch_max_ = from.epoch_max;
   if (!parts_.options.appendonly && !following_) {
     unlogged_ = true;
@@ -210,7 +212,7 @@ void Persistence::open_log(log::ResumePoint from) {
     phase_ = Phase::Serving;
     return;
   }
-  open_reign(std::max(wall_ms_, now_.wall_ms));
+  open_reign(std::max(clock_.wall_ms(), now_.wall_ms));
   phase_ = Phase::Opening;
 }
 
@@ -252,8 +254,7 @@ void Persistence::die(std::string why) {
 
 Now Persistence::never_backwards(Now now) {
   now_ = now;
-  wall_ms_ = std::max(wall_ms_, now.wall_ms);
-  now_.wall_ms = wall_ms_;
+  now_.wall_ms = clock_.read(now);
   if (writer_ && writer_->synced() == writer_->written()) last_sync_us_ = now.mono_us;  // nothing is overdue
   return now_;
 }
@@ -345,7 +346,7 @@ void Persistence::log_job_done(const FileJobDone& done) {
       if (refusal_.empty())
         say(LogLevel::Warning, "Can't write the log: " + writer_->reason() +
                                    ". New writes are refused; trying again each second.");
-      if (phase_ == Phase::Opening) die("Can't begin a reign: " + writer_->reason());
+      if (phase_ == Phase::Opening) die("Can't begin a reign: " + writer_->reason() + ", then start again");
       break;
     case log::WriterEvent::Recovered:
       say(LogLevel::Notice, "The log can be written again: accepting writes");
@@ -426,12 +427,24 @@ void Persistence::pump(Now now, Effects& effects) {
   }
 }
 
+void Persistence::watch_clock() {
+  const int64_t behind_ms = clock_.behind_ms();
+  if (clock_said_ ? behind_ms > 0 : behind_ms < clock_step_ms) return;
+  clock_said_ = !clock_said_;
+  if (!clock_said_) return say(LogLevel::Notice, "The system's clock has caught up with the log's last record");
+  say(LogLevel::Warning, "The system's clock is " + to_text(behind_ms / 1000) +
+                             " s behind the log's last record: it was set back, or was ahead when that was written. "
+                             "Time goes on from that record, each second an eighth longer, until it has caught up: "
+                             "EXPIRE and leases last what they should, what is due at a time of day comes early");
+}
+
 void Persistence::once_a_second(Now now) {
   if (writer_ && writer_->health() == log::Health::Failing) writer_->retry();
   // CONFIG SET appendonly yes. Refused while another snapshot runs, and for a while behind one that failed.
   if (phase_ == Phase::Serving && without_log() && parts_.options.appendonly)
     static_cast<void>(begin_log(now));
   if (phase_ == Phase::Serving) snapshot_when_due(now);
+  if (phase_ == Phase::Serving && !following_) watch_clock();
   report_snapshot(now);
 }
 

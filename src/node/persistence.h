@@ -31,6 +31,7 @@
 #include "node/executor.h"
 #include "node/group_commit.h"
 #include "node/outbox.h"
+#include "node/record_clock.h"
 #include "replication/verdict.h"
 #include "snapshot/reader.h"
 #include "snapshot/writer.h"
@@ -121,7 +122,7 @@ class Persistence final : private log::ReplaySink {
   const std::string& unusable() const { return unusable_; }
 
   // ---- the turn -------------------------------------------------------------------------------------------
-  /// The time for this turn's records: the wall clock, but never before what the log already holds.
+  /// The time for this turn's records (RecordClock).
   Now never_backwards(Now now);
   /// There is a log to wait for.
   bool logging() const { return writer_ != nullptr && beginning_ == Beginning::No; }
@@ -309,6 +310,7 @@ class Persistence final : private log::ReplaySink {
   void remove_dropped_segments();
   void snapshot_when_due(Now now);
   void report_progress(Now now);
+  void watch_clock();
   void update_refusal();
 
   Parts parts_;
@@ -340,7 +342,8 @@ class Persistence final : private log::ReplaySink {
   bool unlogged_ = false;  ///< serves a data set of its own without a log, or did until one began
   Epoch epoch_;
   std::string reign_id_, cluster_id_, refusal_, doubt_;
-  WallMs wall_ms_ = 0;
+  RecordClock clock_;
+  bool clock_said_ = false;  ///< that the system's is behind it
   LogOffset sync_wanted_, unlogged_end_;
   uint64_t unlogged_visible_ = 0;
   MonoUs last_sync_us_ = 0, next_sync_us_ = 0;

@@ -29,6 +29,7 @@ constexpr MonoUs pace_step_us = 5'000;
 constexpr uint64_t slice_bytes_max = 512 * 1024;
 constexpr size_t entries_a_step = 128;
 constexpr size_t tag_bytes_max = 128;
+constexpr const char* asked_for = "save";  // the reason of BGSAVE and SAVE
 
 /// Tags stand in MANIFEST's lines and in file headers.
 Status check_tag(Bytes tag) {
@@ -49,7 +50,9 @@ Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
   if (Status s = tag_is_free(end(), plan.tag); !s) return s;
   last_try_ms_ = now.wall_ms;
   if (snapshot_running()) {
-    if (next_ || plan_.spread_us == 0) return Error{"Background save already in progress"};
+    // As in Redis what a client asks for may follow a rewrite, but not a save like itself.
+    const bool behind_rewrite = plan_.rewrite && plan.reason == asked_for;
+    if (next_ || (plan_.spread_us == 0 && !behind_rewrite)) return Error{"Background save already in progress"};
     next_ = std::move(plan);
     plan_.spread_us = 0;  // nobody waits for an hour's pacing
     return ok();
@@ -62,6 +65,11 @@ Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
 
 Status Persistence::begin_rewrite(Now now) {
   if (rewriting()) return Error{"Background append only file rewriting already in progress"};
+  if (snapshot_running() && !next_ && plan_.reason != shutdown_reason) {  // as in Redis it follows the one that runs
+    next_ = SnapshotPlan{.reason = "rewrite", .rewrite = true};
+    plan_.spread_us = 0;
+    return ok();
+  }
   return begin_snapshot(now, {.reason = "rewrite", .rewrite = true});
 }
 

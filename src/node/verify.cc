@@ -74,12 +74,12 @@ std::vector<log::VerifiedSnapshot> verify_snapshots(Files& files) {
   return snapshots;
 }
 
-Result<LogOffset> newest_whole(Files& files) {
+Result<std::optional<log::SnapshotPoint>> newest_whole(Files& files) {
   if (const auto names = files.list(); !names) return names.error();
-  LogOffset newest;
+  std::optional<log::SnapshotPoint> newest;
   for (const log::VerifiedSnapshot& snapshot : verify_snapshots(files)) {
     if (snapshot.unreadable) return Error{snapshot.report.finding};
-    if (snapshot.point) newest = std::max(newest, snapshot.point->offset);
+    if (snapshot.point && (!newest || snapshot.point->offset > newest->offset)) newest = snapshot.point;
   }
   return newest;
 }

@@ -123,7 +123,7 @@ TEST_CASE("the first backup, or one after a gap, does not start before it is who
       if (stop == plan->actions.size()) break;
       carry_out(server.disk, copy, *plan, stop);
       CHECK(recover(copy).refusal().find("a backup into this folder was not finished") != std::string::npos);
-      const auto repair = plan_repair(copy, {0}, 1);
+      const auto repair = plan_repair(copy, {}, 1);
       REQUIRE_FALSE(repair);
       CHECK(repair.error().message.find("was not finished") != std::string::npos);
       MemoryFiles elsewhere;
@@ -153,7 +153,7 @@ TEST_CASE(
   REQUIRE(torn.refusal() == "");
   CHECK(torn.seen.text == before);
   CHECK(torn.result().torn);
-  const auto repair = plan_repair(copy, {0}, 1);
+  const auto repair = plan_repair(copy, {}, 1);
   REQUIRE(repair);
   CHECK(repair->steps.empty());
   carry_out(server.disk, copy, *plan_backup(server.disk, copy));

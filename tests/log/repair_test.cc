@@ -34,7 +34,7 @@ struct Sound {
 
 TEST_CASE("a sound log is not touched") {
   Sound log;
-  const auto plan = plan_repair(log.disk, {0}, 1);
+  const auto plan = plan_repair(log.disk, {}, 1);
   REQUIRE(plan);
   CHECK(plan->steps.empty());
   CHECK(plan->announcement.size() == 1);
@@ -51,13 +51,13 @@ TEST_CASE("whatever byte is wrong, a repair leaves a log that starts and keeps t
     bytes[from + prng.below(bytes.size() - from)] ^= static_cast<char>(1 + prng.below(255));
     const auto before = log.disk.snapshot();
     REQUIRE(recover(log.disk).refusal() != "");
-    auto plan = plan_repair(log.disk, {0}, 17);
+    auto plan = plan_repair(log.disk, {}, 17);
     INFO(i << " " << name << " " << (plan ? "" : plan.error().message));
     REQUIRE(plan);
     REQUIRE_FALSE(plan->steps.empty());
     if (prng.chance(1, 2)) {  // stopped in between, then done again
       log.disk.run_part({.steps = plan->steps}, prng.below(plan->steps.size()), 0);
-      plan = plan_repair(log.disk, {0}, 18);
+      plan = plan_repair(log.disk, {}, 18);
       REQUIRE(plan);
     }
     if (!plan->steps.empty()) REQUIRE(log.disk.run({.steps = plan->steps}).ok);
@@ -76,7 +76,7 @@ TEST_CASE("whatever byte is wrong, a repair leaves a log that starts and keeps t
 TEST_CASE("a missing segment ends the log there") {
   Sound log;
   log.disk.remove(log.names[2]);
-  const auto plan = plan_repair(log.disk, {0}, 17);
+  const auto plan = plan_repair(log.disk, {}, 17);
   REQUIRE(plan);
   CHECK(log.disk.run({.steps = plan->steps}).ok);
   const RecoveryRun run = recover(log.disk);
@@ -87,7 +87,7 @@ TEST_CASE("a missing segment ends the log there") {
 TEST_CASE("damage before the newest whole snapshot is not cut at") {
   Sound log;
   log.disk.content(log.names[0])[200] ^= 1;
-  const auto plan = plan_repair(log.disk, {300}, 17);
+  const auto plan = plan_repair(log.disk, SnapshotPoint{.offset = {300}}, 17);
   REQUIRE_FALSE(plan);
   CHECK(plan.error().message.find("--restore-to 300") != std::string::npos);
 }
@@ -97,7 +97,7 @@ TEST_CASE("a segment that the system will not let us read is not taken for damag
   log.disk.content(log.names[1])[300] ^= 1;
   for (const std::string& name : log.names) {
     log.disk.unreadable = name;
-    const auto plan = plan_repair(log.disk, {0}, 17);
+    const auto plan = plan_repair(log.disk, {}, 17);
     if (name > log.names[1]) {
       REQUIRE(plan);  // it lies behind the damage, and is only moved
       continue;

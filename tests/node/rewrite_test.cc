@@ -226,3 +226,40 @@ TEST_CASE("what a first snapshot without a log left half-made is removed by the 
   NodeDriver node(disk, without);
   CHECK(count(disk, "snapshot-") == 0);
 }
+
+TEST_CASE("BGSAVE follows a BGREWRITEAOF that runs, and a SAVE waits for its own snapshot") {
+  MemoryFiles disk;
+  NodeDriver node(disk);
+  const auto conn = node.connect(), other = node.connect();
+  write_some(node, conn, 0, 40);
+  node.send(conn, "BGREWRITEAOF\r\nBGSAVE SCHEDULE\r\nBGSAVE\r\n");
+  node.settle();
+  CHECK(node.take(conn) ==
+        "+Background append only file rewriting started\r\n+Background saving scheduled\r\n"
+        "-ERR Background save already in progress\r\n");
+  CHECK(field(node, conn, "rdb_saves") == "2");
+  node.send(conn, "BGREWRITEAOF\r\n");
+  node.turn();
+  node.send(other, "SAVE\r\n");
+  node.settle();
+  CHECK(node.take(other) == "+OK\r\n");
+  CHECK(field(node, conn, "rdb_saves") == "4");
+}
+
+TEST_CASE("BGREWRITEAOF follows a BGSAVE that runs, as in Redis") {
+  MemoryFiles disk;
+  config::Options options;
+  options.log_segment_bytes = 64 << 10;
+  options.snapshot_keep = 1;
+  NodeDriver node(disk, options);
+  const auto conn = node.connect();
+  write_some(node, conn, 0, 400);
+  node.send(conn, "BGSAVE\r\nBGREWRITEAOF\r\nBGREWRITEAOF\r\n");
+  node.settle();
+  CHECK(node.take(conn) ==
+        "+Background saving started\r\n+Background append only file rewriting scheduled\r\n"
+        "-ERR Background append only file rewriting already in progress\r\n");
+  write_some(node, conn, 400, 402);
+  CHECK(field(node, conn, "rdb_saves") == "2");
+  CHECK(count(disk, "log-") == 1);
+}

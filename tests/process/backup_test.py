@@ -140,6 +140,31 @@ class BackupTest(harness.Case):
         self.did('%d backups cut short, each folder started or said that it is not finished; then one that '
                  'goes on and is verified' % unfinished)
 
+    def test_a_snapshot_that_is_taken_again_while_it_is_copied(self):
+        node = self.server({**self.FLAGS, 'log-segment-bytes': '64mb'})
+        c = self.connect(node)
+        for i in range(300):
+            c.pipe([('SET', 'k%d' % (i * 100 + j), os.urandom(1000)) for j in range(100)])
+        c.cmd('SAVE')
+        folder = os.path.join(node.folder, 'backup')
+        taken = 0
+        for i in range(8):
+            shutil.rmtree(folder, True)
+            done = []
+            thread = threading.Thread(target=lambda: done.append(self.backup(node, folder, '--no-verify')))
+            thread.start()
+            while thread.is_alive():  # nothing has changed: the file takes the place of one of the same offset
+                taken += 1
+                answer = c.pipe([('BGREWRITEAOF',) if taken % 2 else ('BGSAVE',)])[0]
+                taken -= isinstance(answer, harness.ReplyError)
+                time.sleep(0.02)
+            thread.join()
+            self.assertEqual(0, done[0][0], done[0])
+            code, out, err = harness.run([harness.CHECK, folder])
+            self.assertEqual(0, code, out + err)
+            c.cmd('INCR', 'n')
+        self.did('8 backups beside %d snapshots, each sound' % taken)
+
     def test_refusals_have_their_exit_codes(self):
         node = self.server(self.FLAGS)
         self.write(self.connect(node), 20, 3)

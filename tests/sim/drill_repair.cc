@@ -1,6 +1,7 @@
 // holdfast-check --repair: the originals are somewhere at every moment, the folder is refused until it is
 // mended, and a second repair finishes the first.
 #include "drill.h"
+#include "log/manifest.h"
 #include "log/repair.h"
 #include "log/segment.h"
 #include "node/verify.h"
@@ -8,10 +9,13 @@
 namespace hf::sim {
 namespace {
 
+constexpr int repairs_max = 4;
+
 class RepairDrill final : public Drill {
  public:
-  RepairDrill(std::string name, Contents damaged, const Oracle& oracle)
-      : Drill(std::move(name)), damaged_(std::move(damaged)), oracle_(oracle) {}
+  /// `promised`: the end of the log afterwards; 0: where the repair says that it cuts.
+  RepairDrill(std::string name, Contents damaged, const Oracle& oracle, uint64_t promised)
+      : Drill(std::move(name)), damaged_(std::move(damaged)), oracle_(oracle), promised_(promised) {}
 
   void set_up(Run& run) override {
     run.source.fill(damaged_);
@@ -40,13 +44,16 @@ class RepairDrill final : public Drill {
 
  private:
   void repair(Stage& stage, SimDisk& disk, WallMs now_ms) {
-    auto plan = log::plan_repair(disk, *node::newest_whole(disk), now_ms);
-    must(bool(plan), plan ? "" : "the repair is refused: " + plan.error().message);
-    if (plan->steps.empty()) return;
-    if (promised_ == 0) promised_ = plan->end.value;
-    must(promised_ == plan->end.value, "the second repair saves less than the first announced");
-    const Status done = carry_out(stage, disk, std::move(plan->steps));
-    must(bool(done), done ? "" : "the repair failed: " + done.error().message);
+    for (int i = 0; i < repairs_max; ++i) {
+      auto plan = log::plan_repair(disk, *node::newest_whole(disk), now_ms + i);
+      must(bool(plan), plan ? "" : "the repair is refused: " + plan.error().message);
+      if (plan->steps.empty()) return;
+      if (plan->end && promised_ == 0) promised_ = plan->end->value;
+      must(!plan->end || promised_ == plan->end->value, "the second repair saves less than the first announced");
+      const Status done = carry_out(stage, disk, std::move(plan->steps));
+      must(bool(done), done ? "" : "the repair failed: " + done.error().message);
+    }
+    must(false, "there is always more to repair");
   }
 
   void originals_are_in(const Contents& left) const {
@@ -65,7 +72,7 @@ class RepairDrill final : public Drill {
 
   Contents damaged_;
   Oracle oracle_;
-  uint64_t promised_ = 0;
+  uint64_t promised_;
 };
 
 std::vector<std::string> names_of(const Contents& disk, std::string_view prefix) {
@@ -85,8 +92,8 @@ void add_repair_drills(Drills& drills) {
                                  snapshots = names_of(life.disk, "snapshot-");
   must(segments.size() >= 6 && snapshots.size() == 2,
        "the life before the drills has another shape than they need");
-  const auto add = [&](std::string name, Contents damaged) {
-    drills.push_back(std::make_unique<RepairDrill>(std::move(name), std::move(damaged), life.oracle));
+  const auto add = [&](std::string name, Contents damaged, uint64_t promised = 0) {
+    drills.push_back(std::make_unique<RepairDrill>(std::move(name), std::move(damaged), life.oracle, promised));
   };
   Contents damaged = life.disk;
   std::string& bytes = damaged[segments[segments.size() - 2]];
@@ -107,6 +114,19 @@ void add_repair_drills(Drills& drills) {
   std::string& holed = damaged[before];
   flip(holed, log::segment_header_bytes + 200);
   add("repair with a damaged snapshot", damaged);
+
+  damaged = life.disk;
+  flip(damaged[before], log::segment_header_bytes + 200);
+  add("repair of damage before a snapshot", damaged, life.end);
+
+  damaged = life.disk;
+  damaged.erase(log::manifest_name);
+  add("repair of a lost MANIFEST", damaged, life.end);
+
+  damaged = life.disk;
+  flip(damaged[log::manifest_name], 40);
+  flip(damaged[before], log::segment_header_bytes + 200);
+  add("repair of a MANIFEST and of damage", damaged, life.end);
 }
 
 }  // namespace hf::sim
