@@ -63,10 +63,12 @@ void Cluster::came_back(Node& node, Place recovered) {
     return "n" + std::to_string(node.number) + " is back with its log up to " + text_of(recovered);
   });
   if (!ledger_.known(recovered)) broken(node, "it came back with a log that nobody has written");
-  // A snapshot taken where both logs are still the same is a part of either: what goes on behind it tells which one
-  // this is. The old one stands where the disk failed before MANIFEST could name the snapshot.
-  const bool old_stands = !node.adopts.empty() && recovered.offset > node.shared.offset &&
-                          ledger_.contains(node.tip, recovered);
+  // A snapshot taken where both logs are still the same is a part of either. Where they part, what lies behind that
+  // point tells which one this is: the old one stands where the disk failed before MANIFEST could name the snapshot.
+  const Place fork = ledger_.common(node.promised, node.tip);
+  const bool parted = !(fork == node.promised) && !(fork == node.tip);
+  const bool old_stands = !node.adopts.empty() && node.promised.sum != 0 && parted &&
+                          recovered.offset > fork.offset && ledger_.contains(node.tip, recovered);
   const bool adopted =
       !old_stands && std::any_of(node.adopts.begin(), node.adopts.end(),
                                  [&](const Place& place) { return ledger_.contains(recovered, place); });
@@ -241,8 +243,8 @@ void Cluster::check_verdict(const PipeRef& pipe, const std::string& line) {
   if (line.starts_with("+FULLRESYNC")) {
     const Place there{primary->place.end.value, primary->place.last_sum};
     const bool same = replica->place.cluster_id == primary->place.cluster_id;
-    replica->shared =
-        same ? ledger_.common(ledger_.known(there) ? there : primary->tip, replica->tip) : Place{};
+    replica->promised = !same ? Place{} : ledger_.known(there) ? there : primary->tip;
+    replica->shared = same ? ledger_.common(replica->promised, replica->tip) : Place{};
   }
   if (line.starts_with("+FULLRESYNC") && !primary->rotten && !replica->planted &&
       !replica->place.cluster_id.empty() && shared.sum != 0 &&
