@@ -86,7 +86,8 @@ void bgsave(Context& ctx) {
 void bgrewriteaof(Context& ctx) {
   const bool follows = ctx.server.snapshot_running();
   const Status begun = ctx.server.begin_rewrite();
-  if (begun) ctx.reply.simple("Background append only file rewriting " + std::string(follows ? "scheduled" : "started"));
+  const std::string how = follows ? "scheduled" : "started";
+  if (begun) ctx.reply.simple("Background append only file rewriting " + how);
   else ctx.error("ERR " + begun.error().message);
 }
 

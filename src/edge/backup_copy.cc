@@ -56,7 +56,8 @@ Result<log::BackupPlan> BackupCopy::run_once() {
         return written.error();
       if (!progress_(done_, total)) return Error{"it was given up"};
     }
-    // A snapshot is copied whole; one of the same offset may have taken its place since its size was looked at.
+    // A snapshot is copied whole; one of the same offset may have taken its place since its size was looked
+    // at.
     if (action.as != action.name) {
       const auto more = source_.read(action.name, action.to, 1);
       if (!more) return more.error();

@@ -265,9 +265,9 @@ FileJobDone FileLanes::perform(FileJob& job) {
     done.failed_step = i;
     done.failed_kind = step.kind;
     done.code = errno;
-    done.message = std::string(verb(step.kind)) + (step.name.empty() ? "" : " " + step.name) +
-                   " failed: " +
-                   (done.code == ELOOP ? "it is a symbolic link, which is not followed" : strerror(done.code));
+    done.message =
+        std::string(verb(step.kind)) + (step.name.empty() ? "" : " " + step.name) + " failed: " +
+        (done.code == ELOOP ? "it is a symbolic link, which is not followed" : strerror(done.code));
     break;
   }
   return done;

@@ -20,8 +20,8 @@ class PosixFiles final : public Files {
   bool exists(const std::string& name) override;
   Result<std::string> read(const std::string& name, uint64_t offset, size_t n) override;
 
-  /// From the next read on it is the same file that is read, though another takes over its name meanwhile; until it is
-  /// let go, or a file of another name is read.
+  /// From the next read on it is the same file that is read, though another takes over its name meanwhile;
+  /// until it is let go, or a file of another name is read.
   void hold(bool held);
 
  private:

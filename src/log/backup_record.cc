@@ -80,8 +80,10 @@ Result<BackupRecord> decode_backup_record(Bytes text) {
 
 Result<BackupRecord> read_backup_record(Files& folder) {
   if (!folder.exists(backup_record_name))
-    return Error{"no backup into this folder was finished: it has no BACKUP file. (One made with --backup-to has none "
-                 "either, since no server told its digest; holdfast-check verifies its sums)", ENOENT};
+    return Error{
+        "no backup into this folder was finished: it has no BACKUP file. (One made with --backup-to has none "
+        "either, since no server told its digest; holdfast-check verifies its sums)",
+        ENOENT};
   const auto text = folder.read(backup_record_name, 0, backup_record_bytes_max);
   if (!text) return text.error();
   return decode_backup_record(*text);

@@ -142,7 +142,8 @@ FileReport check_rescued(Files& files, const std::string& name) {
   return report;
 }
 
-/// What MANIFEST lists and is not there. A snapshot's file goes before MANIFEST is told, so that alone is no damage.
+/// What MANIFEST lists and is not there. A snapshot's file goes before MANIFEST is told, so that alone is no
+/// damage.
 void add_missing(const Manifest& manifest, const std::function<bool(const std::string&)>& there,
                  std::vector<FileReport>& segments, std::vector<FileReport>& others) {
   const std::string finding = "is in MANIFEST, but the file is missing";
@@ -151,13 +152,20 @@ void add_missing(const Manifest& manifest, const std::function<bool(const std::s
     if (there(name) || (manifest.cut && ref.first >= *manifest.cut)) continue;
     const auto behind = std::find_if(segments.begin(), segments.end(),
                                      [&](const FileReport& segment) { return segment.first > ref.first; });
-    segments.insert(behind, {.name = name, .kind = "segment", .first = ref.first, .end = ref.first,
-                             .soundness = Soundness::Damaged, .finding = finding});
+    segments.insert(behind, {.name = name,
+                             .kind = "segment",
+                             .first = ref.first,
+                             .end = ref.first,
+                             .soundness = Soundness::Damaged,
+                             .finding = finding});
   }
   for (const SnapshotNote& note : manifest.snapshots) {
     const std::string name = snapshot_name(note.offset);
     if (!there(name))
-      others.push_back({.name = name, .kind = "snapshot", .first = note.offset, .end = note.offset,
+      others.push_back({.name = name,
+                        .kind = "snapshot",
+                        .first = note.offset,
+                        .end = note.offset,
                         .finding = finding + (note.tag.empty() ? "" : "; tag " + note.tag)});
   }
 }

@@ -75,10 +75,11 @@ Recovery::Phase Recovery::read_manifest() {
   if (!text) return refuse("MANIFEST can't be read: " + text.error().message);
   Result<Manifest> manifest = decode_manifest(*text);
   if (!manifest)
-    return refuse(manifest.error().message + ". The log can't be judged without it; " +
-                  (manifest.error().code == newer_version
-                       ? "start the newer version, or run holdfast-check on this folder"
-                       : "bring it back from a copy of the folder, or let holdfast-check --repair make it anew"));
+    return refuse(
+        manifest.error().message + ". The log can't be judged without it; " +
+        (manifest.error().code == newer_version
+             ? "start the newer version, or run holdfast-check on this folder"
+             : "bring it back from a copy of the folder, or let holdfast-check --repair make it anew"));
   manifest_ = std::move(*manifest);
   if (manifest_.clean_end) raise_floor(*manifest_.clean_end, "MANIFEST (clean shutdown)");
   raise_floor(manifest_.durable_upto, "MANIFEST");
@@ -269,15 +270,17 @@ Recovery::Phase Recovery::start_replay() {
   return phase_;
 }
 
-/// The start does not need what lies before segment `needed`; but where a file is missing there, nobody gets past it: no
-/// backup, no replica, no restore. The log then begins behind it. Returns how many segments it has lost by that.
+/// The start does not need what lies before segment `needed`; but where a file is missing there, nobody gets
+/// past it: no backup, no replica, no restore. The log then begins behind it. Returns how many segments it
+/// has lost by that.
 size_t Recovery::give_up_past(size_t needed) {
   size_t lost = needed;
   while (lost > 0 && !segments_[lost - 1].missing) --lost;
   if (lost == 0) return 0;
   notes_.push_back("log segment " + segments_[lost - 1].name +
                    " is in MANIFEST, but the file is missing. It is older than " + snapshot().name +
-                   ", so this start does not need it; the log now begins at " + at_offset(segments_[lost].ref.first) +
+                   ", so this start does not need it; the log now begins at " +
+                   at_offset(segments_[lost].ref.first) +
                    ", and points in time before that can't be restored (tagged snapshots can)");
   for (size_t i = 0; i < lost; ++i)
     if (!segments_[i].missing) keep_in_rescue(segments_[i].name);
@@ -296,7 +299,8 @@ Status Recovery::enter(size_t index) {
   marks_.assign(1, {file.ref.first, 0});
   const Status opened = reader_->open();
   if (!opened && opened.error().code > 0)
-    return Error{opened.error().message + ". Mend that (the owner and the permissions of the folder's files, or the "
+    return Error{opened.error().message +
+                 ". Mend that (the owner and the permissions of the folder's files, or the "
                  "disk), then start again; if it stays, holdfast-check tells what else is sound"};
   if (!opened)
     return Error{opened.error().message + " (" + at_offset(file.ref.first) +

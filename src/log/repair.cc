@@ -40,7 +40,8 @@ class Planner {
     if (!damage) return damage.error();
     if (!*damage) {
       out_.announcement.push_back(
-          "Nothing to repair for a start: the log is whole from the newest snapshot on (a torn tail is cut by the "
+          "Nothing to repair for a start: the log is whole from the newest snapshot on (a torn tail is cut "
+          "by the "
           "server itself).");
       return std::move(out_);
     }
@@ -66,9 +67,9 @@ class Planner {
       const bool joins = opened && header.salt == segments[i].salt &&
                          (!chain || (header.first == chain->offset && header.previous_sum == chain->sum));
       if (!joins) {
-        const std::string why = opened                      ? name + " does not continue the log"
+        const std::string why = opened                ? name + " does not continue the log"
                                 : files_.exists(name) ? opened.error().message
-                                                            : name + " is missing";
+                                                      : name + " is missing";
         if (!good) return Error{why + "; nothing before it is kept that could be saved"};
         good->why = why;
         return good;
@@ -174,11 +175,12 @@ class Planner {
                    std::to_string(base.value) + ", and the log is not found to go on behind it; bring the " +
                    "segment back from a backup, or --restore-to " + std::to_string(base.value) +
                    " into a fresh folder"};
-    out_.announcement = {"Damage: " + damage.why + ".",
-                         "It lies before the newest whole snapshot, at offset " + std::to_string(base.value) +
-                             ", which does not need what was there: the log is made to begin at the snapshot. "
-                             "Nothing is lost to the server; points in time before it can't be restored any more.",
-                         "Segments up to " + name + ", and a copy of MANIFEST, go to rescue/."};
+    out_.announcement = {
+        "Damage: " + damage.why + ".",
+        "It lies before the newest whole snapshot, at offset " + std::to_string(base.value) +
+            ", which does not need what was there: the log is made to begin at the snapshot. "
+            "Nothing is lost to the server; points in time before it can't be restored any more.",
+        "Segments up to " + name + ", and a copy of MANIFEST, go to rescue/."};
     RepairSteps aside(files_, now_ms_, out_.steps);
     for (const std::string& original : {std::string(manifest_name), name})
       if (const Status status = aside.copy_aside(original); !status) return status;
@@ -196,7 +198,8 @@ class Planner {
       const std::string temporary = made + ".tmp";  // half of it must not pass for a log
       out_.steps.push_back({.kind = Kind::Remove, .name = temporary});
       out_.steps.push_back({.kind = Kind::Write, .name = temporary, .bytes = encode_segment_header(header)});
-      if (const Status status = aside.copy(name, **found, temporary, segment_header_bytes); !status) return status;
+      if (const Status status = aside.copy(name, **found, temporary, segment_header_bytes); !status)
+        return status;
       out_.steps.push_back({.kind = Kind::Rename, .name = temporary, .to = made});
       mended.segments.insert(mended.segments.begin(), {base, old.salt});
     }

@@ -22,9 +22,9 @@ struct RepairPlan {
   std::optional<LogOffset> end;  ///< of the log, where it is cut
 };
 
-/// Mends one thing (MANIFEST, the log's begin, its end): to be called again until there is nothing more to do.
-/// `base`: the newest snapshot that is whole. Error: the folder can't be mended this way (the sentence says what
-/// else there is).
+/// Mends one thing (MANIFEST, the log's begin, its end): to be called again until there is nothing more to
+/// do. `base`: the newest snapshot that is whole. Error: the folder can't be mended this way (the sentence
+/// says what else there is).
 Result<RepairPlan> plan_repair(Files& files, const std::optional<SnapshotPoint>& base, WallMs now_ms);
 
 }  // namespace hf::log

@@ -163,11 +163,11 @@ void Persistence::look_at_rescue() {
   const uint64_t before = std::exchange(rescue_held_, log::held_under_rescue(parts_.files)).bytes;
   const auto bound = static_cast<uint64_t>(parts_.options.rescue_warn_bytes);
   if (bound == 0 || rescue_held_.bytes <= std::max(bound, before)) return;
-  say(LogLevel::Warning, "rescue/ holds " + to_human(rescue_held_.bytes) + " in " +
-                             std::to_string(rescue_held_.files) +
-                             " files, more than rescue-warn-bytes: what was cut off this node's log, kept until "
-                             "somebody looks. holdfast-check lists them, and with --list shows what is in one; "
-                             "remove those that nobody needs");
+  say(LogLevel::Warning,
+      "rescue/ holds " + to_human(rescue_held_.bytes) + " in " + std::to_string(rescue_held_.files) +
+          " files, more than rescue-warn-bytes: what was cut off this node's log, kept until "
+          "somebody looks. holdfast-check lists them, and with --list shows what is in one; "
+          "remove those that nobody needs");
 }
 
 /// In a folder that holds nothing: a primary begins history, a replica waits for its primary's.
@@ -431,11 +431,13 @@ void Persistence::watch_clock() {
   const int64_t behind_ms = clock_.behind_ms();
   if (clock_said_ ? behind_ms > 0 : behind_ms < clock_step_ms) return;
   clock_said_ = !clock_said_;
-  if (!clock_said_) return say(LogLevel::Notice, "The system's clock has caught up with the log's last record");
-  say(LogLevel::Warning, "The system's clock is " + to_text(behind_ms / 1000) +
-                             " s behind the log's last record: it was set back, or was ahead when that was written. "
-                             "Time goes on from that record, each second an eighth longer, until it has caught up: "
-                             "EXPIRE and leases last what they should, what is due at a time of day comes early");
+  if (!clock_said_)
+    return say(LogLevel::Notice, "The system's clock has caught up with the log's last record");
+  say(LogLevel::Warning,
+      "The system's clock is " + to_text(behind_ms / 1000) +
+          " s behind the log's last record: it was set back, or was ahead when that was written. "
+          "Time goes on from that record, each second an eighth longer, until it has caught up: "
+          "EXPIRE and leases last what they should, what is due at a time of day comes early");
 }
 
 void Persistence::once_a_second(Now now) {

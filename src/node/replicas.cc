@@ -1,5 +1,5 @@
-// Who may follow this node and from where on, and what those who do have of its log. What they are sent stands in
-// replica_feed.cc, what is different with a stock Redis in stock_replicas.cc.
+// Who may follow this node and from where on, and what those who do have of its log. What they are sent
+// stands in replica_feed.cc, what is different with a stock Redis in stock_replicas.cc.
 #include "node/replicas.h"
 
 #include <algorithm>
@@ -34,10 +34,11 @@ bool Replicas::too_many(const Session& session) {
   const bool full = replicas_.size() >= links_max();
   if (full) ++links_refused_;
   if (full && !std::exchange(refuses_links_, true))
-    parts_.persistence.say(LogLevel::Warning,
-                           "New links of replicas are refused from now on: " + std::to_string(replicas_.size()) +
-                               " are there, as many as replica-memory-max allows; the first one refused is " +
-                               session.client.peer_address);
+    parts_.persistence.say(
+        LogLevel::Warning,
+        "New links of replicas are refused from now on: " + std::to_string(replicas_.size()) +
+            " are there, as many as replica-memory-max allows; the first one refused is " +
+            session.client.peer_address);
   if (!full) refuses_links_ = false;
   return full;
 }
@@ -48,7 +49,8 @@ bool Replicas::refuse_sync(Session& session, Now now) {
   if (too_many(session)) {
     resp::Writer(session.outbox.buffer(), 2)
         .error("NOMASTERLINK Can't SYNC while " + std::to_string(replicas_.size()) +
-               " replicas are linked, as many as replica-memory-max allows; ask again later, raise it, or follow "
+               " replicas are linked, as many as replica-memory-max allows; ask again later, raise it, or "
+               "follow "
                "one of them");
     return true;
   }
@@ -153,8 +155,8 @@ bool Replicas::begin(Session& session, const ReplicaIntroduction& introduction, 
 void Replicas::lost(const Session& session) {
   const Replica* replica = find(session.id);
   if (replica == nullptr) return;  // sent away by this end, which has said so
-  std::string text = (replica->stock ? "Redis replica " : "Replica ") + name_of(*replica, session) +
-                     ": its link has ended";
+  std::string text =
+      (replica->stock ? "Redis replica " : "Replica ") + name_of(*replica, session) + ": its link has ended";
   if (!replica->stock)
     text += "; it had acknowledged offset " + std::to_string(replica->received.value) + " of " +
             std::to_string(parts_.persistence.end().value);
@@ -294,8 +296,8 @@ std::vector<Audit::Member> Replicas::audit_members(LogOffset at) const {
     members.push_back({.host = replica.host,
                        .port = replica.introduction.port,
                        .native = !replica.stock,
-                       .passes = !std::holds_alternative<AwaitsSnapshot>(replica.state) && replica.begins < at &&
-                                 !replica.superseded,
+                       .passes = !std::holds_alternative<AwaitsSnapshot>(replica.state) &&
+                                 replica.begins < at && !replica.superseded,
                        .applied = replica.applied >= at});
   }
   return members;
@@ -310,7 +312,8 @@ std::optional<std::string> Replicas::who_is(ConnId conn) const {
 void Replicas::sync_in_full(ConnId conn) {
   Replica* replica = find(conn);
   Session* session = parts_.sessions.find(conn);
-  if (replica == nullptr || session == nullptr || replica->taking_in || !std::holds_alternative<Streams>(replica->state))
+  if (replica == nullptr || session == nullptr || replica->taking_in ||
+      !std::holds_alternative<Streams>(replica->state))
     return;
   fail(*session, "its data differs from this node's; it comes again for all of it");
 }
@@ -330,10 +333,11 @@ std::vector<Replicas::Description> Replicas::describe(Now now) const {
     d.host = replica.host;
     d.port = replica.introduction.port;
     d.native = replica.introduction.native;
-    d.state = std::holds_alternative<AwaitsSnapshot>(replica.state)  ? "wait_bgsave"
-              : std::holds_alternative<SendsSnapshot>(replica.state) || (replica.stock && !replica.stock->listens)
-                  ? "send_bulk"
-                                                                     : "online";
+    d.state =
+        std::holds_alternative<AwaitsSnapshot>(replica.state) ? "wait_bgsave"
+        : std::holds_alternative<SendsSnapshot>(replica.state) || (replica.stock && !replica.stock->listens)
+            ? "send_bulk"
+            : "online";
     d.received = replica.received, d.synced = replica.synced, d.applied = replica.applied;
     d.lag_bytes = parts_.persistence.end() - replica.received;
     if (replica.stock) {

@@ -52,7 +52,8 @@ Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
   if (snapshot_running()) {
     // As in Redis what a client asks for may follow a rewrite, but not a save like itself.
     const bool behind_rewrite = plan_.rewrite && plan.reason == asked_for;
-    if (next_ || (plan_.spread_us == 0 && !behind_rewrite)) return Error{"Background save already in progress"};
+    if (next_ || (plan_.spread_us == 0 && !behind_rewrite))
+      return Error{"Background save already in progress"};
     next_ = std::move(plan);
     plan_.spread_us = 0;  // nobody waits for an hour's pacing
     return ok();
@@ -65,7 +66,8 @@ Status Persistence::begin_snapshot(Now now, SnapshotPlan plan) {
 
 Status Persistence::begin_rewrite(Now now) {
   if (rewriting()) return Error{"Background append only file rewriting already in progress"};
-  if (snapshot_running() && !next_ && plan_.reason != shutdown_reason) {  // as in Redis it follows the one that runs
+  if (snapshot_running() && !next_ &&
+      plan_.reason != shutdown_reason) {  // as in Redis it follows the one that runs
     next_ = SnapshotPlan{.reason = "rewrite", .rewrite = true};
     plan_.spread_us = 0;
     return ok();

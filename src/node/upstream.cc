@@ -110,8 +110,9 @@ void Upstream::dialed(ConnId conn, bool ok, const std::string& why, Now now, Buf
 void Upstream::lost(ConnId conn, Now now) {
   if (conn_ != conn) return;
   if (!close_ && (up() || syncing())) {
-    last_error_ = syncing() ? "the primary closed the connection before the full sync was done; its log says why"
-                            : "the primary closed the connection";
+    last_error_ = syncing()
+                      ? "the primary closed the connection before the full sync was done; its log says why"
+                      : "the primary closed the connection";
     follower_.say(LogLevel::Warning,
                   "Lost the primary" + (address_ ? " " + address_->name() : "") + ": " + last_error_);
   }

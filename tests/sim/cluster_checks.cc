@@ -40,14 +40,16 @@ void Cluster::after_turn(Node& node) {
     node.handed_over_at.reset();
     node.failing_over_to = nobody;
   }
-  // Also in the turn that a failed disk ends: what was written by then is sent and answered with the last effects.
+  // Also in the turn that a failed disk ends: what was written by then is sent and answered with the last
+  // effects.
   const bool ends = before.settled && !now.settled && !now.following && now.end >= before.end;
   if (now.settled || ends) ledger_.written(node.tip, now.written.value, node.number);
   // A log goes back only where MANIFEST has said so before.
   if (now.end < before.end && now.settled && before.settled && !node.cut && node.adopts.empty())
     broken(node, "its log went back from offset " + std::to_string(before.end.value) + " to " +
                      std::to_string(now.end.value));
-  if (now.settled && !node.planted && (now.end != before.end || now.last_sum != before.last_sum || prng_.chance(1, 16))) {
+  if (now.settled && !node.planted &&
+      (now.end != before.end || now.last_sum != before.last_sum || prng_.chance(1, 16))) {
     const std::string wrong = ledger_.state({now.end.value, now.last_sum}, node.process->digest());
     if (!wrong.empty()) broken(node, wrong);
   }
@@ -63,8 +65,9 @@ void Cluster::came_back(Node& node, Place recovered) {
     return "n" + std::to_string(node.number) + " is back with its log up to " + text_of(recovered);
   });
   if (!ledger_.known(recovered)) broken(node, "it came back with a log that nobody has written");
-  // A snapshot taken where both logs are still the same is a part of either. Where they part, what lies behind that
-  // point tells which one this is: the old one stands where the disk failed before MANIFEST could name the snapshot.
+  // A snapshot taken where both logs are still the same is a part of either. Where they part, what lies
+  // behind that point tells which one this is: the old one stands where the disk failed before MANIFEST could
+  // name the snapshot.
   const Place fork = ledger_.common(node.promised, node.tip);
   const bool parted = !(fork == node.promised) && !(fork == node.tip);
   const bool old_stands = !node.adopts.empty() && node.promised.sum != 0 && parted &&
@@ -327,8 +330,8 @@ void Cluster::reply_leaves(const PipeRef& pipe, Request& request, const resp::Va
     if (value.error_code() == "MISCONF") faults_.add(Fault::WritesRefused);
     if (value.error_code() == "READONLY") faults_.add(Fault::WriteOnReplica);
     const bool ends = node.shutting_down || node.disk->failures() != node.disk_failures_at_start;
-    if (value.error_code() == "LOADING" && node.served && node.place.following && !node.loads_again && !ends &&
-        node.options.replica_load != config::ReplicaLoad::DropFirst)
+    if (value.error_code() == "LOADING" && node.served && node.place.following && !node.loads_again &&
+        !ends && node.options.replica_load != config::ReplicaLoad::DropFirst)
       broken(node, "a read finds it loading, though it had a data set and loads the next one beside");
     return;
   }
