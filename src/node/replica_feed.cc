@@ -1,6 +1,7 @@
 // What a replica is sent. Its outbox is kept small: what does not fit stays on disk until there is room
 // again, and a frame that is larger than that leaves in parts.
 #include <algorithm>
+#include <cerrno>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -208,8 +209,10 @@ void Replicas::snapshot_read(Replica& replica, Session& session, const FileJobDo
   auto& sends = std::get<SendsSnapshot>(replica.state);
   const auto file = parts_.persistence.snapshot_file(sends.offset);
   // It was given up, which the next turn says; or it got its final name meanwhile, under which it is read
-  // again.
-  if (!file || (!done.ok && file->name != sends.name)) return;
+  // again. That name is known here once the answer from the other lane is in, a moment after the file had it.
+  if (!file) return;
+  const bool being_renamed = !file->whole && done.code == ENOENT;
+  if (!done.ok && (file->name != sends.name || being_renamed)) return;
   // Asked for it again it would find the same: it gets one that is newer.
   if (!done.ok || done.bytes.empty()) doubt(sends.offset);
   if (!done.ok) return fail(session, "what it needs can't be read: " + done.message);

@@ -1,5 +1,6 @@
 // A primary's side of a link whose other end is no replica, or one that has stopped: what it says is judged,
 // and what is kept for it ends.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "base/little_endian.h"
@@ -73,6 +74,53 @@ TEST_CASE("a replica that takes its snapshot slowly is kept") {
     primary.driver.settle();
     REQUIRE(primary.replicas() == 1);
   }
+}
+
+TEST_CASE("a snapshot that gets its final name between a read's begin and the answer about the name is sent on") {
+  Primary primary;
+  NodeDriver& driver = primary.driver;
+  Prng random(7);
+  for (int i = 0; i < 50; ++i) {
+    std::string value(20'000, 0);
+    for (char& c : value) c = static_cast<char>('a' + random.below(26));
+    driver.ask(primary.client, "SET key:" + std::to_string(i) + " " + value);
+  }
+  const node::ConnId link = driver.connect();
+  driver.send(link, "REPLCONF capa holdfast1\r\nPSYNC ? -1\r\n");
+  std::string sent;
+  std::vector<FileJobDone> held;  // the disk has done it, and this node has not heard of it yet
+  bool renamed = false;
+  int failed_reads = 0;
+  for (int turn = 0; turn < 200 && failed_reads < 3; ++turn) {
+    driver.turn();
+    sent += driver.take(link);
+    std::vector<FileJob> jobs;
+    jobs.swap(driver.jobs);
+    for (FileJob& job : jobs) {
+      if (job.lane == Lane::Transfer && !renamed) {
+        driver.jobs.push_back(std::move(job));  // slow, so that it meets the new name
+        continue;
+      }
+      const bool renames = job.lane == Lane::Snapshot &&
+                           std::any_of(job.steps.begin(), job.steps.end(),
+                                       [](const FileStep& s) { return s.kind == FileStep::Kind::Rename; });
+      const FileJobDone done = primary.files.run(job);
+      if (job.lane == Lane::Transfer && !done.ok) ++failed_reads;
+      if (renames) renamed = true, held.push_back(done);
+      else driver.node().job_done(done);
+    }
+  }
+  REQUIRE(failed_reads == 3);
+  CHECK(driver.effects.close.empty());
+  for (const FileJobDone& done : held) driver.node().job_done(done);
+  for (int turn = 0; turn < 100; ++turn) {
+    driver.turn();
+    driver.run_jobs();
+    sent += driver.take(link);
+  }
+  CHECK(primary.replicas() == 1);
+  CHECK(sent.size() > 50 * 20'000 / 2);
+  for (const std::string& line : driver.lines) CHECK(line.find("can't be read") == std::string::npos);
 }
 
 TEST_CASE("a replica's address is one word, and stands as such in INFO") {
