@@ -40,9 +40,8 @@ class Planner {
     if (!damage) return damage.error();
     if (!*damage) {
       out_.announcement.push_back(
-          "Nothing to repair for a start: the log is whole from the newest snapshot on (a torn tail is cut "
-          "by the "
-          "server itself).");
+          "Nothing to repair for a start: the log is whole from the newest snapshot on (a torn tail is "
+          "cut by the server itself).");
       return std::move(out_);
     }
     if (const Status status = (*damage)->offset < base ? begin_at_base(**damage) : cut(**damage); !status)

@@ -26,9 +26,7 @@ TEST_CASE("a checkpoint is sent with its sum, settled after the answer, and the 
 
 TEST_CASE("a delta names the latest version as its base") {
   Story s;
-  s.until_running();
-  s.plan.on_out_changed();
-  s.go();
+  s.until_changed();
   s.found("step-5", 5, "base");
   s.answer(":4\r\n");
   s.found("delta-6", 6, "more", true);
@@ -38,9 +36,7 @@ TEST_CASE("a delta names the latest version as its base") {
 
 TEST_CASE("a stale checkpoint is dropped and said, damage on the way is sent again") {
   Story s;
-  s.until_running();
-  s.plan.on_out_changed();
-  s.go();
+  s.until_changed();
   s.found("step-5", 5, "x");
   s.answer("-CHECKSUM nothing was stored\r\n");
   CHECK(s.settled.empty());

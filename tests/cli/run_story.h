@@ -108,6 +108,12 @@ struct Story {
     go();
     REQUIRE(started.size() == 1);
   }
+  /// The same, and there is something new in its out folder.
+  void until_changed() {
+    until_running();
+    plan.on_out_changed();
+    go();
+  }
   void claim(const std::string& attempt, const std::string& token) {
     REQUIRE(command() == "TASK.CLAIM");
     answer(list({record({{"run", "nlp#1"}, {"token", token}, {"attempt", attempt}, {"lease_ms", "15000"}})}));

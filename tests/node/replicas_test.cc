@@ -76,7 +76,7 @@ TEST_CASE("a replica that takes its snapshot slowly is kept") {
   }
 }
 
-TEST_CASE("a snapshot that gets its final name between a read's begin and the answer about the name is sent on") {
+TEST_CASE("a snapshot that gets its final name before the answer that tells of it is sent on") {
   Primary primary;
   NodeDriver& driver = primary.driver;
   Prng random(7);

@@ -67,9 +67,7 @@ class ReplicationKillTest(ReplicationCase):
         self.assertEqual(1, primary.log().count(': full sync:'))
         self.assertEqual(1, replica.log().count('Full sync from'))
         self.assertEqual([], parted(replica), replica.log()[-1500:])
-        for server in (primary, replica):
-            self.assertEqual(0, server.stop())
-            self.check(server.data)
+        self.end_sound(primary, replica)
         changes = sum(a.acknowledged for a in writers + workers)
         self.assertGreater(changes, 100)
         self.did(f'{killed} kills; {changes} changes acknowledged, none lost; no full sync, equal digests '

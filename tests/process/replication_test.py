@@ -45,9 +45,7 @@ class FollowTest(ReplicationCase):
         fill(c, 300)
         self.same(primary, replica)
         self.assertEqual(1, self.full_syncs(primary))
-        for server in (primary, replica):
-            self.assertEqual(0, server.stop())
-            self.check(server.data)
+        self.end_sound(primary, replica)
         self.did('strings, hashes, tasks, 9 MB values, MULTI, SWAPDB, FLUSHALL: equal digests, sound '
                  'folders, one full sync')
 

@@ -79,9 +79,7 @@ class RolesTest(ReplicationCase):
         self.assertIn('sound', self.check(path))
         out = harness.run([harness.CHECK, '--list', path])[1]
         self.assertIn('lost:49', out)
-        for server in (one, two, primary):
-            self.assertEqual(0, server.stop())
-            self.check(server.data)
+        self.end_sound(one, two, primary)
         self.did(f'NO ONE and a write at once; re-pointed without full sync; tail kept as '
                  f'rescue/{rescued[0]}')
 
@@ -158,9 +156,7 @@ class RolesTest(ReplicationCase):
                     listed += harness.run([harness.CHECK, '--list', path])[1]
                 self.assertIn(other[1] + ':99', listed)
                 self.assertIn('busy:0', listed)
-                for server in (one, two):
-                    self.assertEqual(0, server.stop())
-                    self.check(server.data)
+                self.end_sound(one, two)
         self.did('strangers and relatives, either chosen: both say so, both hold the chosen one\'s, '
                  'the other\'s tail is listed')
 

@@ -105,7 +105,7 @@ class Cluster final : public Agenda, private node::Host {
     std::optional<uint64_t> cut;               ///< announced in MANIFEST
     std::vector<Place> adopts;                 ///< likewise: one of them takes the place of all else
     uint64_t cut_written = 0, cut_synced = 0;  ///< what had been promised when the cut was announced
-    Place promised;                            ///< where the primary was that last promised everything; of this cluster
+    Place promised;                            ///< where the primary of its cluster was that last promised all
     Place shared;                              ///< with it
     uint64_t log_begin = 0;                    ///< its log reaches back to here, or did when it was replaced
     // what it says to clients, and about its role
